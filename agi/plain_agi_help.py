@@ -26,7 +26,7 @@ def agi(
 ) -> None:
     """Pass Asterisk's request on to the service: AGI(/usr/bin/idtone-agi,unix:SOCKET,ENTRY,ARGUMENT,…).
 
-    Only Asterisk runs this command. A telephone number must not be on its command line: put it into a channel variable,
+    Only Asterisk runs this command. Do not put a telephone number on its command line: put it into a channel variable,
     and write variable:NAME.
     """
     relay_request(listen, entry, *arguments or ())

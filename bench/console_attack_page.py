@@ -27,19 +27,19 @@ def table_of(found: Found) -> str:
     names = ("quiet_p50_ms", "attacked_p50_ms", "quiet_p95_ms", "attacked_p95_ms")
     return "\n".join(
         [
-            f"{found['calls']:,} calls, {found['hostile']} hostile requests in flight, turns in the attack and without "
-            f"it; the {MOST_ROWS} pages that the attack delays most. In milliseconds:",
+            f"{found['calls']:,} calls, {found['hostile']} hostile requests in flight, measured alternately with and "
+            f"without the attack; the {MOST_ROWS} pages that the attack delays most, in milliseconds:",
             "",
             "| page | p50 | p50, attacked | p95 | p95, attacked |",
             "|---|---|---|---|---|",
             *(f"| {_code(row['page'])} | {' | '.join(f'{row[name]:,.0f}' for name in names)} |" for row in rows),
             "",
             *(
-                f"{name.capitalize()}, the console took {each['console']:.2f} of a processor, its long reads "
-                f"{each['long_reads']:.2f}."
-                for name, each in shares.items()
+                f"{when}, the console used {shares[name]['console']:.2f} of a processor and its long reads "
+                f"{shares[name]['long_reads']:.2f}."
+                for name, when in (("quiet", "Without an attack"), ("attacked", "Under attack"))
             ),
-            f"In the attack the console held {memory['console_mib']:.0f} MiB, and its processes "
+            f"During the attack, the console held {memory['console_mib']:.0f} MiB, and its processes "
             f"{min(memory['long_reads_mib']):.0f} to {max(memory['long_reads_mib']):.0f} MiB each, "
             f"{memory['console_mib'] + sum(memory['long_reads_mib']):.0f} MiB together.",
         ]

@@ -15,13 +15,13 @@ BENCH: Final = "bench-tampering"
 
 Words = Mapping[str, str]
 _ENGLISH: Final[Words] = {
-    "kinds": "| verifier | kinds of manipulations | before the signature: found | after the signature: found |",
+    "kinds": "| verifier | kinds of manipulation | before the signature: found | after the signature: found |",
     "found": "{found:,} of {met:,} in what it reads",
     "random": "Of {tried:,} random changes, {missed:,} changed the content and {verb} missed:",
     "one": "was", "many": "were",
     "changes": "| what was changed | changes | found | missed, content unchanged | missed, content changed |",
-    "row": "rows of a ledger", "page": "bytes of a ledger's file, below the tables",
-    "tile": "files of a published tree", "pack": "a pack (half of the changes in the bytes of the ZIP file)",
+    "row": "ledger rows", "page": "bytes of a ledger file, below the tables",
+    "tile": "files of a published tree", "pack": "a pack (half of the changes in the ZIP file's bytes)",
     "worst": (
         "The {inputs} worst inputs that we could think of took at most {seconds:,.0f} s of processor time ({slowest}) "
         "and {gib:.1f} GiB of memory ({largest}). {over} of them exceeded a limit."

@@ -59,7 +59,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def identity(path: Path, directory: Path) -> tuple[int, ...]:
-    """Fingerprint of a file's identity and size; empty if Asterisk's group cannot read the file."""
+    """A value that differs after the file was changed or replaced; empty if Asterisk's group cannot read the file."""
     try:
         status, group = path.lstat(), directory.stat().st_gid
     except OSError:
@@ -211,7 +211,10 @@ class FallbackKeeper:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Lock the folder during the block, so that no other writer replaces the file after it was read."""
+        """Lock the folder during the block, so that no other writer replaces the file after it was read.
+
+        If the lock is not free within `LOCK_WITHIN_S`, the block runs without it.
+        """
         try:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:

@@ -51,6 +51,11 @@ def lines_text(table: LineTable | None) -> str:
     return with_end("\n".join((head, *lines, "")))
 
 
+def is_complete(text: str) -> bool:
+    """True if the text ends with the last section, and the digest in it matches."""
+    return text == with_end(text.rpartition(f"[{dialplan.FALLBACK_END}]")[0])
+
+
 def _lines(table: LineTable) -> Iterator[str]:
     for section, names in (
         (dialplan.LINES_ENDPOINTS, table.groups_of_endpoints()),

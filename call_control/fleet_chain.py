@@ -47,8 +47,8 @@ class FleetChain:
     def verdict_text(self, call: Call) -> str:
         """Chain field of the verdict for a call.
 
-        The field is the MAC of a token if the call goes to another node, `CHAINED` if another node plays its sound, or
-        else empty.
+        The field is the MAC of a token if the call has a sound, or is announced, and goes to another node. It is
+        `CHAINED` if another node plays its sound, or else empty.
         """
         request = call.request
         if not call.decision.profiles and call.decision.skip is not Skip.ANNOUNCED:

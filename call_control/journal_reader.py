@@ -131,7 +131,7 @@ class JournalFolder:
             return 0.0
 
     def save_read_until(self, until_s: float) -> None:
-        """Save the Unix time up to which all lines were read and recorded. Raises OSError."""
+        """Save the Unix time up to which all lines were read, and their evidence is on the disk. Raises OSError."""
         path = self.directory / READ
         path.touch(_REFUSED_MODE)
         os.utime(path, (until_s, until_s))

@@ -153,7 +153,7 @@ class ForwardedCall:
     `id` is the call id in the ledger. `dialled` is the dialled text, such as an extension. `parties` are the parties
     that can hear a sound. With an operator's own Dial(), only the called party can. `announced` means that another call
     of the same forwarding chain plays the sound. `chained_from` names that call if it is on another node. `sip_call_id`
-    is the Call-ID of the caller's channel. It is empty if the channel does not use SIP.
+    is the Call-ID of the caller's channel. It is empty if it is unknown, or if the channel does not use SIP.
 
     `dialled` and `sip_call_id` may contain telephone numbers, so they are never written in clear.
     """
@@ -247,7 +247,7 @@ class WholesaleChain:
     """The earliest time at which a recorded certification of a reseller lapses; None if none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
-        """True if every reseller has been checked, and no check is older than `lasts`."""
+        """True if every reseller has been checked, and each check is still valid (`link_is_checked`)."""
         return all(link_is_checked(at, now, lasts) for at in self.checked)
 
     def __str__(self) -> str:
@@ -264,7 +264,7 @@ def link_is_checked(at: datetime | None, now: datetime, lasts: timedelta | None)
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The member in charge of a number, with its licences and the path by which it got the number."""
+    """The member in charge of a number: its holder, or the last member of its wholesale chain."""
 
     member: str
     licences: tuple[Licence, ...]
@@ -273,7 +273,7 @@ class Holding:
     """The earliest time at which a recorded certification of a member or a link lapses; None if none was recorded."""
 
     def has_lapsed(self, now: datetime) -> bool:
-        """True if a recorded certification of a member has lapsed, or is overdue for a check."""
+        """True if a recorded certification has lapsed, or is overdue for a check."""
         return self.certified_until is not None and now >= self.certified_until
 
     @property
@@ -294,7 +294,7 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """A police-ordered suspension of telephone numbers (番号停止), from `since` until `until` (exclusive).
+    """A suspension of numbers at the request of the police (番号停止), from `since` until `until` (exclusive).
 
     If `until` is None, only a newer registry can lift the suspension. `reference` is the reference of the police
     request. It is empty if the suspension comes from the fallback file, which has no references. `own` is the id of a

@@ -383,7 +383,8 @@ def suspended(
 ) -> Suspension | None:
     """The first suspension in force for one of the numbers, or None.
 
-    The association's suspensions take precedence over the operator's own.
+    With a registry, the association's suspensions take precedence over the operator's own. Without a registry, the
+    operator's own come first.
     """
     # `remembered` is read from Asterisk's file, which has the operator's own too; the source that says so comes first.
     if registry is None and own_stops is not None and (own := _first_in_force(numbers, own_stops.of, now)):

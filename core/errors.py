@@ -55,7 +55,7 @@ class ChangeError(IdtoneError):
 
 
 class NumberError(IdtoneError):
-    """A text is not a telephone number of the required kind. The error describes the problem and a remedy.
+    """A text is not a telephone number of the required kind. The error has the problem, and a remedy if there is one.
 
     The error never contains the text.
     """

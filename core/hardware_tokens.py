@@ -57,7 +57,7 @@ def fault_of(name: str, error: Exception) -> Message:
 
 
 class TokenKey:
-    """An Ed25519 key in a PKCS#11 token (CKK_EC_EDWARDS, CKM_EDDSA), with an open session."""
+    """An Ed25519 key in a token (PKCS#11 3.0: CKK_EC_EDWARDS, CKM_EDDSA), with an open session."""
 
     def __init__(self, library: Path, name: str, pin: str) -> None:
         """Open a session for the key. Without a PIN, only the public half is opened.

@@ -127,7 +127,8 @@ class LogWriter(Protocol):
 class QueuedHandler(logging.Handler):
     """Logging handler that writes records in a separate thread.
 
-    If `MOST_WAITING` records are waiting, further records are dropped. The number of dropped records is logged later.
+    If `MOST_WAITING` records are waiting, further records are dropped. The number of dropped records is logged after
+    half of the waiting records are written.
     """
 
     def __init__(self, writer: LogWriter) -> None:

@@ -50,7 +50,8 @@ class WrongPassphraseError(TrustError):
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
     """Create an Ed25519 key in an encrypted PEM file, and write its public half to another file.
 
-    Raises TrustError if a file already exists, or if the passphrase is easy to guess. No file remains then.
+    Raises TrustError if a file already exists or cannot be written, or if the passphrase is easy to guess. No new file
+    remains then.
     """
     check_passphrase(passphrase)
     key = make_private(path, passphrase)

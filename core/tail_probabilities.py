@@ -99,7 +99,7 @@ def runs_test(order: Sequence[str]) -> float:
 def round_robin_bound(order: Sequence[str]) -> float:
     """Upper bound on the probability that a random order takes turns as regularly as `order`.
 
-    A full round contains each name once. The bound is reached if all names are equally frequent.
+    The function counts the rounds that contain each name once. The bound is reached if all names are equally frequent.
     """
     kinds = len(set(order))
     rounds = len(order) // kinds

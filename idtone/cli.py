@@ -35,19 +35,21 @@ command_line.add_commands(
         ),
         "status": (
             "idtone.service.status_command:status",
-            "Show the state of the running service: Asterisk, calls, registry, evidence. --watch shows it each second.",
+            "Show the state of the running service: Asterisk, calls, registry, evidence. --watch updates it "
+            "every second.",
         ),
         "setup": (
             "idtone.operations.setup.commands:setup",
-            "Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.",
+            "Prepare the PBX: ARI, the hook, settings, folders, the service. --undo reverts all changes.",
         ),
         "canary": (
             "idtone.operations.canary.commands:canary",
-            "Call a number of your own through the trunk, and check the sound that arrives there.",
+            "Call one of your own numbers through the trunk, and check the sound that arrives.",
         ),
         "doctor": (
             "idtone.operations.doctor.commands:doctor",
-            "Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.",
+            "Check the PBX and everything that a call depends on, and explain how to correct faults. --fix "
+            "corrects some.",
         ),
     },
     panel=SERVICE,
@@ -68,11 +70,11 @@ command_line.add_commands(
     {
         "backup": (
             "idtone.operations.backup.commands:backup",
-            "Make an encrypted archive of this node: ledger, keys, registry, settings, forms, desk, console users.",
+            "Create an encrypted archive of this node: ledger, keys, registry, settings, forms, desk, console users.",
         ),
         "restore": (
             "idtone.operations.backup.commands:restore",
-            "Restore a node from its archives: on this machine, with --into in a folder, or with --drill as a trial.",
+            "Restore a node from its archives: on this machine, into a folder (--into), or as a trial (--drill).",
         ),
     },
     panel=ARCHIVES,
@@ -127,12 +129,12 @@ command_line.add_commands(
     {
         "list": (
             "idtone.operations.brake_commands:list_braked",
-            "List what the brake has marked, slowed or stopped, the newest first, also while the service does not run.",
+            "List what the brake has marked, slowed or stopped, newest first, even while the service is stopped.",
         ),
         "release": (
             "idtone.operations.brake_commands:release",
-            "Release a line, customer, trunk or number: its calls pass again, on all nodes. It is recorded in the "
-            "ledger.",
+            "Release a line, customer, trunk or number, so that all nodes connect its calls again. The ledger "
+            "records it.",
         ),
     },
 )
@@ -145,12 +147,12 @@ command_line.add_commands(
         ),
         "approve": (
             "idtone.operations.suspensions_commands:approve",
-            "Approve a suspension that another person has asked for, or its end: it counts at once.",
+            "Approve a suspension that another person requested, or its end. It takes effect immediately.",
         ),
         "lift": (
             "idtone.operations.suspensions_commands:lift",
-            "Lift a suspension of this node: calls of its numbers pass again. A suspension of the association stays in "
-            "force.",
+            "Lift a suspension that this node ordered: calls of its numbers pass again. The association's stay "
+            "in force.",
         ),
     },
 )

@@ -49,11 +49,11 @@ COMMANDS: Final = {
     ),
     "hold place": (
         "idtone.ledger.commands.holds:hold",
-        "Hold calls for a case (legal hold): their numbers are not forgotten while the hold stands.",
+        "Place a legal hold on calls for a case: their numbers are not forgotten while the hold is in force.",
     ),
     "hold list": (
         "idtone.ledger.commands.holds:list_holds",
-        "List the legal holds, the newest last. Exit 1: someone has to decide about one, because its last day is over.",
+        "List the legal holds, the newest last. Exit 1: the last day of a hold is over: decide about it.",
     ),
     "hold lift": (
         "idtone.ledger.commands.holds:lift_hold",
@@ -61,8 +61,7 @@ COMMANDS: Final = {
     ),
     "paper": (
         "idtone.operations.suspensions_commands:paper",
-        "Make the paper for the police: what was ordered, since when it is in force on this node, which calls were "
-        "ended.",
+        "Create the paper for the police: the order, since when it is in force on this node, and which calls it ended.",
     ),
     "duty close": (
         "idtone.operations.suspensions_commands:close",
@@ -74,8 +73,8 @@ COMMANDS: Final = {
     ),
     "verify pack": (
         "idtone.ledger.commands.verify_pack:verify_pack",
-        "Verify an evidence pack: its seal, every file, each record's proof, the rules for leaves and times, and that "
-        "the reports say what the leaves say; then print its records.",
+        "Verify an evidence pack and print its records. The command checks the seal, every file, each "
+        "record's proof, the rules for leaves and times, and that the reports match the leaves.",
     ),
     "verify tiles": (
         "idtone.ledger.commands.tiles:verify_tiles",
@@ -87,7 +86,7 @@ COMMANDS: Final = {
     ),
     "verify paper": (
         "idtone.operations.suspensions_commands:verify_paper",
-        "Verify that a paper is what the ledger's key has signed. Exit 1: it is not.",
+        "Verify that the ledger's key signed a paper. Exit 1: it did not.",
     ),
     "verify operators": (
         "idtone.registry.commands.licensed_operators:operators",
@@ -103,36 +102,37 @@ COMMANDS: Final = {
     ),
     "log replace-key": (
         "idtone.ledger.commands.log_keys:replace_key",
-        "Replace the key that signs the log: its tree ends, and another one, with the new key, continues it.",
+        "Replace the key that signs the log: its tree ends, and a new tree with the new key continues it.",
     ),
     "log tiles": (
         "idtone.ledger.commands.tiles:tiles",
-        "Write the ledger as static files (C2SP tlog-tiles), or add what is new, so that others can read and verify "
-        "it.",
+        "Write the ledger as static files (C2SP tlog-tiles), or add new entries, so that others can read and "
+        "verify it.",
     ),
     "log replicas": (
         "idtone.ledger.commands.replicas:replicas",
-        "List the nodes whose ledgers have replicas in PostgreSQL, and how far each replica has come.",
+        "List the nodes whose ledgers have replicas in PostgreSQL, and how current each replica is.",
     ),
     "log move": (
         "idtone.operations.ledger_move:move",
-        "Move this node's ledger to another folder: its files, the unit's rights, the settings. Run it as root.",
+        "Move this node's ledger to another folder: its files, the unit's rights and the settings. Run it as root.",
     ),
     "log end": (
         "idtone.ledger.commands.log_keys:end",
-        "End the log, for a node that records no more evidence: its last leaf says so, and no leaf may follow.",
+        "End the log of a node that records no more evidence. Its last leaf states the end, and no leaf may follow.",
     ),
     "log give-up": (
         "idtone.ledger.commands.log_keys:give_up",
-        "Give up the end of an earlier log: its key is lost, so nothing can sign that end any more.",
+        "Give up the end of an earlier log whose key is lost, so that nothing can sign that end any more.",
     ),
     "witness": (
         "idtone.ledger.commands.witness:witness",
-        "Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.",
+        "Run a witness (C2SP tlog-witness) until SIGTERM. It cosigns each head that extends the head it "
+        "cosigned before.",
     ),
     "monitor": (
         "idtone.ledger.commands.monitor:monitor",
-        "Follow the published ledgers of others and ask their witnesses, until SIGTERM; alarms go into the log.",
+        "Follow the published ledgers of others and ask their witnesses, until SIGTERM. Alarms are written to the log.",
     ),
 }
 """Words of a command → where it is, and its summary."""

@@ -1,4 +1,4 @@
-"""The shipped alert rules of Prometheus."""
+"""Alert rules for Prometheus that idtone ships."""
 
 import yaml
 

@@ -1,4 +1,7 @@
-"""Runs a real Asterisk with all its files in a scratch folder, on free ports; starts and stops it by process id."""
+"""Runs a real Asterisk on free ports, with all its files in a scratch folder.
+
+Signals go only to the process that the lab started.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ LOOPBACK = "127.0.0.1"
 DEFAULT_POLICY = fallback_parameters(PolicySettings())
 IDTONE = Path(sys.executable).with_name("idtone")
 EVIDENCE, FLEET, OFFICE = (IDTONE.with_name(f"idtone-{each}") for each in ("evidence", "fleet", "office"))
-"""The installed commands, as operators use them."""
+"""Paths of the installed commands."""
 
 MODULES = """
     app_confbridge app_dial app_exec app_originate app_playback app_playtones app_softhangup app_stack app_stasis
@@ -58,8 +61,10 @@ MODULES = """
     res_sorcery_config res_sorcery_memory res_sorcery_astdb res_srtp res_timing_timerfd res_convert res_clioriginate
     app_mixmonitor
 """.split()
-"""The modules of a small PBX: Asterisk starts in 1 s, with `autoload` in 10 s. Some exist only in Debian's package
-(`codec_opus_open_source`), or only in newer versions: the lab loads those that are installed.
+"""Modules of a small PBX.
+
+Asterisk starts in 1 s with these, and in 10 s with `autoload`. Some modules exist only in Debian's package
+(`codec_opus_open_source`) or in newer versions. The lab loads those that are installed.
 """
 
 _LOAD = re.compile(r"^load = (\w+)\.so$", re.MULTILINE)
@@ -70,7 +75,7 @@ EMPTY = [
         acl ccss cdr cel cli_aliases cli_permissions confbridge features pjproject stasis udptl websocket_client
     """.split()
 ]
-"""Files that Asterisk would report as missing."""
+"""Configuration files that Asterisk reports as missing unless they exist."""
 
 LAB_DIALPLAN = """
     ; The member's PBX. The calling phone sends in SIP headers what the member's own dialplan would know.
@@ -154,8 +159,9 @@ LAB_DIALPLAN = """
 def _brief(documentation: Path) -> str:
     """Asterisk's XML documentation without its texts.
 
-    At each start Asterisk searches the whole file for the text of each function and application. That takes twice as
-    long as everything else. Asterisk needs the entries for configuration options, and only the names of the others.
+    At each start, Asterisk searches the whole file for the text of each function and application. This search takes
+    twice as long as the rest of the start. Asterisk needs the entries for configuration options, but only the names of
+    the others.
     """
     tree = ElementTree.parse(documentation)  # noqa: S314  Asterisk's own file
     for each in [*tree.getroot()]:
@@ -193,9 +199,11 @@ PORTS_OF_A_PROCESS = 400
 
 
 def _ports() -> Iterator[int]:
-    """Ports below the kernel's ephemeral range and above Asterisk's RTP. Each process has its own range, because it
-    binds a free port only some time after it was chosen. To claim a range, the process binds a socket name; the kernel
-    frees the name when the process ends.
+    """Yield ports below the kernel's ephemeral range and above Asterisk's RTP ports.
+
+    Each process has its own range, because it binds a free port only some time after finding it. A process claims a
+    range by binding a socket name, which the kernel frees when the process ends. Raises RuntimeError if all ranges are
+    in use.
     """
     for first in range(20_000, 32_000, PORTS_OF_A_PROCESS):
         claim = socket.socket(socket.AF_UNIX)
@@ -211,7 +219,7 @@ _PORTS = _ports()
 
 
 def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM, host: str = LOOPBACK) -> list[int]:
-    """Ports that are free at present."""
+    """The given number of ports that are free at present."""
     found: list[int] = []
     while len(found) < count:
         port = next(_PORTS)
@@ -223,14 +231,14 @@ def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM, host: s
 
 @dataclass
 class Asterisk:
-    """One running Asterisk. `scratch` holds everything it reads and writes."""
+    """A real Asterisk whose files are all in the folder `scratch`."""
 
     installation: AsteriskInstallation
     scratch: Path
     dialplan_files: Mapping[str, str] = field(default_factory=dict)
-    """Name → content of files to add to its configuration folder, or to replace."""
+    """File name → content, for files to add to the configuration folder or to replace there."""
     exported: Mapping[str, str] = field(default_factory=dict)
-    """Further settings of its hook, as environment variables."""
+    """Further settings of the hook, as environment variables."""
     ari_password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     site: Site = field(default_factory=chosen_site)
 
@@ -246,7 +254,7 @@ class Asterisk:
 
     @property
     def certificate(self) -> Path | None:
-        """Key and certificate for SIP over TLS; None if the site has no TLS."""
+        """File with the key and certificate for SIP over TLS, or None if the site does not use TLS."""
         return self.etc / "sip.pem" if self.site.transport == "tls" else None
 
     @property
@@ -259,18 +267,18 @@ class Asterisk:
 
     @property
     def has_opus(self) -> bool:
-        """True if this Asterisk decodes Opus. Debian's does; a build from the public sources does not."""
+        """True if this Asterisk decodes Opus, as Debian's does. A build from the public sources does not."""
         return not self.installation.without(["codec_opus_open_source"])
 
     @property
     def has_srtp(self) -> bool:
-        """True if the phones use SRTP: the site wants it, and this Asterisk was built with libsrtp."""
+        """True if the site uses SRTP and this Asterisk was built with libsrtp."""
         return self.site.srtp and not self.installation.without(["res_srtp"])
 
     # -- life ---------------------------------------------------------------------------------------------------
 
     def start(self, timeout_s: float = 120) -> None:
-        """Write the configuration, start, and wait until it is fully booted."""
+        """Write the configuration, start Asterisk and wait until it has fully booted. Raises RuntimeError."""
         self._write_configuration()
         log = (self.scratch / "console").open("ab")
         with log:
@@ -289,7 +297,7 @@ class Asterisk:
         while (left_s := deadline - time.monotonic()) > 0:
             if self.process.poll() is not None:
                 raise RuntimeError(f"Asterisk ended with {self.process.returncode}:\n{self.log()[-3000:]}")
-            with contextlib.suppress(BlockingIOError):  # it answers only when it has booted
+            with contextlib.suppress(BlockingIOError):  # Asterisk answers only after it has booted
                 if (self.scratch / "run" / "asterisk.ctl").exists() and "fully booted" in self.command(
                     "core waitfullybooted", max(1.0, left_s)
                 ):
@@ -300,7 +308,7 @@ class Asterisk:
         raise RuntimeError(f"Asterisk did not start within {timeout_s} s:\n{self.log()[-3000:]}")
 
     def stop(self) -> None:
-        """Stop Asterisk; kill it if it does not stop within 10 s."""
+        """Stop Asterisk, and kill it if it still runs after 10 s."""
         if self.process is None:
             return
         if self.process.poll() is None:
@@ -313,7 +321,7 @@ class Asterisk:
         self.process = None
 
     def kill(self) -> None:
-        """End Asterisk at once, after a test. An orderly stop takes 1.6 s, because Asterisk waits."""
+        """Kill Asterisk after a test. An orderly stop takes 1.6 s."""
         if self.process:
             self.process.kill()
             self.process.wait()
@@ -334,7 +342,7 @@ class Asterisk:
         return os.pathsep.join((str(folder), os.environ["PATH"]))
 
     def set_fallback_policy(self, policy: FallbackParameters) -> None:
-        """Give the hook this fallback policy, as an export with these settings would."""
+        """Set the hook's fallback policy, as an export with these settings would."""
         if policy == self._alone:
             return
         for name, value in policy.globals.items():
@@ -344,13 +352,13 @@ class Asterisk:
     # -- questions ----------------------------------------------------------------------------------------------
 
     def command(self, text: str, timeout_s: float = 10) -> str:
-        """The output of a console command; empty if Asterisk does not run. Raises BlockingIOError if it hangs.
+        """The output of a console command, or an empty string if Asterisk does not run.
 
-        This talks to Asterisk's socket directly, like `asterisk -rx`. A new process for each command would use more of
-        the machine than the calls do.
+        Raises BlockingIOError if Asterisk does not answer in time. This method uses Asterisk's socket directly, as
+        `asterisk -rx` does. A new process for each command would load the machine more than the calls do.
         """
         with socket.socket(socket.AF_UNIX) as console:
-            # settimeout() is no way: connect() must wait while Asterisk has not taken the earlier connections.
+            # settimeout() does not work here: connect() must block until Asterisk has accepted the earlier connections.
             for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
                 console.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", round(timeout_s), 0))
             try:
@@ -359,17 +367,17 @@ class Asterisk:
                 said = b"".join(iter(lambda: console.recv(65536), b""))
             except (FileNotFoundError, ConnectionError):
                 return ""
-        return said.decode(errors="replace").partition("\n")[2]  # after Asterisk's name and version
+        return said.decode(errors="replace").partition("\n")[2]  # after the line with Asterisk's name and version
 
     def channels(self) -> int:
-        """Number of channels, without those of the site."""
+        """Number of channels, not counting the site's idle channels."""
         return self._count("core show channels count", "active channel") - self.site.idle_channels
 
     def bridges(self) -> int:
         return max(0, len(self.command("bridge show all").strip().splitlines()) - 1)
 
     def endings(self) -> dict[str, Ending]:
-        """The lab's name of a call → its ending, for all calls that have ended. A call in progress is missing."""
+        """The lab's name of a call → its ending, for each call that has ended."""
         found = {}
         for line in self.command("database show lab").splitlines():
             key, separator, value = line.partition(" : ") if " : " in line else line.partition(": ")
@@ -382,7 +390,7 @@ class Asterisk:
         return path.read_text(errors="replace") if path.exists() else (self.scratch / "console").read_text()
 
     def complaints(self) -> list[str]:
-        """Warnings and errors in Asterisk's log."""
+        """Lines with warnings or errors in Asterisk's log."""
         return [line for line in self.log().splitlines() if "WARNING" in line or "ERROR" in line]
 
     def _count(self, command: str, what: str) -> int:
@@ -395,8 +403,9 @@ class Asterisk:
     # -- configuration ------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        """Create the site's idle channels: both ends of Local channels, which wait. Tests replace extensions.conf, so
-        the channels do not use it.
+        """Create the site's idle channels, which are both ends of Local channels that wait.
+
+        Tests replace extensions.conf, so these channels do not use it.
         """
         if not self.site.idle_channels:
             return
@@ -437,19 +446,19 @@ class Asterisk:
             (self.etc / name).parent.mkdir(exist_ok=True)
             (self.etc / name).write_text(dedent(self._installed(text) if name == "modules.conf" else text))
         if self.certificate:
-            # Imported here, because the tutorial's Asterisk starts by the standard library alone.
+            # Imported here because the tutorial's Asterisk starts with only the standard library.
             from lab.registry.trust.publication_server import write_certificate
 
             write_certificate(self.certificate)
 
     def _installed(self, text: str) -> str:
-        """`text`, a modules.conf, without the modules that this Asterisk lacks."""
+        """The content `text` of a modules.conf without the modules that this Asterisk lacks."""
         missing = self.installation.without(_LOAD.findall(text))
         return _LOAD.sub(lambda line: "" if line[1] in missing else line[0], text)
 
     def _files(self) -> dict[str, str]:
-        # RTP is bound to one address. If it is bound to all, Asterisk resolves its own host name for each stream
-        # (ast_find_ourip), and a slow resolver blocks calls for seconds.
+        # RTP is bound to one address. Otherwise Asterisk resolves its own host name for each stream (ast_find_ourip),
+        # and a slow resolver blocks calls for seconds.
         scratch, installation = self.scratch, self.installation
         return {
             "asterisk.conf": f"""

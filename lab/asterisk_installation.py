@@ -1,8 +1,8 @@
-"""Finds an Asterisk for the lab: the machine's own, or Debian's, which is unpacked in the user's cache and run there.
+"""Finds an Asterisk for the lab: the machine's own, or Debian's, unpacked in the user's cache.
 
-    python -m lab.asterisk_installation     prints its path
+    python -m lab.asterisk_installation     prints its version and origin
 
-It needs neither root nor a container and installs nothing. Standard library only.
+The search needs neither root nor a container, and installs nothing. This module uses only the standard library.
 """
 
 import configparser
@@ -21,42 +21,42 @@ from . import unpacked_packages
 from .debian_archive import PackagesUnavailable, Progress
 
 OVERRIDE: Final = "ASTERISK"
-"""Environment variable: the asterisk program to use, with precedence over all others."""
+"""Environment variable with the path of the asterisk program to use. It has precedence over all others."""
 SUITE: Final = "ASTERISK_SUITE"
-"""Environment variable: the Debian release whose Asterisk is used, even if another one is installed."""
+"""Environment variable with the Debian release whose Asterisk is used even if another one is installed."""
 OLDEST: Final = 20
 SUITES: Final = ("forky", "sid")
-"""Debian releases with the package, the more stable first. Debian 13 does not have it."""
+"""Debian releases with the package, most stable first. Debian 13 does not have it."""
 
 SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
-"""Folders where asterisk is installed, but which are not in every user's PATH."""
+"""Installation folders of asterisk that are not in every user's PATH."""
 
 _NEEDED_MODULE: Final = "res_ari"
 _REMEDY: Final = f"Install Asterisk {OLDEST} or newer and, if it is not in PATH, set {OVERRIDE} to its program"
 
 
 class AsteriskMissing(Exception):
-    """There is no usable Asterisk, and none could be fetched. The message gives the remedy."""
+    """No usable Asterisk was found, and none could be fetched. The message gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class AsteriskInstallation:
-    """An Asterisk that starts: `command`, followed by Asterisk's own arguments, runs it."""
+    """An Asterisk that starts. `command`, followed by Asterisk's own arguments, runs it."""
 
     command: list[str]
     module_directory: Path
     data_directory: Path
     version: str
     origin: str
-    """Its origin as text: "/usr/sbin/asterisk", "Debian forky, unpacked in …"."""
+    """Origin for display: "/usr/sbin/asterisk" or "Debian forky, unpacked in …"."""
 
     @property
     def is_supported(self) -> bool:
-        """True if it is new enough for idtone."""
+        """True if its version is new enough for idtone."""
         return _major(self.version) >= OLDEST
 
     def without(self, modules: Iterable[str]) -> list[str]:
-        """Those of `modules` (names without `.so`) that this Asterisk lacks."""
+        """The `modules` (names without `.so`) that this Asterisk lacks."""
         return [name for name in modules if not (self.module_directory / f"{name}.so").is_file()]
 
 
@@ -67,7 +67,7 @@ def find_or_get(
 ) -> AsteriskInstallation:
     """The Asterisk of this machine, or a fetched one. Raises AsteriskMissing.
 
-    An Asterisk that the user names must be usable; an installed one that is older than `oldest` is skipped.
+    An Asterisk that the user names must be usable. An installed one that is unusable or older than `oldest` is skipped.
     """
     if named := environment.get(OVERRIDE):
         return _installed(Path(named), oldest)
@@ -83,9 +83,10 @@ def find_or_get(
 
 
 def _installed(program: Path, oldest: int) -> AsteriskInstallation:
-    """The installed Asterisk at `program`. Its folders are below its prefix, or come from the machine's configuration.
+    """The installed Asterisk at `program`. Raises AsteriskMissing.
 
-    A build with its own prefix has its files below that prefix. Another Asterisk's files in /etc do not count.
+    Searches for its folders first in the configuration below its prefix, then below the prefix itself. The machine's
+    configuration in /etc comes last, because it may belong to another Asterisk.
     """
     version = _version_of([str(program)])
     if version is None:
@@ -129,7 +130,7 @@ def _fetched(progress: Progress, environment: Mapping[str, str], suite: str = ""
 
 
 def _version_of(command: list[str]) -> str | None:
-    """The version that Asterisk prints, without the packager's suffix. None if it does not start."""
+    """The version that Asterisk prints, without the packager's suffix, or None if it does not start."""
     try:
         done = subprocess.run(
             [*command, "-V"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
@@ -145,7 +146,7 @@ def _major(version: str) -> int:
 
 
 def _configured_directories(path: Path) -> dict[str, Path]:
-    """`[directories]` of an asterisk.conf; empty if the file cannot be read."""
+    """The section `[directories]` of an asterisk.conf, or an empty dict if the file cannot be read."""
     parser = configparser.ConfigParser(
         delimiters=("=>", "="),
         comment_prefixes=(";",),
@@ -154,7 +155,7 @@ def _configured_directories(path: Path) -> dict[str, Path]:
         interpolation=None,
     )
     try:
-        # In the sample file the section is a template, "[directories](!)", with the compiled-in folders.
+        # In the sample file, this section is a template, "[directories](!)", with the compiled-in folders.
         parser.read_string(re.sub(r"^(\[\w+\])\(!\)", r"\1", path.read_text(), flags=re.MULTILINE))
     except (OSError, configparser.Error):
         return {}
@@ -170,7 +171,7 @@ def _multiarch() -> str:
 
 
 def main() -> int:
-    """Find or fetch Asterisk and print its path."""
+    """Find or fetch Asterisk, and print its version and origin."""
     try:
         found = find_or_get()
     except AsteriskMissing as error:

@@ -2,10 +2,11 @@
 
     python -I -S lab/become_user.py IDENTITY COMMAND…     becomes IDENTITY (JSON) and executes the command
 
-The user may need a folder inside one that it cannot enter, such as a home folder or pytest's. Then this process gets
-its own mount namespace. In it, an empty folder with only the needed folders hides the closed one. No other process sees
-that, and no mode on the disk changes. This uses only the standard library, and few modules: each Asterisk of the tests
-starts with it.
+The user may need a folder inside one that it cannot enter, such as a home folder or pytest's. In this case the process
+gets its own mount namespace. There, an empty folder that shows only the needed folders covers the closed one. Other
+processes do not see this, and no mode on the disk changes.
+
+This file imports only a few modules of the standard library, because each Asterisk of the tests starts with it.
 """
 
 import ctypes
@@ -25,28 +26,28 @@ _PYTESTS: Final = "pytest-of-"
 
 
 class Identity(NamedTuple):
-    """A process's user, with the settings of systemd's User=, Group=, UMask=, and the host name."""
+    """User of a process, with the settings of systemd's User=, Group= and UMask=, and the host name."""
 
     uid: int
     gid: int
     umask: int
     host_name: str = ""
-    """Host name; empty: the machine's own."""
+    """Host name, or an empty string for the machine's own."""
     visible: tuple[str, ...] = ()
-    """Folders that the process must be able to reach. Their rights are not changed."""
+    """Folders that the process must be able to reach. Their permissions are not changed."""
 
     def command(self, command: Iterable[object]) -> list[str]:
-        """The command that runs `command` as this user; the process keeps its id."""
+        """The command that runs `command` as this user, in the same process."""
         return [sys.executable, "-I", "-S", __file__, json.dumps(self), *map(str, command)]
 
     def reaches(self, folder: Path) -> bool:
-        """True if the user may enter this folder itself."""
+        """True if this user may enter `folder` itself. The folders above it are not checked."""
         status = folder.stat()
         shift = 6 if status.st_uid == self.uid else 3 if status.st_gid == self.gid else 0
         return bool(status.st_mode >> shift & 1)
 
     def assume(self) -> None:
-        """Become this user, without a way back. Raises OSError if this process may not."""
+        """Become this user permanently. Raises OSError if this process may not."""
         closed: dict[Path, list[Path]] = {}
         for folder in dict.fromkeys(Path(each) for each in self.visible):
             if folder.exists() and (above := self._closed_above(folder)):
@@ -64,23 +65,24 @@ class Identity(NamedTuple):
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
         os.umask(self.umask)
-        # /proc/self of a process that executes nothing more would be root's otherwise.
+        # Without this, /proc/self of a process that executes no other program would belong to root.
         _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
 
     def _closed_above(self, folder: Path) -> Path | None:
-        """The topmost folder above `folder` that this user cannot enter, or that each start of pytest closes again.
-        None if there is no such folder.
+        """The topmost folder above `folder` that this user cannot enter, or None if there is no such folder.
+
+        A folder of pytest counts as closed, because each start of pytest closes it again.
         """
         parents = reversed(folder.parents)
         return next((each for each in parents if each.name.startswith(_PYTESTS) or not self.reaches(each)), None)
 
 
 def _show_only(closed: Path, needed: list[Path]) -> None:
-    """Replace `closed` by an open folder that shows only these folders below it."""
+    """Cover `closed` with an open folder that shows only the `needed` folders below it."""
     held = [(os.open(folder, os.O_PATH), folder) for folder in needed]
     _call("mount", b"lab", bytes(closed), b"tmpfs", 0, b"mode=755")
     for descriptor, folder in held:
-        if not folder.exists():  # otherwise it is in one of the folders before
+        if not folder.exists():  # an earlier folder of the list may contain it
             folder.mkdir(parents=True)
             _call("mount", f"/proc/self/fd/{descriptor}".encode(), bytes(folder), None, _MS_REC_BIND, None)
         os.close(descriptor)
@@ -99,4 +101,4 @@ if __name__ == "__main__":
     os.umask(0o022)
     given = json.loads(sys.argv[1])
     Identity(*given[:4], tuple(given[4])).assume()
-    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606  # a shell would not keep the arguments
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606  # a shell would not preserve the arguments

@@ -1,4 +1,4 @@
-"""Folders that are made once in a run, by the first test that needs them. That test may run in another worker."""
+"""Folders that are created once in a run, by the first test that needs them, perhaps in another worker."""
 
 import fcntl
 import shutil
@@ -12,7 +12,7 @@ from .ledger_copies import copy_ledger
 
 
 def cached_folder(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """The folder that `make` has filled. No test may change it."""
+    """The folder that `make` has filled. Tests must not change it."""
     with _alone(factory, name) as kept:
         made = kept.with_suffix(".made")
         if not made.exists():
@@ -24,8 +24,9 @@ def cached_folder(factory: pytest.TempPathFactory, name: str, make: Callable[[Pa
 
 
 def fill_from_cache(factory: pytest.TempPathFactory, name: str, folder: Path, make: Callable[[], object]) -> None:
-    """Fill `folder` by `make`, for a test that changes it. `make` runs only once; later tests get a copy. So the
-    content must not contain its own path.
+    """Fill `folder` with the result of `make`, for a test that changes it.
+
+    `make` runs only once, and later tests get a copy. So the content must not contain its own path.
     """
     with _alone(factory, name) as kept:
         if kept.exists():
@@ -40,7 +41,7 @@ def fill_from_cache(factory: pytest.TempPathFactory, name: str, folder: Path, ma
 
 @contextmanager
 def _alone(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """Context with the path of a folder. No other worker makes the folder meanwhile."""
+    """Context with the path of a folder that no other worker creates meanwhile."""
     own = factory.getbasetemp()
     kept = (own.parent if own.name.startswith("popen-") else own) / f"kept-{name}"
     with kept.with_suffix(".lock").open("w") as lock:

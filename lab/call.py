@@ -1,6 +1,7 @@
-"""One call of a lab phone, on either side: its signalling, and the stream that it received.
+"""One call of a lab phone on either side, with its signalling and the stream that it received.
 
-Times are nanoseconds of CLOCK_REALTIME: the kernel's for arrivals, ours just before sending for messages that we send.
+Times are nanoseconds of CLOCK_REALTIME: the kernel's time for arrivals, and our time just before sending for messages
+that we send.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 @dataclass(frozen=True, slots=True)
 class InCallRequest:
-    """A request that arrived within a call, except ACK, CANCEL and BYE."""
+    """A request other than ACK, CANCEL and BYE that arrived within a call."""
 
     request: Request
     arrival_ns: int
@@ -42,7 +43,7 @@ class InCallRequest:
 
 
 class Call(abc.ABC):
-    """The common part of both sides. `request` is the call's INVITE; `tag` is our tag of the dialog."""
+    """Common part of both sides of a call. `request` is the INVITE, and `tag` is our tag in the dialog."""
 
     def __init__(self, phone: Phone, request: Request, tag: str, stream: Stream) -> None:
         self.request = request
@@ -50,20 +51,20 @@ class Call(abc.ABC):
         self.stream = stream
         stream.reports_s = phone.reports_s
         self.video: Stream | None = None
-        """The video stream, if the phone has one."""
+        """Video stream, or None if the call has no video."""
         self.dialog: Dialog | None = None
         self.session: Session | None = None
-        """The last description of our media that we sent."""
+        """Most recent description of our media that we sent."""
         self.asked: list[InCallRequest] = []
-        """The other side's requests within the call, in order."""
+        """Requests of the other side within the call, in order of arrival."""
         self.provisional: list[tuple[int, int]] = []
-        """Status and time of every 1xx, as sent or as received."""
+        """Status and time of every 1xx response that was sent or received."""
         self.final_status: int | None = None
         self.answered_ns: int | None = None
         self.ended_ns: int | None = None
         self.ended_by: Side | None = None
         self.cause: int | None = None
-        """The other side's Q.850 cause, in its refusal, BYE or CANCEL."""
+        """Q.850 cause in the other side's refusal, BYE or CANCEL."""
         self._phone = phone
         self._final = asyncio.Event()
         self._ended = asyncio.Event()
@@ -71,25 +72,29 @@ class Call(abc.ABC):
 
     @property
     def user(self) -> str:
-        """The dialled user."""
+        """Dialled user."""
         return self.request.uri.user
 
     @property
     def packets(self) -> list[Packet]:
-        """The packets that this party received."""
+        """Packets that this party received."""
         return self.stream.packets
 
     @property
     def voice_delay_ms(self) -> float | None:
-        """The time from the answer to our first RTP packet: our share of the other party's wait. Negative if we sent
-        RTP before the answer.
+        """Milliseconds from the answer to our first RTP packet, negative if we sent RTP before the answer.
+
+        This is our share of the other party's wait. None before the answer or the first packet.
         """
         if self.answered_ns is None or self.stream.started_ns is None:
             return None
         return (self.stream.started_ns - self.answered_ns) / 1e6
 
     async def final(self, timeout_s: float = WAIT_S) -> int | None:
-        """The status of the final response, after waiting for it. Raises TimeoutError."""
+        """Wait for the final response and return its status, or None if the call ends without one.
+
+        Raises TimeoutError.
+        """
         async with asyncio.timeout(timeout_s):
             await self._final.wait()
         return self.final_status
@@ -100,7 +105,7 @@ class Call(abc.ABC):
             await self._ended.wait()
 
     async def hangup(self) -> None:
-        """Send BYE and wait until the other side has accepted it; do nothing if the call is not up."""
+        """Send BYE and wait until the other side has accepted it. Does nothing unless the call is up."""
         if self.dialog and self.answered_ns is not None and self.ended_ns is None:
             bye = self.dialog.request("BYE", self._phone.address)
             self.finish("us", time.time_ns())
@@ -108,10 +113,10 @@ class Call(abc.ABC):
 
     @abc.abstractmethod
     async def leave(self) -> None:
-        """End the call as its state allows, and wait until the other side knows."""
+        """Cancel the call, refuse it or hang up, as its state requires."""
 
     def finish(self, by: Side, at_ns: int) -> None:
-        """End the call on this side and close the stream; its packets stay."""
+        """End the call on this side and close its streams. The received packets are kept."""
         if self.ended_ns is None:
             self.ended_ns, self.ended_by = at_ns, by
             self.stream.close()
@@ -121,7 +126,7 @@ class Call(abc.ABC):
             self._ended.set()
 
     async def ask(self, method: str, headers: Iterable[Header] = (), body: bytes = b"") -> Response:
-        """Send a request other than INVITE within the call; returns its final response. Raises TimeoutError."""
+        """Send a request other than INVITE within the call and return its final response. Raises TimeoutError."""
         request = self._within(method, headers, body)
         response = await self._phone.transact(request, self._hop)
         if response is None:
@@ -131,10 +136,9 @@ class Call(abc.ABC):
     async def reinvite(
         self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
     ) -> Response:
-        """Send a re-INVITE (14.1) that holds, resumes or refreshes, and acknowledge its final response; returns that
-        response.
+        """Send a re-INVITE (14.1) that holds, resumes or refreshes the call, and return its final response.
 
-        If `direction` does not let us send, our stream stops. Raises TimeoutError.
+        Acknowledges the response. Our stream stops if `direction` does not allow us to send. Raises TimeoutError.
         """
         assert self.session, "the media were never spoken of"
         offer = replace(
@@ -154,7 +158,7 @@ class Call(abc.ABC):
         return response
 
     async def ask_for_t38(self, within_s: float) -> Response:
-        """Send a re-INVITE to T.38 and acknowledge its final response; returns that response. Raises TimeoutError."""
+        """Send a re-INVITE that switches to T.38, acknowledge its final response and return it. Raises TimeoutError."""
         request = self._within("INVITE", [SDP], self._t38())
         async with asyncio.timeout(within_s):
             response = await self._phone.transact(request, self._hop, lambda each: self._confirm(request, each))
@@ -174,7 +178,7 @@ class Call(abc.ABC):
         return request
 
     def _confirm(self, invite: Request, response: Response) -> None:
-        """Send the ACK each time that the final response to a re-INVITE arrives."""
+        """Acknowledge the final response to a re-INVITE each time it arrives."""
         assert self.dialog
         if response.status < 300:
             self.dialog.refresh(response)
@@ -189,7 +193,7 @@ class Call(abc.ABC):
         return self.dialog.next_hop
 
     def take_request(self, request: Request, arrival_ns: int, source: Address) -> None:
-        """Accept and record a request of the other side within the call."""
+        """Record and accept a request of the other side within the call."""
         self.asked.append(InCallRequest(request, arrival_ns))
         if request.method == "INVITE":
             self._take_reinvite(request, source)
@@ -203,7 +207,10 @@ class Call(abc.ABC):
         self.finish("them", arrival_ns)
 
     def _take_reinvite(self, invite: Request, source: Address) -> None:
-        """Accept a re-INVITE (14.2). The other side moves its media, or checks that this phone is still in the call."""
+        """Accept a re-INVITE (14.2).
+
+        The other side uses it to move its media, or to check that this phone is still in the call.
+        """
         if self.dialog:
             self.dialog.refresh(invite)
         answer = self._t38() if fax.IMAGE in invite.body else self._take_offer(invite.body)
@@ -211,15 +218,16 @@ class Call(abc.ABC):
         self._respond_finally(invite, source, 200, headers, answer)
 
     def _take_offer(self, body: bytes) -> bytes:
-        """Our answer to an offer within the call."""
+        """Apply an offer within the call and return our answer."""
         offer = Session.parse(body)
         self.session = self._answer_to(offer, self.session.version + 1 if self.session else 1)
         self._heed(replace(offer, formats=self.session.formats), self.session.direction)
         return self.session.encode()
 
     def _heed(self, theirs: Session, ours: str) -> None:
-        """Send RTP as agreed: to this address, in this codec and direction. `theirs` has the chosen codec; `ours` is
-        our direction.
+        """Send RTP to the agreed address, in the agreed codec and direction.
+
+        `theirs` has the chosen codec, and `ours` is our direction.
         """
         self.stream.agree(theirs.address, theirs.key)
         self.stream.quiet = ours in ("recvonly", "inactive")
@@ -230,7 +238,7 @@ class Call(abc.ABC):
         return offer.answer(self._media_address, self._phone.codecs, self._video_port(), version, self.stream.key)
 
     def _video_port(self) -> int:
-        """The port for video; 0 if the phone has no video."""
+        """Our port for video, or 0 if the phone has no video."""
         if not self._phone.video:
             return 0
         if self.video is None:
@@ -262,7 +270,7 @@ class Call(abc.ABC):
 
 
 def _agreed_timer(request: Request) -> list[Header]:
-    """The headers that accept a request's session timer (RFC 4028, 9). The refresher stays the same."""
+    """Headers that accept a request's session timer (RFC 4028, 9) and keep its refresher."""
     if not (expires := request.get("Session-Expires")):
         return []
     refresher = "" if "refresher=" in expires else ";refresher=uac"

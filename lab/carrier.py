@@ -1,4 +1,4 @@
-"""A carrier that calls the fleet: SIPp's calls through a proxy, and the result of each.
+"""A carrier that calls the fleet through a proxy with SIPp, and records the result of each call.
 
 Unlike `sipp.Load`, it follows the proxy's Record-Route, logs each call when SIPp sends it, and accepts any refusal.
 """
@@ -16,27 +16,27 @@ from .sip import Address
 from .sipp import OVERDUE_S, call_arguments, start_sipp
 
 RETRANSMITTED_S: Final = 34.0
-"""Seconds for which a request is retransmitted before the call is given up (RFC 3261, timer B and F)."""
+"""Seconds for which a request is retransmitted before the call fails (RFC 3261, timers B and F)."""
 
 
 @dataclass(slots=True)
 class CarriedCall:
-    """One call, as the carrier sees it. Times are seconds since the epoch."""
+    """One call as the carrier sees it. Times are seconds since the epoch."""
 
     number: str
     sent_s: float
     final_s: float | None = None
-    """Time of the final response; None without one."""
+    """Time of the final response, or None if none has arrived."""
     status: int = 0
     node: Address | None = None
-    """The node that answered."""
+    """Address of the node that sent the final response."""
     retry_after: str = ""
     over_s: float | None = None
-    """Time of its orderly end; None if it was cut off."""
+    """Time of the call's orderly end, or None if it was cut off."""
 
 
 class Carrier:
-    """Calls the `numbers` in turn through `proxy`, `rate` times a second, for `seconds`. Starts at once."""
+    """Load of `rate` calls per second through `proxy` to the `numbers` in turn, for `seconds`. Starts at once."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Carrier:
         hold_s: float = 0.2,
         name: str = "",
     ) -> None:
-        """Start SIPp. A call's id at the called phone begins with `name` (letters and digits)."""
+        """Start SIPp. The ids of the calls at the called phone begin with `name` (letters and digits)."""
         self._folder, self._name = folder, name
         self._calls: dict[str, CarriedCall] = {}
         self._read = 0
@@ -68,11 +68,11 @@ class Carrier:
         return self._process.pid
 
     def calls(self) -> dict[str, CarriedCall]:
-        """All calls so far, by their ids. Later reads fill new data into the same objects."""
+        """All calls so far, by id. Later reads update the same objects."""
         try:
             with (self._folder / "calls").open() as file:
                 file.seek(self._read)
-                # SIPp may be writing the last line.
+                # SIPp may still be writing the last line.
                 whole = file.read().rpartition("\n")[0]
         except FileNotFoundError:
             whole = ""
@@ -96,7 +96,7 @@ class Carrier:
             one.over_s = at_s
 
     def finish(self) -> dict[str, CarriedCall]:
-        """All calls, after waiting until each has ended."""
+        """Wait until each call has ended, and return all calls. Kills SIPp if it is overdue."""
         try:
             self._process.wait(max(0.0, self._over_s - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -104,7 +104,7 @@ class Carrier:
         return self.calls()
 
     def stop(self) -> None:
-        """Kill SIPp if it still runs."""
+        """Kill SIPp if it is still running."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

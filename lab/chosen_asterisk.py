@@ -1,8 +1,9 @@
-"""The Asterisk of the tests, and the abilities of its version. `ASTERISK` or `ASTERISK_SUITE` can choose another one.
+"""The Asterisk of the tests, and the features of its version.
 
-    python -m lab.chosen_asterisk     prints the tests of calls that are to run on it
+    python -m lab.chosen_asterisk     prints the tests of calls to run on it
 
-On standard error it prints the version, and the modules of the lab that this Asterisk lacks.
+It prints the version, and the modules of the lab that this Asterisk lacks, on standard error. The environment variables
+`ASTERISK` and `ASTERISK_SUITE` select another Asterisk.
 """
 
 import functools
@@ -15,9 +16,9 @@ from .asterisk import MODULES
 from .asterisk_installation import AsteriskInstallation, AsteriskMissing, find_or_get
 
 CALLS: Final = ("tests/calls", "tests/dialplan", "tests/ari_app/test_contract.py", "tests/agi/test_contract.py")
-"""The tests that a version of Asterisk must pass."""
+"""Tests that a supported version of Asterisk must pass."""
 REFUSED: Final = ("lab/operations/old_asterisk.py",)
-"""The tests for a version that idtone refuses."""
+"""Tests for a version that idtone refuses."""
 
 
 @functools.cache
@@ -28,7 +29,7 @@ def chosen_asterisk() -> AsteriskInstallation:
 
 @functools.cache
 def transports() -> tuple[str, ...]:
-    """The values of `ari.transport` that this Asterisk supports."""
+    """Values of `ari.transport` that this Asterisk supports."""
     over_websocket = AsteriskVersion.read(chosen_asterisk().version).takes_requests_over_websocket
     return ("websocket", "http") if over_websocket else ("http",)
 

@@ -1,9 +1,9 @@
-"""Chromium and its driver for the lab: the machine's own, or Debian's, unpacked in the user's cache and used there.
+"""Chromium and its driver for the lab: the machine's own, or Debian's, unpacked in the user's cache.
 
     python -m lab.chromium     prints both paths
 
-It needs neither root nor a container and installs nothing. Standard library only. The pages are shown with the font of
-`idtone.core.paper`, so that they look the same everywhere, in Japanese too.
+The search needs neither root nor a container, and installs nothing. This module uses only the standard library. Pages
+are shown in the font of `idtone.core.paper` so that they look the same everywhere, also in Japanese.
 """
 
 import contextlib
@@ -24,15 +24,17 @@ WITHOUT: Final = (
     "adwaita-*", "dbus*", "dconf-*", "fontconfig", "gtk-*", "hicolor-*", "libgtk-*", "libllvm*", "libz3-*", "mesa-*",
     "perl*", "systemd*", "xdg-*",
 )  # fmt: skip
-"""Dependencies that only windows on a screen need."""
+"""Patterns of packages that only windows on a screen need."""
 MACHINES_OWN: Final = (
     "ld-linux*", "libc.so*", "libdl.so*", "libm.so*", "libnss_*", "libpthread.so*", "libresolv.so*", "librt.so*",
 )  # fmt: skip
-"""Libraries taken from the machine: the C library, because Chromium starts itself again by /proc/self/exe, and so with
-the machine's loader.
+"""Patterns of libraries that come from the machine.
+
+Chromium restarts itself through /proc/self/exe, and so with the machine's loader. This loader needs the machine's C
+library.
 """
 FONTS: Final = Path(__file__).parents[1] / "core" / "paper"
-"""The only fonts."""
+"""Folder with the only fonts that the pages use."""
 FONTCONFIG: Final = """\
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
@@ -82,20 +84,21 @@ def _surroundings(folder: Path, root: Path | None, environment: Mapping[str, str
 
 
 def _libraries(root: Path) -> Path:
-    """A folder with links to the tree's libraries, except the C library. It is beside the tree, because the tree is
-    sealed.
+    """A folder with links to the tree's libraries, except the C library.
+
+    The folder is beside the tree because the tree is sealed.
     """
     folder = root.with_name(f"{root.name}.lib")
     folder.mkdir(exist_ok=True)
     for library in sorted(root.glob("usr/lib/*-linux-gnu*/**/lib*.so*")):
         if not any(library.match(pattern) for pattern in MACHINES_OWN):
-            with contextlib.suppress(FileExistsError):  # an earlier run made it, or another worker meanwhile
+            with contextlib.suppress(FileExistsError):  # an earlier run or another worker has created it
                 (folder / library.name).symlink_to(library)
     return folder
 
 
 def _refusal(program: Path, environment: Mapping[str, str]) -> str | None:
-    """The error that a program prints when it does not start. None if it starts."""
+    """The error of a program that does not start, or None if it starts."""
     try:
         done = subprocess.run(
             [program, "--version"],

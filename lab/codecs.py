@@ -1,7 +1,7 @@
-"""The codecs of the lab's phones, by RTP payload type, in packets of 20 ms.
+"""Codecs of the lab's phones by RTP payload type, in packets of 20 ms.
 
-The payload types are Asterisk's, also the dynamic ones. G.711 is implemented in `g711`; G.722 and Opus come from the
-project's packages. A codec with memory starts anew with each stretch of packets.
+All payload types are Asterisk's, including the dynamic ones. G.711 is implemented in `g711`. G.722 and Opus come from
+the project's packages. A codec with memory is reset at the start of each stretch of packets.
 """
 
 import io
@@ -21,40 +21,43 @@ from .g711 import PCMA, PCMU, SAMPLE_RATE_HZ, Samples
 
 G722: Final = 9
 G729: Final = 18
-"""Its content is never decoded: the lab has no transcoder for it, as most PBXs."""
+"""Payload type of G.729. Its content is never decoded: like most PBXs, the lab has no transcoder for it."""
 OPUS: Final = 107
 EVENTS: Final = 101
-"""Telephone events: pressed keys (RFC 4733)."""
+"""Payload type of telephone events: pressed keys (RFC 4733)."""
 VIDEO: Final = 99
-"""H.264; its content is never decoded."""
+"""Payload type of H.264. Its content is never decoded."""
 VIDEO_TICKS: Final = 1800
-"""Ticks of the video's clock in 20 ms."""
+"""Ticks of the video clock in 20 ms."""
 PICTURE: Final = bytes([0x09, 0xF0])
 """An empty picture: an access unit delimiter."""
 FRAME: Final = 160
-"""Samples in 20 ms."""
+"""Number of samples in 20 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A codec. `encode` makes payloads of 20 ms each. `decode` gives 20 ms for each payload of a stretch."""
+    """A codec. `encode` returns payloads of 20 ms each.
+
+    `decode` returns 20 ms of samples for each payload of a stretch.
+    """
 
     name: str
-    """The name in a=rtpmap."""
+    """Name in the SDP attribute a=rtpmap."""
     ticks: int
     """Ticks of the RTP clock in 20 ms."""
     encode: Callable[[Samples], list[bytes]]
     decode: Callable[[Sequence[bytes]], Samples]
     samples_an_octet: int = 1
-    """Samples in an octet; 0 if it varies."""
+    """Samples per octet, or 0 if this number varies."""
 
     def length(self, payload: bytes) -> int:
-        """Number of samples at 8 kHz in a payload: 20 ms if the samples per octet vary."""
+        """Number of samples at 8 kHz in a payload, or those of 20 ms if the samples per octet vary."""
         return len(payload) * self.samples_an_octet or FRAME
 
 
 def encode_frames(samples: Samples, payload_type: int) -> list[bytes]:
-    """The payloads for samples that are sent in a loop. Raises ValueError if the samples are not complete frames."""
+    """Payloads of samples that are sent in a loop. Raises ValueError unless the samples are complete frames."""
     if not len(samples) or len(samples) % FRAME:
         raise ValueError(f"a voice has whole frames of {FRAME} samples, not {len(samples)} samples")
     return CODECS[payload_type].encode(samples)
@@ -100,7 +103,7 @@ def _opus_decode(payloads: Sequence[bytes]) -> Samples:
 
 
 def _settled(encode: Callable[[Samples], list[bytes]], samples: Samples) -> list[bytes]:
-    """The payloads of a loop's second round, so that the encoder's memory begins with the end of the first round."""
+    """Payloads of a loop's second round, in which the encoder has its state from the first round."""
     count = len(samples) // FRAME
     return encode(np.tile(samples, 3))[count : 2 * count]
 
@@ -117,7 +120,7 @@ def _resampled(samples: npt.NDArray[Any], from_hz: int, to_hz: int) -> Samples:
 CODECS: Final = {
     PCMU: _g711("PCMU/8000", PCMU),
     PCMA: _g711("PCMA/8000", PCMA),
-    # Its RTP clock is 8000 Hz, though it samples at 16 kHz (RFC 3551, 4.5.2).
+    # The RTP clock is 8000 Hz although G.722 samples at 16 kHz (RFC 3551, 4.5.2).
     G722: Codec("G722/8000", FRAME, partial(_settled, _g722_encode), _g722_decode),
     G729: Codec("G729/8000", FRAME, _g729_encode, _g729_decode, 8),
     OPUS: Codec("opus/48000/2", 6 * FRAME, partial(_settled, _opus_encode), _opus_decode, 0),

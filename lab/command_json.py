@@ -1,4 +1,4 @@
-"""Runs `idtone` in this process, with the settings of a service of the lab."""
+"""Runs `idtone` in this process with the settings of a lab service."""
 
 import json
 from typing import Any
@@ -10,7 +10,10 @@ from .service import Service
 
 
 def command_json(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
-    """The JSON output of a command. Raises AssertionError if its exit code is not `code`; None allows any exit code."""
+    """The JSON output of a command.
+
+    Raises AssertionError if its exit code is not `code`. None allows any exit code.
+    """
     command = [*map(str, arguments), "--json"]
     if command[:2] != ["verify", "pack"]:
         command += ["-c", str(service.settings)]

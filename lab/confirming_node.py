@@ -1,4 +1,4 @@
-"""A node that confirms suspensions to the desk, and signed lists of suspensions."""
+"""A node that confirms suspensions to the desk, and registries with signed lists of suspensions."""
 
 import asyncio
 from collections import Counter
@@ -22,7 +22,7 @@ REGISTRY = index_of(GOOD.partition("suspensions:")[0])
 
 
 def registry_with_stops(*references: int) -> RegistryIndex:
-    """A signed registry that suspends these references, with a member that gets no new numbers."""
+    """A signed registry with suspensions under these references, and with a member that gets no new numbers."""
     text = "issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n" + "".join(map(ENTRY.format, references))
     text += "  - {member: m-0002, kind: no-new-numbers, since: 2026-11-02T00:00:00+09:00, reference: R-0}\n"
     document = parse_suspensions(text, "suspensions.yaml")
@@ -50,9 +50,9 @@ class Node:
         self.received: list[bytes] = []
         self.own = OwnSuspensions()
         self.hangs = False
-        """True if the calls have ended, and their channels do not report it."""
+        """True if the calls end but their channels do not report it."""
         self.hands_over = False
-        """True if the next instance ends the other calls."""
+        """True if the next instance ends the remaining calls."""
         self.start()
 
     def start(self) -> None:

@@ -1,7 +1,8 @@
-"""Fetches Debian packages as any user and unpacks them into a folder, without installing them.
+"""Fetches Debian packages as any user and unpacks them into a folder without installing them.
 
-apt runs here with separate state, cache and sources. The machine's own apt may be out of date and stays unchanged. The
-mirror, proxies and certificates are the machine's. Standard library only: this runs before anything is set up.
+apt runs here with its own state, cache and sources, because the machine's apt may be out of date and must not change.
+The mirrors, proxies and certificates are the machine's. This module uses only the standard library, because it runs
+before anything is set up.
 """
 
 import os
@@ -13,22 +14,23 @@ from pathlib import Path
 from typing import Final
 
 Progress = Callable[[str], None]
-"""Receives one line about the next action."""
+"""Callback that receives one line about the next action."""
 
 _UNDER: Final = {"experimental": "sid"}
-"""Release that has only some packages → release with their dependencies."""
+"""Release with only some packages → release with their dependencies."""
 _KEYRINGS: Final = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("pgp", "gpg"))
 
 
 class PackagesUnavailable(Exception):
-    """The packages are not available here; the text gives the reason."""
+    """The packages are not available here. The text gives the reason."""
 
 
 def fetch(packages: Sequence[str], into: Path, suites: Sequence[str] = (), without: Sequence[str] = ()) -> str:
-    """Unpack `packages` and their dependencies into the folder `into`; return the suite that they came from.
+    """Unpack `packages` and their dependencies into the folder `into`, and return the suite that they came from.
 
-    Leaves out packages whose names match a pattern of `without`. If `suites` is empty, this uses the machine's own
-    sources and fetches no dependencies: the machine must have them. Creates `into`, with a temporary folder beside it.
+    Leaves out packages whose names match a pattern in `without`. If `suites` is empty, uses the machine's own sources
+    and fetches no dependencies, so the machine must have them. Creates `into` and, temporarily, a folder beside it.
+    Raises PackagesUnavailable.
     """
     for tool in ("apt-get", "dpkg", "dpkg-deb"):
         if shutil.which(tool) is None:
@@ -54,9 +56,9 @@ def architecture() -> str:
 
 
 def mirrors() -> list[str]:
-    """Addresses of Debian archives in the machine's own apt sources, the most likely first.
+    """Addresses of Debian archives in the machine's apt sources, most likely first.
 
-    It also works before the first `apt-get update`: apt then knows the sources, but not their content.
+    Also works before the first `apt-get update`, because it needs only the list of sources, not their content.
     """
     listing = _run(["apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE) $(COMPONENT)"])
     own, others = [], []
@@ -86,7 +88,7 @@ def _fetch_closure(
             releases = [suite, *filter(None, [_UNDER.get(suite)])]
             lines = (f"deb [{_source_options()}] {site} {release} main\n" for release in releases)
             apt = _private_apt(scratch, "".join(lines))
-            if suite in _UNDER:  # apt takes packages from such a release only if it is told so
+            if suite in _UNDER:  # apt takes packages from such a release only if a preference allows it
                 names = " ".join(f"{package} {package}-*" for package in packages)
                 preference = f"Package: {names}\nPin: release a={suite}\nPin-Priority: 990\n"
                 (scratch / "preferences").write_text(preference)
@@ -113,7 +115,7 @@ def _fetch_alone(packages: Sequence[str], scratch: Path) -> list[Path]:
 
 
 def _private_apt(scratch: Path, sources: str | None) -> list[str]:
-    """The command of an apt that keeps all its data in `scratch`. `sources` None means the machine's sources."""
+    """The command of an apt that keeps all its data in `scratch`. `sources` is None for the machine's sources."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (scratch / folder).mkdir(parents=True, exist_ok=True)
     (scratch / "status").touch()
@@ -121,7 +123,7 @@ def _private_apt(scratch: Path, sources: str | None) -> list[str]:
         "Dir::State": scratch / "state",
         "Dir::State::status": scratch / "status",
         "Dir::Cache": scratch / "cache",
-        "Acquire::Check-Valid-Until": "false",  # a mirror that is a week old is good enough
+        "Acquire::Check-Valid-Until": "false",  # a week-old mirror is good enough
         "Acquire::Languages": "none",
         "Acquire::Retries": "3",
         "APT::Install-Recommends": "false",
@@ -146,7 +148,7 @@ def _source_options() -> str:
 
 
 def _run(command: Sequence[str], cwd: Path | None = None) -> str:
-    """Standard output of `command`; on failure the error contains its messages."""
+    """Standard output of `command`. Raises PackagesUnavailable with its error messages if it fails."""
     done = subprocess.run(
         command,
         cwd=cwd,

@@ -37,14 +37,14 @@ from .sound_detection import hear_whole, identify
 REGISTRY: Final = Path(__file__).with_name("registry.yaml")
 EXPIRED: Final = "0352345678"
 AT_ONCE_MS: Final = 150
-"""The parties of an emergency call must hear each other within this time."""
+"""Milliseconds within which the parties of an emergency call must hear each other."""
 CELL_MS: Final = 20
-"""One cell of the drawn timeline is one packet."""
+"""Milliseconds in one cell of the timeline: the duration of one packet."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One call of the demo, and its expected result. `profile` None means no sound."""
+    """One call of the demo and its expected result. `profile` is None if no sound is expected."""
 
     name: str
     forwarding: Forwarding
@@ -53,7 +53,7 @@ class Case:
     status: str
     profile: str | None
     fallback: bool = False
-    """The service is not asked."""
+    """True if the hook handles the call without the service."""
     service: bool = True
 
     @property
@@ -89,19 +89,20 @@ CASES: Final = (
 
 @dataclass(frozen=True)
 class HeardSound:
-    """The sound and the voice in the called phone's RTP. Times are milliseconds after its answer."""
+    """Sound and voice in the called phone's RTP. Times are milliseconds after its answer."""
 
     profile: str | None = None
     onset_ms: float | None = None
     end_ms: float | None = None
     voice_ms: float | None = None
-    """Time at which the caller's voice was first heard."""
+    """Time at which the caller's voice is first audible."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The measured result of one call. `evidence` is the ledger's record; for a call without a request to the
-    service, it comes from the hook's journal.
+    """Measured result of one call.
+
+    `evidence` is the ledger's record. If the service was not asked, this record comes from the hook's journal.
     """
 
     case: str
@@ -148,7 +149,7 @@ def _rounded(ms: float | None) -> float | None:
 
 
 def faults(case: Case, found: Finding) -> list[str]:
-    """The differences between the call and its expected result."""
+    """Differences between the call and its expected result."""
     heard, wrong = found.heard, []
     expected: Mapping[str, object] = {
         "outcome": case.outcome.value,
@@ -207,7 +208,7 @@ async def run(asterisk: Asterisk, service: Service, screen: Console) -> list[tup
 
 
 def print_call(screen: Console, case: Case, found: Finding) -> None:
-    """Print one call in words, with a timeline of the called phone's sounds."""
+    """Print one call as text, with a timeline of the called phone's sounds."""
     number, dialled = case.forwarding.number, case.forwarding.dialled
     screen.print(f"\n[bold]{case.name}[/bold]: a call of {number} is forwarded to {dialled}")
     screen.print(f"  decided    {found.outcome}, because {found.reason}; the hook returns {found.status}")
@@ -238,7 +239,10 @@ def heard_in_words(found: Finding) -> str:
 
 
 def timeline(heard: HeardSound) -> str:
-    """The timeline from the answer on, one character for 20 ms: `·` silence, `♪` the sound, `█` the caller's voice."""
+    """Timeline from the answer on, with one character per 20 ms.
+
+    `·` is silence, `♪` is the sound, and `█` is the caller's voice.
+    """
     end_ms = (heard.voice_ms or 0) + 5 * CELL_MS
     cells = []
     for cell in range(int(end_ms / CELL_MS) + 1):

@@ -1,7 +1,7 @@
-"""Dialogs and transactions of SIP (RFC 3261), without I/O: the next message, its destination, and its retransmissions.
+"""SIP dialogs and transactions (RFC 3261) without I/O: the next message, its destination and its retransmissions.
 
-It covers calls between two parties through an Asterisk over UDP: INVITE, ACK, CANCEL, BYE, OPTIONS, and requests within
-a call. It has no authentication, forking or routing.
+Covers calls between two parties through an Asterisk over UDP: INVITE, ACK, CANCEL, BYE, OPTIONS, and requests within a
+call. Does not support authentication, forking or routing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def invite(uri: Uri, via: Address, sender: Party, headers: Iterable[Header], bod
 
 @dataclass(slots=True)
 class Dialog:
-    """One party's half of a call (section 12)."""
+    """One party's half of a dialog (section 12)."""
 
     call_id: str
     local: Party
@@ -69,8 +69,10 @@ class Dialog:
         return self.target.address
 
     def request(self, method: str, via: Address, acknowledged: int | None = None) -> Request:
-        """The next request within the dialog (12.2.1.1). `acknowledged` is the CSeq number of an ACK's INVITE; by
-        default it is that of the last request.
+        """The next request within the dialog (12.2.1.1).
+
+        `acknowledged` is the CSeq number of the INVITE that an ACK acknowledges. The default is the number of the last
+        request.
         """
         if method != "ACK":
             self.sequence += 1
@@ -83,7 +85,7 @@ class Dialog:
         return request(method, self.target, via, fixed)
 
     def refresh(self, message: Message) -> None:
-        """Update the target: a re-INVITE or its response may move the other party (12.2)."""
+        """Update the target from a re-INVITE or its response, which may move the other party (12.2)."""
         if message.get("Contact"):
             self.target = _contact(message)
 
@@ -95,18 +97,18 @@ def _contact(message: Message) -> Uri:
 
 
 def client_key(message: Message) -> tuple[str, str]:
-    """The key that a request and its responses share (17.1.3)."""
+    """Key that a request shares with its responses (17.1.3)."""
     return message.branch, message.sequence[1]
 
 
 def server_key(request: Request) -> tuple[str, str, str]:
-    """The key that a request, its retransmissions and the ACK of its refusal share (17.2.3)."""
+    """Key that a request shares with its retransmissions and with the ACK of its refusal (17.2.3)."""
     method = "INVITE" if request.method == "ACK" else request.method
     return request.get("Via").partition(";")[0], request.branch, method
 
 
 def intervals(t1_s: float = T1_S, cap_s: float = T2_S) -> Iterator[float]:
-    """The seconds to wait after each transmission of a message (timers A, E and G), up to 64 times T1 in all."""
+    """Yield the seconds to wait after each transmission of a message (timers A, E and G), 64 times T1 in all."""
     interval, left = t1_s, 64 * t1_s
     while left > 0:
         yield min(interval, left)

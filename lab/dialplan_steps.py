@@ -8,18 +8,18 @@ from urllib.parse import quote
 from .asterisk import Asterisk
 
 NOWHERE = "Local/nobody@nowhere"
-"""A dial string that reaches no phone."""
+"""Dial string that reaches no phone."""
 
 
 def steps(context: str, actions: Sequence[str]) -> str:
-    """A context. Its extension `go` runs the actions in order, and then records in AstDB that they have ended."""
+    """A context whose extension `go` runs the actions in order, and then records in AstDB that they have ended."""
     lines = [f"[{context}]", "exten = go,1,NoOp()", *(f" same = n,{action}" for action in actions)]
     return "\n".join([*lines, f" same = n,Set(DB({context}/through)=yes)", ""])
 
 
 @dataclass(frozen=True)
 class HookCall:
-    """The arguments of the hook. At most one of them may contain an unclosed bracket, and it must be the last."""
+    """Arguments of the hook. At most one of them may contain an unclosed bracket, and it must be the last."""
 
     number: str = ""
     called: str = ""
@@ -32,14 +32,14 @@ class HookCall:
 
 
 def _text(text: str) -> str:
-    """A dialplan expression whose result is the text. Asterisk treats the result like a variable's value."""
+    """A dialplan expression that evaluates to the text. Asterisk treats the result like a variable's value."""
     return f"${{URIDECODE({quote(text, safe='')})}}" if text else ""
 
 
 def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
-    """A dialplan that forwards each call and stores the hook's results: status, reason, and the source of the decision.
+    """A dialplan that forwards each call and stores the hook's status, reason and source of the decision.
 
-    The dialplan answers the channel, because `channel originate` gives up a channel that has rung for 30 s.
+    The dialplan answers the channel, because `channel originate` gives up on a channel that has rung for 30 s.
     """
     actions = ["Answer()"]
     for index, call in enumerate(calls):
@@ -50,7 +50,7 @@ def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
 
 @dataclass(frozen=True)
 class OwnDial:
-    """The arguments of the hook in an operator's own Dial(). That Dial() dials a Local channel, which answers."""
+    """Arguments of the hook in an operator's own Dial(), which dials a Local channel that answers."""
 
     number: str
     called: str = ""
@@ -78,29 +78,29 @@ exten = _.,1,Answer()
  same = n,Wait(1)
  same = n,Hangup()
 """
-"""An extension that answers, and hangs up after the time of a sound and the notice."""
+"""A context that answers every extension and hangs up after a second."""
 
 
 def begin(asterisk: Asterisk, context: str) -> None:
-    """Run the context's steps."""
+    """Start the context's steps."""
     asterisk.command(f"database deltree {context}")
     asterisk.command(f"channel originate Local/go@{context} application Wait 600")
 
 
 def results(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
-    """Run the context's steps; returns their results in order."""
+    """Run the context's steps and return their results in order."""
     begin(asterisk, context)
     return written(asterisk, context, within_s)
 
 
 def written(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
-    """Wait for the end of the started steps; returns their results in order."""
+    """Wait until the started steps have ended, and return their results in order."""
     deadline_s = time.monotonic() + within_s
     while "yes" not in asterisk.command(f"database get {context} through"):
         assert time.monotonic() < deadline_s, f"{context} is not through"
         time.sleep(0.05)
     total, found = _shown(asterisk, context)
-    while len(found) < total:  # a busy console may leave out a line
+    while len(found) < total:  # a busy console may omit a line
         assert time.monotonic() < deadline_s, f"{context}: the console shows {len(found)} results of {total}"
         total, found = _shown(asterisk, context)
     del found["through"]
@@ -108,7 +108,7 @@ def written(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]
 
 
 def _shown(asterisk: Asterisk, context: str) -> tuple[int, dict[str, str]]:
-    """The number of the context's results, and the results that the console shows."""
+    """Number of the context's results, and the results that the console shows."""
     found, total = {}, 0
     for line in asterisk.command(f"database show {context}").splitlines():
         key, separator, value = line.partition(":")

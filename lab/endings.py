@@ -1,7 +1,7 @@
-"""Every ending of a forwarded call: the event, the step, and the effects on each party and on the evidence.
+"""Every ending of a forwarded call: its event and step, and the effects on each party and on the evidence.
 
-An operator may rely on `TABLE`. Each of its rows names the tests that prove it on a real Asterisk, through both
-interfaces if they differ, and docs/reference/endings.md is made from it.
+Operators may rely on `TABLE`. Each of its rows names the tests that prove it on a real Asterisk, through both
+interfaces if they differ. docs/reference/endings.md is generated from it.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Step(StrEnum):
     RINGING = "ringing"
     EARLY_MEDIA = "early media"
     ANSWERED = "answered"
-    """The called party answers; the sound is about to begin."""
+    """The called party answers, and the sound is about to begin."""
     SOUNDING = "sounding"
     CONNECTING = "connecting"
     """The sound is over, and Asterisk is about to connect the parties."""
@@ -58,7 +58,7 @@ class Event(StrEnum):
 
 
 class Hears(StrEnum):
-    """The sounds for the called party before the connection."""
+    """Sounds that the called party hears before the connection."""
 
     SOUND = "sound"
     NOTICE = "notice"
@@ -66,23 +66,23 @@ class Hears(StrEnum):
 
 
 class Evidence(StrEnum):
-    """The ledger's record of the call at its end."""
+    """The ledger's record of a call at its end."""
 
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
-    """The record is complete up to a point, and states that the rest was not seen."""
+    """The record is complete up to a point, and states that the rest was not observed."""
     FALLBACK = "fallback"
-    """The dialplan handled the call, and the service entered that afterwards."""
+    """The dialplan handled the call, and the service recorded it afterwards."""
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The result of one event at some steps.
+    """Result of one event at some steps.
 
-    `status` holds the possible values of IDTONE_STATUS. It is empty if the call continues, or if no program is left
-    that could set it. `cause` is IDTONE_CAUSE. `sip` is the final response to the caller's INVITE; after 200 a BYE
-    follows. Of a sound in progress, only the transmitted part counts as sent.
+    `status` holds the possible values of IDTONE_STATUS. It is empty if the call continues, or if no program remains
+    that could set it. `cause` holds the values of IDTONE_CAUSE. `sip` holds the final responses to the caller's INVITE.
+    A BYE follows a 200. Only the transmitted part of a sound in progress counts as sent.
     """
 
     event: Event
@@ -98,7 +98,7 @@ class Ending:
     record: tuple[Evidence, ...] = (Evidence.COMPLETE,)
     interfaces: tuple[str, ...] = ("ari", "agi")
     notify: tuple[str, ...] = ("called", "both")
-    """The party that hears the sound, if that makes a difference."""
+    """Parties that may hear the sound in calls with this ending."""
 
 
 _UNANSWERED: Final = (Step.DIALLING, Step.RINGING, Step.EARLY_MEDIA)
@@ -107,7 +107,7 @@ _SOUND: Final = (Step.ANSWERED, Step.SOUNDING)
 _AFTER: Final = (*_SOUND, Step.CONNECTING)
 _ALWAYS: Final = tuple(Step)
 _DECIDED: Final = (*_UNANSWERED, *_SOUND, Step.CONNECTING, Step.CONNECTED)
-"""Steps after the verdict: what follows is Asterisk's."""
+"""Steps after the verdict. Asterisk carries out the rest of the call."""
 _PHONES: Final = ("tests/calls/test_table_of_endings.py::test_what_the_parties_do",)
 _STRIKES: Final = "tests/calls/test_strikes.py"
 _FILE: Final = f"{_STRIKES}::test_a_sound_that_cannot_be_played"
@@ -132,8 +132,9 @@ def _goes_on(
     notify: tuple[str, ...] = ("called", "both"),
     lost: bool = False,
 ) -> Ending:
-    """The ending for an event after which the parties are connected. With `lost` the call may end in congestion
-    instead.
+    """The ending for an event after which the parties are connected.
+
+    If `lost` is true, the call may end in congestion instead.
     """
     called = " or ".join(f"hears {'' if what is Hears.NOTHING else 'the '}{what}" for what in hears)
     return Ending(
@@ -280,7 +281,7 @@ TABLE: Final = (
     ),
     _goes_on(Event.ASTERISK_RELOADED, _ALWAYS, _FROZEN_OR_RELOADED),
     Ending(
-        # A transfer with a second call puts the other party of that in the place of the phone that asked.
+        # In a transfer with a second call, the other party of the second call replaces the phone that asked.
         Event.REFER, (*_SOUND, Step.CONNECTING),
         "notices nothing of a blind transfer, which is refused; if a caller who was to hear the sound transfers with a "
         "second call, the call ends",
@@ -344,7 +345,7 @@ IMPOSSIBLE: Final = (
     (Event.REFER, _BEFORE, "a phone transfers what it has answered"),
     (Event.REINVITE, _BEFORE, "there is no media session to change"),
 )
-"""Impossible event → reason."""
+"""Events that are impossible at some steps, each with the reason."""
 
 
 def endings_table() -> dict[tuple[Step, Event, str, str], Ending]:

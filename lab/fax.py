@@ -1,11 +1,11 @@
-"""Fax over UDPTL (T.38) in a call of a lab phone. It sends only session descriptions, no pictures."""
+"""Fax over UDPTL (T.38) in a call of a lab phone. It sends only session descriptions, never a page."""
 
 from typing import Final
 
 from .sip import Address
 
 IMAGE: Final = b"m=image"
-"""Media type in a session description with T.38."""
+"""Start of the media line in a session description with T.38."""
 
 
 def t38_session(address: Address, version: int) -> bytes:

@@ -1,8 +1,9 @@
-"""A fleet on this machine, all of it real and on the loopback address: two Kamailio, several Asterisk each with its
-service, a PostgreSQL and its standby, the association's registry over HTTPS, two witnesses, and the called parties.
+"""A fleet of real programs on the loopback address of this machine.
 
-Each Kamailio has its own address. A node sends a call on through the Kamailio that brought it. In the field, keepalived
-moves the address of a dead Kamailio; the lab starts another one at that address.
+It has two Kamailio, several Asterisk (each with its service), a PostgreSQL and its standby, the association's registry
+over HTTPS, two witnesses, and the called parties. Each Kamailio has its own address. A node sends a call on through the
+Kamailio that brought it. In production, keepalived moves the address of a dead Kamailio. The lab starts another
+Kamailio at this address.
 """
 
 import contextlib
@@ -49,13 +50,13 @@ DATABASE: Final = "idtone"
 WITNESS_EVERY_S: Final = 5
 CLONE: Final = "clone"
 TAKEN_OVER_S: Final = 3.6
-"""Seconds after which keepalived's backup takes the address of a silent master (3 adverts of 1 s, and the skew)."""
+"""Seconds until keepalived's backup takes the address of a silent master (3 adverts of 1 s, and the skew)."""
 DISK: Final = (
     'mkdir -p "$1.disk" && mount -t tmpfs -o size={size}m none "$1.disk" && cp -a "$1/." "$1.disk" && '
     'mount --bind "$1.disk" "$1" && shift && exec "$@"'
 )
 READY_S: Final = 120.0
-"""Most seconds of a service's start while all others start."""
+"""Maximum time in seconds for the start of a service while all others start."""
 
 _DIALPLAN: Final = """
     #include idtone.conf
@@ -73,12 +74,15 @@ _DIALPLAN: Final = """
 
 @dataclass
 class NodeService(Supervisor):
-    """The service of one node, as systemd runs it."""
+    """The service of one node, run as systemd would run it."""
 
     certificate: Path = Path()
     """Certificate of the registry's server."""
     disk_mb: int = 0
-    """Size of a separate disk for its ledger, which is lost with the process; 0: this machine's disk."""
+    """Size of a separate disk for the ledger in MB, or 0 for this machine's disk.
+
+    The separate disk is lost when the process ends.
+    """
 
     def _environment(self) -> dict[str, str]:
         reserve = {"IDTONE_LEDGER_RESERVE": "0"} if self.disk_mb else {}
@@ -92,13 +96,13 @@ class NodeService(Supervisor):
 
     @property
     def seen_ledger(self) -> Path:
-        """The ledger's path as this machine sees it, even if the ledger is on the service's own disk."""
+        """Path of the ledger as seen from this machine, even if the ledger is on the service's own disk."""
         return Path(f"/proc/{self.pid}/root{self.ledger}") if self.disk_mb else self.ledger
 
 
 @dataclass
 class Node:
-    """One PBX with its service. `links` are the networks between it and the two PostgreSQL."""
+    """One PBX with its service. `links` are the networks between the PBX and the two PostgreSQL."""
 
     name: str
     asterisk: Asterisk
@@ -113,7 +117,7 @@ class Node:
         self.asterisk.process = None
 
     def freeze(self) -> None:
-        """Stop all processes of the node, like a paused virtual machine."""
+        """Stop all processes of the node, as when a virtual machine is paused."""
         self.service.frozen = True
         for pid in self._pids():
             os.kill(pid, signal.SIGSTOP)
@@ -137,7 +141,7 @@ class Node:
             link.cut()
 
     def metrics(self) -> dict[str, float]:
-        """Each metric's sum over its labels, by name. Empty while the service does not answer."""
+        """Name of each metric → its sum over all labels, or an empty dict while the service does not answer."""
         try:
             with urllib.request.urlopen(f"http://{self.service.metrics}/metrics", timeout=2) as answer:
                 text = answer.read().decode()
@@ -150,7 +154,7 @@ class Node:
 
 
 class EvidenceProgram:
-    """A command of `idtone-evidence` that runs until it is stopped, and prints a line when it is ready."""
+    """A command of `idtone-evidence` that prints a line when it is ready and runs until it is stopped."""
 
     def __init__(self, log: Path, *arguments: str | Path) -> None:
         self._command = [EVIDENCE, *arguments]
@@ -162,7 +166,10 @@ class EvidenceProgram:
         return self._process is not None
 
     def start(self) -> str:
-        """Start it, and return the line that it prints when it is ready."""
+        """Start the command and return the line that it prints when it is ready.
+
+        Raises RuntimeError with its log if it ends without a line.
+        """
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True
@@ -185,7 +192,7 @@ class EvidenceProgram:
 
 @dataclass
 class RegistryServer:
-    """The association's publication over HTTPS, at one address; it can be stopped and started again."""
+    """The association's publication over HTTPS, which can be stopped and restarted at the same address."""
 
     association: Association
     certificate: Path
@@ -210,7 +217,7 @@ class RegistryServer:
             serving.close()
 
     def suspend(self, *numbers: str) -> None:
-        """Publish a list of suspensions with these numbers only, signed by the duty officers."""
+        """Publish a list of suspensions with only these numbers, signed by the duty officers."""
         since = "since: 2026-03-01T00:00:00+09:00"
         entries = "".join(
             f"\n  - {{number: '{number}', {since}, reference: R-{place}}}" for place, number in enumerate(numbers, 1)
@@ -222,12 +229,15 @@ class RegistryServer:
 
 @dataclass(frozen=True)
 class SeparateLedger:
-    """A ledger that belongs to no node: a clone's, or one that was set aside. `name` is in the ids of its calls."""
+    """A ledger that belongs to no node: a clone's, or one that was set aside.
+
+    `name` is part of the ids of its calls.
+    """
 
     name: str
     ledger: Path
     address: Address | None = None
-    """Address of its Asterisk, if it is not a node's."""
+    """Address of its Asterisk, if that is not the Asterisk of a node."""
 
 
 @dataclass
@@ -245,22 +255,22 @@ class Fleet:
     _helpers: list[threading.Timer] = field(default_factory=list)
 
     def server(self) -> Server:
-        """The PostgreSQL that takes writes, as an administrator's machine reaches it."""
+        """The writable PostgreSQL, as an administrator's machine reaches it."""
         places = ",".join(f"{LOOPBACK}:{each.port}" for each in (self.primary, self.standby))
         return Server.named(_url(places), self.primary.password)
 
     def take_over(self, proxy: Kamailio) -> None:
-        """Start another Kamailio at the address of a dead one, as soon as keepalived would."""
+        """Start another Kamailio at the address of a dead one, after the delay that keepalived would need."""
         self.later(TAKEN_OVER_S, proxy.start)
 
     def later(self, after_s: float, action: Callable[[], None]) -> None:
-        """Run an action in the background, after a delay. `settle` waits for it."""
+        """Run an action in the background after a delay. `settle` waits for it."""
         timer = threading.Timer(after_s, action)
         self._helpers.append(timer)
         timer.start()
 
     def settle(self) -> None:
-        """Wait for the background actions."""
+        """Wait until all background actions have ended."""
         while self._helpers:
             self._helpers.pop().join()
 
@@ -280,7 +290,10 @@ def fleet(
     small_disk: Mapping[str, int] = {},
     tell: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Fleet]:
-    """Context with a fleet of `count` nodes. `small_disk`: size of a node's separate disk for the ledger, in MB."""
+    """Context with a fleet of `count` nodes.
+
+    `small_disk` maps the name of a node to the size in MB of a separate disk for its ledger.
+    """
     with ExitStack() as started:
         tell("PostgreSQL and its standby")
         primary, standby = started.enter_context(pair(postgresql))
@@ -348,7 +361,7 @@ def clone(fleet: Fleet, of: Node, folder: Path, asterisk: AsteriskInstallation) 
 
 
 def copy_ledger(ledger: Path, folder: Path) -> Path:
-    """A copy of a ledger in use."""
+    """Copy a ledger that is in use, and return the copy."""
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / ledger.name
     with closing(sqlite3.connect(ledger)) as source, closing(sqlite3.connect(copy)) as sink:
@@ -362,7 +375,7 @@ def _pbx(folder: Path, installation: AsteriskInstallation, name: str) -> tuple[s
 
 
 def _log_key(pbx: Asterisk, name: str) -> str:
-    """The verifier key of the node's log. Creates its key."""
+    """The verifier key of the node's log, which is created if necessary."""
     ledger = pbx.scratch / "ledger"
     settings = LedgerSettings(spool=ledger / "ledger.sqlite3", key_file=ledger / "ledger.key")
     return str(KeyRing.of(settings, name).signer.key)
@@ -410,7 +423,7 @@ def _service(
 
 
 def _all_at_once(actions: Sequence[Callable[[], None]]) -> None:
-    """Run all actions in parallel. Raises the first error when all have ended."""
+    """Run all actions in parallel. After all have ended, raises the first error."""
     errors: list[BaseException] = []
 
     def attempt(action: Callable[[], None]) -> None:
@@ -429,7 +442,7 @@ def _all_at_once(actions: Sequence[Callable[[], None]]) -> None:
 
 
 def wait_until(condition: Callable[[], object], what: str, within_s: float) -> float:
-    """Wait until a condition holds; returns the seconds that it took. Raises TimeoutError."""
+    """Wait until a condition is true, and return the number of seconds that it took. Raises TimeoutError."""
     began_s = time.monotonic()
     while True:
         with contextlib.suppress(OSError):

@@ -1,8 +1,8 @@
 """Runs `idtone` in a child of a process that has already imported its modules.
 
-The child is a complete process, with its own files, signals and end. Only its start differs from the installed
-command's, which spends most of a second on imports. `tests/core/test_loading.py`, the tutorial, `idtone setup` and the
-unit file's supervisor test that start.
+The child is a complete process with its own files, signals and end. It starts faster than the installed command, which
+spends most of a second on imports. The start of the installed command is covered by `tests/core/test_loading.py`, the
+tutorial, `idtone setup` and the supervisor for the unit file.
 """
 
 import logging
@@ -31,16 +31,16 @@ _context.set_forkserver_preload([*PRELOADED])
 
 
 def idtone(_: list[str]) -> None:
-    from idtone import cli  # in the child, where it is imported already
+    from idtone import cli  # the child has already imported this module
 
     cli.main()
 
 
 class Forked:
-    """A running `idtone` with these arguments; standard output and error go to `log`. It has the interface of
-    `subprocess.Popen`.
+    """A running `idtone` with the interface of `subprocess.Popen`.
 
-    `run` is a function of a module, which gets the arguments; `identity` is the user that it becomes.
+    `words` are its arguments. Standard output and error are appended to the file `log`. `run` is a function at module
+    level that gets the arguments. `identity` is the user that the process becomes.
     """
 
     def __init__(
@@ -105,4 +105,4 @@ def _run(
     try:
         run([*words])
     finally:
-        logging.shutdown()  # at its end an interpreter does this, and a child of multiprocessing does not
+        logging.shutdown()  # an interpreter does this at its end, but a child of multiprocessing does not

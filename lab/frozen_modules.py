@@ -1,5 +1,6 @@
-"""The last import in the process of `forked_idtone`. Its children share the objects imported so far, and their garbage
-collection skips these objects.
+"""The last import in the process of `forked_idtone`.
+
+The garbage collection of its children skips all objects that exist at this point.
 """
 
 import gc

@@ -1,6 +1,6 @@
-"""The common part of all fuzz targets: `make fuzz`.
+"""Common part of all fuzz targets (`make fuzz`).
 
-The run ends at an input that raises an exception, or that takes more than ten seconds or 2 GB. The input stays in
+A run ends at an input that raises an exception, or that takes more than ten seconds or 2 GB. This input is kept in
 build/fuzz.
 """
 
@@ -20,7 +20,7 @@ _FOUND: Final = Path("build/fuzz")
 
 
 def fuzz(description: str | None, seeds: Iterable[bytes], feed: Callable[[bytes], None]) -> None:
-    """Call `feed` for `--seconds` with inputs that atheris makes from the seeds. Ends the process."""
+    """Call `feed` for `--seconds` with inputs that atheris derives from the seeds. Ends the process."""
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("--seconds", type=int, required=True)
     seconds = arguments.parse_args().seconds

@@ -1,4 +1,4 @@
-"""G.711 encoder and decoder, with tables computed from the recommendation, independent of the libraries under test."""
+"""G.711 encoder and decoder with tables computed from the recommendation, independent of the libraries under test."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,9 +11,9 @@ Samples = npt.NDArray[np.int16]
 
 SAMPLE_RATE_HZ: Final = 8000
 PCMU: Final = 0
-"""RTP's number for µ-law (RFC 3551)."""
+"""RTP payload type of µ-law (RFC 3551)."""
 PCMA: Final = 8
-"""RTP's number for A-law."""
+"""RTP payload type of A-law."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class _Law:
 
 
 def _mu_law() -> _Law:
-    """G.711 table 2. An octet has a sign, three bits of segment and four of step, all inverted. The bias is 33 (14
-    bit).
+    """G.711 table 2.
+
+    An octet has a sign, three bits of segment and four bits of step, all inverted. The bias is 33 (14 bit).
     """
     octets = ~np.arange(256, dtype=np.uint8)
     segment, step = (octets >> 4 & 7).astype(np.int32), (octets & 15).astype(np.int32)
@@ -35,7 +36,10 @@ def _mu_law() -> _Law:
 
 
 def _a_law() -> _Law:
-    """G.711 table 1. An octet has sign, segment and step; the even bits are inverted. Segment 0 is linear."""
+    """G.711 table 1.
+
+    An octet has a sign, a segment and a step, with the even bits inverted. Segment 0 is linear.
+    """
     octets = np.arange(256, dtype=np.uint8) ^ 0x55
     segment, step = (octets >> 4 & 7).astype(np.int32), (octets & 15).astype(np.int32)
     magnitude = np.where(segment == 0, 2 * step + 1, (2 * step + 33) << np.maximum(segment - 1, 0))

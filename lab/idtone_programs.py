@@ -31,13 +31,14 @@ _made: Final = cache(_make)
 
 
 def cache_commands() -> None:
-    """Make this process build each program's command tree once, not for each command that a test runs."""
+    """Make this process build the command tree of each program once, and not for each command of the tests."""
     typer.main.get_command = typer.testing._get_command = _kept
 
 
 def _kept(program: typer.Typer) -> Any:
-    """The command of a program, from the cache. A Japanese one is built each time, because its help is translated when
-    used.
+    """The command of a program, from the cache.
+
+    A Japanese command is built each time, because its help is translated when it is built.
     """
     return _make(program) if is_japanese() else _made(program)
 
@@ -48,7 +49,7 @@ def command_tree(program: str) -> Any:
 
 
 def known_words(program: str, words: Sequence[str]) -> int:
-    """Number of these words that name a group or command of a program."""
+    """Number of leading words that name a group or command of a program."""
     commands, known = getattr(command_tree(program), "commands", {}), 0
     for word in words:
         if word not in commands:
@@ -58,21 +59,25 @@ def known_words(program: str, words: Sequence[str]) -> int:
 
 
 def program_of(words: Sequence[str]) -> str:
-    """The program with the command of these words; `idtone` if none has it. The first word may name the program."""
+    """The program that has the command of these words, or `idtone` if no program has it.
+
+    The first word may name the program.
+    """
     if words and words[0] in PROGRAMS:
         return words[0]
     return max(PROGRAMS, key=lambda name: known_words(name, words))
 
 
 def locate_command(words: Sequence[str]) -> tuple[typer.Typer, list[str]]:
-    """The program with the command of these words, and the command's arguments."""
+    """The program that has the command of these words, and the words of the command."""
     program, named = program_of(words), bool(words) and words[0] in PROGRAMS
     return PROGRAMS[program], [*words[named:]]
 
 
 def ledger_words(*words: object) -> list[str]:
-    """The words of a command of `idtone ledger`, including that noun, or of `idtone-evidence`. The first of `words` may
-    contain several: `"hold list"`.
+    """The words of a command of `idtone ledger` (with `ledger`) or of `idtone-evidence`.
+
+    The first of `words` may contain several words, as in `"hold list"`.
     """
     given = [*str(words[0]).split(), *map(str, words[1:])]
     with_noun = ["ledger", *given]

@@ -1,4 +1,4 @@
-"""A call that reaches a lab phone."""
+"""A call to a lab phone."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     from .phone import Phone
 
 ACK_S: Final = 1.0
-"""Seconds without an ACK after which the caller is taken not to know of our answer."""
+"""Seconds without an ACK after which the phone gives up waiting for it."""
 
 
 class IncomingCall(Call):
-    """A call that reaches our phone. The phone's behaviour calls `ring`, `progress`, `answer`, `refuse` and `hangup`.
-    Each does nothing if the call is past that state.
+    """A call to our phone.
+
+    The phone's behaviour calls `ring`, `progress`, `answer`, `refuse` and `hangup`. Each does nothing if the call is
+    past the state for it.
     """
 
     def __init__(self, phone: Phone, request: Request, source: Address, arrival_ns: int) -> None:
         offer = Session.parse(request.body)
-        offer.answer((phone.address[0], 0), phone.codecs)  # raises before a stream is open
+        offer.answer((phone.address[0], 0), phone.codecs)  # raises an error before a stream is open
         super().__init__(phone, request, token(), phone.media.open())
         self.arrival_ns = arrival_ns
         self.dialog = Dialog.of_called(request, self.tag)
@@ -47,18 +49,18 @@ class IncomingCall(Call):
             self._provide(180)
 
     def progress(self, announcement: Samples) -> None:
-        """Send 183, then the announcement again and again until the answer."""
+        """Send 183, and then the announcement in a loop until the answer."""
         if self.final_status is None:
             self._provide(183, [SDP], self._answer())
             self._speak(announcement)
 
     def speak_first(self) -> None:
-        """Send the phone's voice before any response tells the other side this phone's address."""
+        """Send the phone's voice before any response tells the other side the address of this phone."""
         self._answer()
         self._speak(self._phone.voice)
 
     def answer(self, voice: Samples | None = None, headers: Iterable[Header] = ()) -> None:
-        """Send 200, and from now on RTP with `voice`, by default the phone's."""
+        """Send 200, followed by RTP with `voice`, which is the phone's voice by default."""
         if self.final_status is None:
             self.answered_ns = time.time_ns()
             headers = [*self._phone.contact, *headers, SDP]
@@ -67,7 +69,7 @@ class IncomingCall(Call):
             self._conclude(200)
 
     def refuse(self, status: int, cause: int | None = None, headers: Iterable[Header] = (), *, by: Side = "us") -> None:
-        """Send a final response of 300 or higher, with or without a Q.850 cause."""
+        """Send a final response of 300 or higher, optionally with a Q.850 cause."""
         if self.final_status is None:
             reason = [("Reason", f"Q.850;cause={cause}")] if cause else []
             self._respond_finally(self.request, self._source, status, [*reason, *headers])
@@ -82,7 +84,7 @@ class IncomingCall(Call):
     async def reinvite(
         self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
     ) -> Response:
-        """Send a re-INVITE as in `Call`, but only after the ACK: one INVITE at a time (14.1)."""
+        """Send a re-INVITE as in `Call`, but only after the ACK, because only one INVITE may be in progress (14.1)."""
         await self._settled()
         return await super().reinvite(direction, headers, video=video)
 

@@ -1,4 +1,4 @@
-"""The day of a test that uses today's date."""
+"""The date for a test that uses today's date."""
 
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -10,8 +10,10 @@ LASTS: Final = timedelta(minutes=1)
 
 
 def today() -> date:
-    """Today's date in Japan. It stays right for at least a minute: shortly before midnight this waits for the next day.
-    Call it in a test, not at import, because the run may continue after midnight.
+    """Today's date in Japan, which remains valid for at least a minute.
+
+    Shortly before midnight, this waits for the next day. Call it in a test and not at import, because the run may
+    continue after midnight.
     """
     while (datetime.now(UTC) + LASTS).astimezone(JAPAN).date() != (day := datetime.now(UTC).astimezone(JAPAN).date()):
         time.sleep(1)

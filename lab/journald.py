@@ -1,4 +1,4 @@
-"""A socket in place of journald's."""
+"""A socket that replaces journald's."""
 
 import socket
 import threading
@@ -17,13 +17,14 @@ class Journald:
         self.socket.settimeout(60)
 
     def read(self) -> dict[str, str]:
-        """The fields of the next record."""
+        """Wait for the next record and return its fields."""
         return _fields(self.socket.recv(2**20))
 
     @contextmanager
     def reading(self) -> Iterator[list[dict[str, str]]]:
-        """Context of a thread that reads records as they come, like journald. Yields the list of the records so far.
-        Closes the socket.
+        """Context with a thread that reads records as they arrive, as journald does.
+
+        Yields the list of the records received so far. Closes the socket.
         """
         read: list[dict[str, str]] = []
         self.socket.settimeout(None)

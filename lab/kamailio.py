@@ -2,7 +2,7 @@
 
     python -m lab.kamailio     prints its version
 
-It listens on one loopback address without root, and keeps all its files in a scratch folder.
+Kamailio listens on a loopback address without root, and keeps all its files in a scratch folder.
 """
 
 import contextlib
@@ -33,19 +33,20 @@ WITHOUT: Final = tuple(
     python3* libpython* sgml-base xml-core
     """.split()
 )
-"""Packages that are needed only for its installation, or by modules that are not loaded."""
+"""Patterns of packages needed only for its installation, or only by modules that are not loaded."""
 OLDEST: Final = 6
 NODES, CARRIERS = 1, 2
-"""The sets of destinations in the shipped configuration."""
+"""Numbers of the destination sets in the shipped configuration."""
 UNASKED: Final = 32
-"""The flag of a destination without OPTIONS."""
+"""Flag of a destination that gets no OPTIONS."""
 READY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class KamailioInstallation:
-    """An installed Kamailio. `command` and `control` run `kamailio` and `kamcmd`; `modules` is the folder of its
-    modules.
+    """An installed Kamailio. `command` and `control` run `kamailio` and `kamcmd`.
+
+    `modules` is the folder of its modules.
     """
 
     command: list[str]
@@ -82,8 +83,9 @@ def _installation(program: list[str], control: list[str], folders: Sequence[Path
 
 
 class Kamailio:
-    """A running Kamailio with the shipped configuration, at a free port. `nodes` and `carriers` are the destinations of
-    calls.
+    """A running Kamailio with the shipped configuration, at a free port.
+
+    `nodes` and `carriers` are the destinations of calls.
     """
 
     def __init__(
@@ -95,8 +97,10 @@ class Kamailio:
         own_numbers: str = "^$",
         div: tuple[Path, str] | None = None,
     ) -> None:
-        """`own_numbers`: a regular expression for the numbers that go back to the nodes. `div`: a key for PASSporTs of
-        diversions, and the address of its certificate.
+        """Write the configuration, without starting Kamailio.
+
+        `own_numbers` is a regular expression for the numbers that return to the nodes. `div` is a key for PASSporTs of
+        diversions, with the address of its certificate.
         """
         self._installation = installation
         self._scratch = scratch
@@ -113,12 +117,12 @@ class Kamailio:
 
     @property
     def control_socket(self) -> Path:
-        """The socket for kamcmd."""
+        """Socket for kamcmd."""
         return self._scratch / "ctl"
 
     @property
     def pids(self) -> list[int]:
-        """The ids of Kamailio's main process and of its children."""
+        """Process ids of Kamailio: its main process first, then the children."""
         assert self._process
         return [self._process.pid, *_children(self._process.pid)]
 
@@ -170,7 +174,7 @@ class Kamailio:
             _kill(pid)
         self._process.wait(60)
         self._process = None
-        while any(Path(f"/proc/{pid}").exists() for pid in own):  # the next one binds the same address
+        while any(Path(f"/proc/{pid}").exists() for pid in own):  # the next Kamailio binds the same address
             time.sleep(0.01)
 
     def __enter__(self) -> Self:
@@ -181,8 +185,9 @@ class Kamailio:
         self.stop()
 
     def call(self, method: str, *arguments: object, within_s: float = 20.0) -> Any:
-        """Call a remote procedure; returns its result. Raises OSError without an answer, and RuntimeError if Kamailio
-        refuses the call.
+        """Call a remote procedure and return its result.
+
+        Raises OSError if Kamailio does not answer, and RuntimeError if it refuses the call.
         """
         mine = self._scratch / "answers"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
@@ -197,7 +202,7 @@ class Kamailio:
         return answer["result"]
 
     def states(self, group: int = NODES) -> Mapping[Address, str]:
-        """The state of each destination, by its address: `AP` active and probed, `IP` inactive, `DX` taken out, …"""
+        """Address of each destination → its state: `AP` active and probed, `IP` inactive, `DX` taken out, …"""
         found = {}
         for record in self.call("dispatcher.list")["RECORDS"]:
             if record["SET"]["ID"] != group:
@@ -208,11 +213,11 @@ class Kamailio:
         return found
 
     def set_state(self, state: str, address: Address, group: int = NODES) -> None:
-        """Set a destination's state: `dx` takes it out, `ap` puts it back."""
+        """Set the state of a destination: `dx` takes it out, and `ap` puts it back."""
         self.call("dispatcher.set_state", state, group, _uri(address))
 
     def kamcmd(self, *arguments: str) -> str:
-        """The output of `kamcmd`, run as an operator runs it."""
+        """The output of `kamcmd`, run as an operator would run it."""
         return subprocess.check_output(
             [*self._installation.control, "-s", f"unix:{self.control_socket}", *arguments], text=True, timeout=60
         )
@@ -252,7 +257,7 @@ def _kill(pid: int) -> None:
 
 
 def main() -> int:
-    """Find or fetch Kamailio and print its version."""
+    """Find or fetch Kamailio, and print its version."""
     return print_found(lambda: find_or_get().version)
 
 

@@ -1,4 +1,4 @@
-"""Test sockets as nodes and as a carrier, with a real Kamailio between them."""
+"""Test sockets that act as nodes and as a carrier, connected by a real Kamailio."""
 
 import re
 import select
@@ -34,7 +34,10 @@ class Peer:
         return self.socket.getsockname()  # type: ignore[no-any-return]
 
     def next(self, beginning: str, call: str) -> str:
-        """The next message of a call that starts with `beginning`. Skips other messages, and answers OPTIONS."""
+        """Wait for the next message of a call that starts with `beginning`, and return it.
+
+        Skips other messages, and answers OPTIONS.
+        """
         deadline_s = time.monotonic() + WITHIN_S
         while True:
             left_s = max(0.0, deadline_s - time.monotonic())
@@ -70,14 +73,14 @@ class KamailioWithPeers:
     calls: int = 0
 
     def call(self, sender: Peer, dialled: str, more: str = "") -> str:
-        """Begin a call; returns its Call-ID."""
+        """Begin a call and return its Call-ID."""
         self.calls += 1
         name = f"call-{self.calls}"
         sender.socket.sendto(invite(dialled, self.kamailio.address, sender.address, name, more), self.kamailio.address)
         return name
 
     def asked(self, call: str) -> tuple[Peer, str]:
-        """The node that receives the next INVITE of a call, and the INVITE."""
+        """The node that receives the next INVITE of a call, and this INVITE."""
         deadline_s = time.monotonic() + WITHIN_S
         while True:
             left_s = max(0.0, deadline_s - time.monotonic())

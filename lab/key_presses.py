@@ -13,14 +13,14 @@ from .g711 import SAMPLE_RATE_HZ, Samples
 from .rtp import Inserted, Packet
 
 KEYS: Final = "123A456B789C*0#D"
-"""The keys in rows of four, as on the telephone."""
+"""The keys of a telephone, in rows of four."""
 PRESSED_MS: Final = 120
 _CODES: Final = "0123456789*#ABCD"
-"""The keys in the order of the event codes of RFC 4733, 3.2."""
+"""The keys, in the order of the event codes of RFC 4733, 3.2."""
 _ROWS_HZ: Final = (697, 770, 852, 941)
 _COLUMNS_HZ: Final = (1209, 1336, 1477, 1633)
 _LEVEL_RMS: Final = 2500.0
-"""The level of each of the two tones, -16 dBm0."""
+"""Level of each of the two tones: -16 dBm0."""
 _VOLUME: Final = 10
 _END: Final = 0x80
 
@@ -32,7 +32,7 @@ class KeyMethod(Enum):
 
 
 async def press(call: Call, key: str, way: KeyMethod) -> None:
-    """Press a key for `PRESSED_MS`; returns when it is released. The call must already send its voice."""
+    """Press a key for `PRESSED_MS`, and return when it is released. The call must already send its voice."""
     if way is KeyMethod.INFO:
         body = f"Signal={key}\r\nDuration={PRESSED_MS}\r\n".encode()
         response = await call.ask("INFO", [("Content-Type", "application/dtmf-relay")], body)
@@ -43,7 +43,10 @@ async def press(call: Call, key: str, way: KeyMethod) -> None:
 
 
 def telephone_events(key: str) -> Iterator[Inserted]:
-    """The packets of one key press. The duration grows, and the last packet is sent three times (RFC 4733, 2.5.1)."""
+    """Packets of one key press.
+
+    The duration grows, and the last packet is sent three times (RFC 4733, 2.5.1).
+    """
     frames = PRESSED_MS // 20
     for age in range(frames + 2):
         down = min(age + 1, frames)

@@ -1,4 +1,4 @@
-"""The whole lab: a PBX with the service, a calling phone and one or more called phones."""
+"""The whole lab: a PBX with the service, a calling phone, and one or more called phones."""
 
 from __future__ import annotations
 
@@ -36,40 +36,46 @@ class Forwarding:
     dialled: str = CALLED_NUMBER
     timeout_s: str = ""
     interface: str = ""
-    """`ari` or `agi`; empty for the interface of the settings."""
+    """`ari` or `agi`, or an empty string for the interface in the settings."""
     way: str = "hook"
-    """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial); `inside` is a
-    call to an extension of the PBX, without forwarding.
+    """The way in which the PBX forwards the call.
+
+    It is `hook`, or for comparison `native` (Dial with A()) or `own-dial` (U() in the operator's own Dial). `inside` is
+    a call to an extension of the PBX, without forwarding.
     """
     endpoint: str = ""
-    """The phones' endpoint on the PBX; see `endpoints`."""
+    """The phones' endpoint on the PBX. See `ENDPOINTS`."""
     destination: str = ""
-    """The dial string of the PBX, if it does not dial the lab's called phones; `{name}` is the call's name, `{port}`
-    the called phone's port.
+    """Dial string of the PBX, if it does not dial the lab's called phones.
+
+    `{name}` is replaced by the name of the call, and `{port}` by the called phone's port.
     """
     headers: tuple[Header, ...] = ()
     """Further headers from the caller's network."""
     caller: str = CALLER_NUMBER
     display: str = ""
-    """The caller's display name. Surrogates are octets that are not UTF-8, here and below."""
+    """Display name of the caller. A surrogate stands for an octet that is not UTF-8, here and in other texts."""
     call_id: str = ""
-    """The beginning of the Call-ID."""
+    """Beginning of the Call-ID."""
 
 
 @dataclass
 class PlacedCall:
-    """One call, as seen by the calling and the called phone."""
+    """One call, as seen by the calling phone and the called phone."""
 
     name: str
     caller: OutgoingCall
     called: IncomingCall | None = None
-    """The call at the phone that answered; without an answer, at the first that rang."""
+    """The call at the phone that answered, or at the first phone that rang if none answered."""
     rung: tuple[IncomingCall, ...] = ()
     """The call at all phones that it reached."""
 
     @property
     def connected_after_ms(self) -> float:
-        """Milliseconds from the called phone's answer until the caller's phone receives it."""
+        """Milliseconds from the called phone's answer until its arrival at the caller's phone.
+
+        Raises AssertionError if the call was not connected.
+        """
         if self.called is None or self.called.answered_ns is None or self.caller.answered_ns is None:
             raise AssertionError(f"{self.name} was not connected: {self.caller.final_status}")
         return (self.caller.answered_ns - self.called.answered_ns) / 1e6
@@ -77,13 +83,16 @@ class PlacedCall:
 
 @dataclass
 class Lab:
-    """Phones on one PBX: one calls, and the others are called at the same time. Each call carries a unique name."""
+    """Phones on one PBX: one that calls, and others that are called at the same time.
+
+    Each call has a unique name.
+    """
 
     asterisk: Asterisk
     caller: Phone
     members: tuple[Phone, ...]
     scripts: dict[str, Behaviour] = field(default_factory=dict)
-    """Behaviours of called phones for single calls, by the mark of the call."""
+    """Mark of a call → the behaviour of the called phones for this call."""
     _names: itertools.count[int] = field(default_factory=lambda: itertools.count(time.time_ns()))
 
     @property
@@ -92,13 +101,13 @@ class Lab:
         return self.members[0]
 
     def extension(self, phone: Phone) -> Uri:
-        """The extension of a phone in the PBX's dialplan."""
+        """Extension of a phone in the PBX's dialplan."""
         return Uri(str(phone.address[1]), *self.asterisk.sip_address)
 
     async def place(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
     ) -> PlacedCall:
-        """Call, and return when the caller's phone has the final response or has given up."""
+        """Make a call, and return it when the caller's phone has a final response or has given up."""
         placed = self.dial(forwarding, sound, behaviour)
         await placed.caller.final()
         self.pair(placed)
@@ -107,7 +116,7 @@ class Lab:
     def dial(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
     ) -> PlacedCall:
-        """Call, and return at once. `behaviour` replaces the called phone's behaviour, for this call only."""
+        """Start a call and return it at once. `behaviour` replaces that of the called phone for this call only."""
         name = f"c{next(self._names)}"
         if behaviour:
             self.scripts[f"lab={name}"] = behaviour
@@ -141,15 +150,19 @@ class Lab:
         )
 
     def _group(self, forwarding: Forwarding, name: str) -> str:
-        """The dial string of several called phones; empty for a single one, which the dialplan dials itself."""
+        """The dial string for several called phones.
+
+        Empty for a single phone, which the dialplan dials itself.
+        """
         if len(self.members) == 1:
             return ""
         uris = (Uri(forwarding.dialled, *phone.address, f";lab={name}") for phone in self.members)
         return "&".join(f"PJSIP/{forwarding.endpoint or 'lab'}/{uri}" for uri in uris)
 
     def pair(self, placed: PlacedCall, *others: Phone) -> None:
-        """Find the call at the called phones and at `others`, and fill in `rung` and `called`. `called` is None if no
-        phone rang.
+        """Find the call at the called phones and at `others`, and fill in `rung` and `called`.
+
+        `called` is None if no phone rang.
         """
         mark = f"lab={placed.name}"
         placed.rung = tuple(
@@ -162,7 +175,7 @@ class Lab:
         placed.called = next(iter([*answered, *placed.rung]), None)
 
     async def reached(self, placed: PlacedCall) -> IncomingCall:
-        """Wait until the call reaches the called phone; returns it there."""
+        """Wait until the call reaches the called phone, and return the call at this phone."""
 
         def there() -> bool:
             self.pair(placed)
@@ -173,7 +186,7 @@ class Lab:
         return placed.called
 
     async def talk_and_hang_up(self, placed: PlacedCall, talk_s: float = TALK_S) -> None:
-        """Talk until the other side hangs up, but not longer than `talk_s`."""
+        """Talk until the other side hangs up, for at most `talk_s`, and hang up."""
         with contextlib.suppress(TimeoutError):
             await placed.caller.ended(talk_s)
         await placed.caller.hangup()
@@ -181,7 +194,7 @@ class Lab:
             await placed.called.ended()
 
     async def give_up(self, placed: PlacedCall) -> None:
-        """Cancel a call that has reached the called phone, and wait until the call has ended there."""
+        """Cancel a call that has reached the called phone, and wait until it has ended there."""
         await placed.caller.cancel()
         self.pair(placed)
         assert placed.called, f"{placed.name}: the called phone never rang"
@@ -190,14 +203,14 @@ class Lab:
     async def call(
         self, forwarding: Forwarding = Forwarding(), talk_s: float = TALK_S, behaviour: Behaviour | None = None
     ) -> tuple[PlacedCall, Ending]:
-        """Call, talk if the call is answered, and hang up; returns the call and the hook's result."""
+        """Make a call, talk if it is answered, and hang up. Returns the call and the hook's result."""
         placed = await self.place(forwarding, behaviour=behaviour)
         if placed.caller.answered_ns:
             await self.talk_and_hang_up(placed, talk_s)
         return placed, await self.ending(placed)
 
     async def ending(self, placed: PlacedCall) -> Ending:
-        """Wait until the caller's channel has ended; returns the hook's result in the dialplan."""
+        """Wait until the caller's channel has ended, and return the hook's result in the dialplan."""
         found: dict[str, Ending] = {}
 
         async def there() -> bool:
@@ -250,8 +263,9 @@ async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
 
 
 async def wait_until(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
-    """Wait for a condition: a function or a coroutine function. Raises AssertionError if it does not come true in
-    time.
+    """Wait until `condition`, a function or coroutine function, returns true.
+
+    Raises AssertionError after `within_s`.
     """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + within_s

@@ -8,7 +8,7 @@ from .asterisk_installation import AsteriskInstallation
 MODULE = "app_macro.so"
 PACKAGES = ("asterisk", "asterisk-modules")
 SUITE = "bullseye"
-"""The last release of Debian whose Asterisk has the module."""
+"""Last Debian release whose Asterisk has the module."""
 
 
 def with_macros(at_hand: AsteriskInstallation) -> AsteriskInstallation:
@@ -16,7 +16,7 @@ def with_macros(at_hand: AsteriskInstallation) -> AsteriskInstallation:
     if (at_hand.module_directory / MODULE).exists():
         return at_hand
     root = unpacked_packages.unpacked_tree(*PACKAGES, suites=(SUITE,))
-    # The loader and some libraries are in /lib, which later releases merge into /usr/lib.
+    # The loader and some libraries are in /lib, a folder that later releases merge into /usr/lib.
     (loader,) = root.glob("lib/*/ld-linux*.so.*")
     machine = root / "usr/lib" / loader.parent.name
     folders = [loader.parent, machine, root / "usr/lib", *sorted({path.parent for path in machine.glob("*/lib*.so*")})]

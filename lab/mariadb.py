@@ -1,5 +1,6 @@
-"""Runs a real MariaDB for the tests: Debian's, unpacked in the user's cache. It listens on the loopback address, on a
-free port, and stops with the test that uses it.
+"""Runs a real MariaDB for the tests: Debian's, unpacked in the user's cache.
+
+The server listens on the loopback address at a free port, and stops with the test that uses it.
 """
 
 import os
@@ -21,12 +22,12 @@ from .unpacked_packages import command, print_progress, unpacked_tree
 WITHOUT: Final = tuple(
     "adduser debconf init-system-helpers lsof mariadb-client* perl* procps psmisc rsync galera* libdbi-perl".split()
 )
-"""Packages that only its installation needs."""
+"""Patterns of packages that only its installation needs."""
 READY_S: Final = 120.0
 
 
 class MariaDB:
-    """One server with an empty database `pbx`, and a user `idtone` that may only read it."""
+    """One server with an empty database `pbx` and a user `idtone` with read access only."""
 
     def __init__(self) -> None:
         self.password = secrets.token_urlsafe(12)
@@ -36,7 +37,7 @@ class MariaDB:
         self._process: subprocess.Popen[bytes] | None = None
         (self.port,) = free_ports(1)
         self._as: dict[str, object] = {}
-        if os.geteuid() == 0:  # it refuses to run as root
+        if os.geteuid() == 0:  # MariaDB refuses to run as root
             os.chown(self._folder, NOBODY, NOBODY)
             copy = self._folder / "tree"  # only root can read root's cache
             shutil.copytree(self._tree, copy, symlinks=True)
@@ -48,7 +49,7 @@ class MariaDB:
         return f"mysql://idtone@127.0.0.1:{self.port}/pbx"
 
     def execute(self, script: str) -> None:
-        """Run statements as the administrator. Each ends with `;` at the end of a line."""
+        """Run statements as the administrator. Each statement ends with `;` at the end of a line."""
         with (
             pymysql.connect(
                 host="127.0.0.1", port=self.port, user="root", password=self._root, database="pbx", autocommit=True

@@ -1,4 +1,4 @@
-"""Says which of the expected parts a page or a log lacks."""
+"""Finds expected parts that are missing from a page or a log."""
 
 
 def missing_parts(text: str, *parts: str) -> list[str]:

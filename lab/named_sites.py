@@ -1,8 +1,8 @@
-"""The sites by name. `tests/lab/test_site.py` checks the table of them in CONTRIBUTING.md.
+"""The sites by name. `tests/lab/test_site.py` checks their table in CONTRIBUTING.md.
 
-`tests/calls/test_sites.py` tests all promises on a site: on the default in `make test`, on those of `OFTEN` in `make
-test-breadth`, and on all of `SITES` and `combined_sites()` in `make test-sites`. All other tests of calls run on the
-default, `japan`, or on the site that `SITE=` names.
+`tests/calls/test_sites.py` tests all promises on a site: on the default in `make test`, on the sites of `OFTEN` in
+`make test-breadth`, and on all of `SITES` and `combined_sites()` in `make test-sites`. All other tests of calls run on
+the default, `japan`, or on the site in the environment variable `SITE`.
 """
 
 import itertools
@@ -15,8 +15,8 @@ from .site import BACK, BARE, FORWARD, JAPAN, Site
 SITES: Final[Mapping[str, Site]] = {
     "japan": JAPAN,
     "bare": BARE,
-    # Time zones: none; half an hour beside the full one, and daylight saving; daylight saving of half an hour, in force
-    # while it is winter in the other; a quarter of an hour; and the change itself, both ways.
+    # Time zones: none; half an hour off the full hour, with daylight saving; daylight saving of half an hour, in force
+    # while the other has winter time; a quarter of an hour off; and the change itself, in both directions.
     "utc": replace(JAPAN, time_zone="UTC"),
     "newfoundland": replace(JAPAN, time_zone="America/St_Johns", locale="C.UTF-8"),
     "lord-howe": replace(JAPAN, time_zone="Australia/Lord_Howe"),
@@ -39,7 +39,7 @@ SITES: Final[Mapping[str, Site]] = {
     "slow-disk": replace(JAPAN, disk_ms=300),
 }
 OFTEN: Final = ("bare", "newfoundland", "back", "crowded", "tls")
-"""Sites of `make test-breadth` beside the default: each differs from it in more than one way."""
+"""Sites of `make test-breadth` besides the default. Each differs from it in more than one way."""
 
 _MULTIPLIED: Final[Mapping[str, tuple[Any, ...]]] = {
     "time_zone": ("Asia/Tokyo", "UTC", "America/St_Johns", "Australia/Lord_Howe", FORWARD, BACK),
@@ -50,13 +50,16 @@ _MULTIPLIED: Final[Mapping[str, tuple[Any, ...]]] = {
 
 
 def combined_sites() -> dict[str, Site]:
-    """All combinations of the values of some dimensions, named by these values."""
+    """All combinations of the values of some dimensions, named after these values."""
     combined = (dict(zip(_MULTIPLIED, values, strict=True)) for values in itertools.product(*_MULTIPLIED.values()))
     return {" ".join(values.values()): replace(JAPAN, **values) for values in combined}
 
 
 def table() -> list[str]:
-    """The rows of CONTRIBUTING.md: each dimension, its default, and its other values by the target that uses them."""
+    """The rows of the table in CONTRIBUTING.md.
+
+    Each row has a dimension, its default, and its other values by the target that uses them.
+    """
     often = {name: SITES[name] for name in OFTEN}
     rows = []
     for dimension in fields(Site):

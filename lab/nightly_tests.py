@@ -1,6 +1,7 @@
-"""Marks of tests that `make test` leaves to other targets. Tests of `make test-breadth` test a promise again, with
-another value of the same kind. Tests of `make test-nightly` test it with another fault or with the complete program,
-and take long.
+"""Marks of tests that `make test` leaves to other targets.
+
+Tests of `make test-breadth` test a promise again with another value of the same kind. Tests of `make test-nightly` test
+it with another fault or with the complete program, and take long.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -10,16 +11,12 @@ import pytest
 
 
 def rest_at_night(names: str | tuple[str, ...], values: Iterable[Any]) -> pytest.MarkDecorator:
-    """Parametrize like `pytest.mark.parametrize`; `make test` and `make test-breadth` try only the first of the
-    values.
-    """
+    """Parametrize like `pytest.mark.parametrize`, but leave all values except the first to `make test-nightly`."""
     return _rest(pytest.mark.nightly, names, values)
 
 
 def rest_in_breadth(names: str | tuple[str, ...], values: Iterable[Any], **more: Any) -> pytest.MarkDecorator:
-    """Parametrize like `pytest.mark.parametrize`; `make test` tries only the first value, `make test-breadth` the
-    others.
-    """
+    """Parametrize like `pytest.mark.parametrize`, but leave all values except the first to `make test-breadth`."""
     return _rest(pytest.mark.breadth, names, values, **more)
 
 
@@ -47,8 +44,10 @@ def one_of_each(
     broad: Container[Any] = (),
     rest: pytest.MarkDecorator = pytest.mark.nightly,
 ) -> list[Any]:
-    """All pairs of `ones` and `others`, for `parametrize`. `make test` tries each of `ones` with one of `others`, in
-    turn. `make test-breadth` tries all pairs of those `ones` that are in `broad`.
+    """All pairs of `ones` and `others`, for `parametrize`.
+
+    `make test` tries each of `ones` with one of `others`, in turn. It leaves those `ones` that are in `broad` to `make
+    test-breadth`. The other pairs have the mark `rest`.
     """
 
     def marks(one: Any, is_tried: bool) -> Sequence[pytest.MarkDecorator]:

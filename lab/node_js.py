@@ -1,4 +1,4 @@
-"""Node.js for the lab: the machine's own from version 18 on, or Debian's, unpacked in the user's cache and used there.
+"""Node.js for the lab: the machine's own from version 18 on, or Debian's, unpacked in the user's cache.
 
 python -m lab.node_js     prints the command
 """
@@ -31,7 +31,7 @@ def find_or_get_node(progress: Progress = print_progress, environment: Mapping[s
 
 
 def _version(node: Sequence[str]) -> int:
-    """The major version of this Node.js. 0 if it does not start."""
+    """Major version of this Node.js, or 0 if it does not start."""
     try:
         told = subprocess.run([*node, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
@@ -41,7 +41,7 @@ def _version(node: Sequence[str]) -> int:
 
 
 def main() -> int:
-    """Find or fetch Node.js and print its command."""
+    """Find or fetch Node.js, and print its command."""
     return print_found(lambda: " ".join(find_or_get_node()))
 
 

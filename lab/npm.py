@@ -1,4 +1,4 @@
-"""Packages of npm for the lab, in the user's cache. None of them is a part of idtone."""
+"""npm packages for the lab, in the user's cache. None of them is part of idtone."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def installed(package: str) -> Path:
 
 
 def run(arguments: list[str], folder: Path) -> str:
-    """Run npm in a folder; returns its output. Raises PackagesUnavailable."""
+    """Run npm in a folder and return its output. Raises PackagesUnavailable."""
     if not (npm := shutil.which("npm")):
         raise PackagesUnavailable("there is no npm on this machine")
     done = subprocess.run(

@@ -1,5 +1,6 @@
-"""Packs Opus packets into an Ogg file and extracts them (RFC 3533, RFC 7845), so that libsndfile can encode and decode
-them.
+"""Packs Opus packets into Ogg files and extracts them (RFC 3533, RFC 7845).
+
+With such files, libsndfile can encode and decode the packets.
 """
 
 import struct
@@ -7,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 _PAGE: Final = struct.Struct("<4sBBqIIIB")
-"""Fields of a page: magic, version, flags, granule position, serial, page number, checksum, number of segments."""
+"""Header of a page: magic, version, flags, granule position, serial, page number, checksum, number of segments."""
 _CHECKSUM_AT: Final = 22
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _FRAME_TICKS: Final = 960
-"""Ticks of a packet: 20 ms at Opus's clock of 48 kHz."""
+"""Ticks of a packet: 20 ms at the Opus clock rate of 48 kHz."""
 _HEADS: Final = (
     b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48000, 0, 0),
     b"OpusTags" + struct.pack("<II", 0, 0),
@@ -19,7 +20,10 @@ _HEADS: Final = (
 
 
 def mux(packets: Sequence[bytes]) -> bytes:
-    """An Ogg file of one channel, from packets of 20 ms. It has no pre-skip, so the encoder's delay is audible."""
+    """An Ogg file with one channel, made of packets of 20 ms.
+
+    The file has no pre-skip, so the encoder's delay is audible.
+    """
     pages = [(head, 0) for head in _HEADS]
     pages += [(packet, _FRAME_TICKS * number) for number, packet in enumerate(packets, 1)]
     flags = {0: _FIRST, len(pages) - 1: _LAST}
@@ -29,7 +33,7 @@ def mux(packets: Sequence[bytes]) -> bytes:
 
 
 def demux(data: bytes) -> list[bytes]:
-    """The packets of an Ogg file with one stream, without Opus's two headers."""
+    """The packets of an Ogg file with one stream, without the two Opus headers. Raises ValueError."""
     packets, begun = [], b""
     for piece, ends in _pieces(data):
         begun += piece
@@ -71,7 +75,7 @@ _REMAINDERS: Final = tuple(_table())
 
 
 def checksum(page: bytes) -> int:
-    """The checksum of a page whose checksum field is zero: polynomial 0x04C11DB7, neither reflected nor inverted."""
+    """Checksum of a page whose checksum field is zero: polynomial 0x04C11DB7, neither reflected nor inverted."""
     remainder = 0
     for octet in page:
         remainder = (remainder << 8 & 0xFFFFFFFF) ^ _REMAINDERS[remainder >> 24 ^ octet]

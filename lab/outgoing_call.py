@@ -1,4 +1,4 @@
-"""A call that a lab phone makes."""
+"""A call from a lab phone."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from .phone import Phone
 
 REQUEST_TIMEOUT: Final = 408
-"""The status of a call whose INVITE got no response at all (8.1.3.1)."""
+"""Status of a call whose INVITE got no response at all (8.1.3.1)."""
 
 
 class OutgoingCall(Call):
-    """A call that our phone makes."""
+    """A call from our phone."""
 
     def __init__(
         self, phone: Phone, uri: Uri, proxy: Address, sender: Party, headers: Iterable[Header], call_id: str = ""
@@ -56,7 +56,7 @@ class OutgoingCall(Call):
             self.finish("us", time.time_ns())
 
     async def cancel(self) -> None:
-        """Cancel the call before its answer (9.1), and wait for the end. Hang up if the answer comes first."""
+        """Cancel the call before its answer (9.1), or hang up if the answer comes first. Waits for the end."""
         await self._heard_back.wait()
         if self.final_status is None and not self._cancelled:
             self._cancelled = True

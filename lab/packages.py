@@ -1,8 +1,8 @@
-"""Debian's programs, libraries and sounds for the lab, unpacked in the user's cache and used there.
+"""Debian's programs, libraries and sounds for the lab, unpacked in the user's cache and used from there.
 
     python -m lab.packages     prints ffmpeg's folder
 
-It needs neither root nor a container and installs nothing. Standard library only.
+Unpacking needs neither root nor a container, and installs nothing. This module uses only the standard library.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from .debian_archive import PackagesUnavailable, Progress
 from .unpacked_packages import command, print_found, print_progress, unpacked_tree
 
 FFMPEG_ENCODERS: Final = frozenset(("aac", "g722", "g726le", "libmp3lame", "libopus", "libspeex"))
-"""The encoders that an ffmpeg must have; otherwise it is skipped."""
+"""Encoders that an ffmpeg must have. An ffmpeg without them is skipped."""
 FFMPEG_WITHOUT: Final = ("fonts-*", "libllvm*", "libz3-*", "mesa-*", "shared-mime-info", "xkb-data")
-"""Dependencies for drawing and display, which are not used here: a third of the download."""
+"""Patterns of dependencies for drawing and display, which are a third of the download and not used here."""
 
 SODIUM: Final = "libsodium.so.23"
 
@@ -36,13 +36,13 @@ _MACHINES_OWN: Final = (
     "librt.so*",
     "libresolv.so*",
 )
-"""Libraries taken from the machine: the C library, because a process can have only one."""
+"""Patterns of libraries that come from the machine: the C library, because a process can have only one."""
 
 
 def library(package: str, name: str, progress: Progress = print_progress) -> ctypes.CDLL:
     """A shared library from Debian, loaded into this process, such as `libbcg729.so.0` of `libbcg729-0`.
 
-    Raises PackagesUnavailable, also if the library does not fit the machine's C library.
+    Raises PackagesUnavailable, also if the library does not match the machine's C library.
     """
     root = unpacked_tree(package, progress=progress)
     waiting = [
@@ -51,7 +51,7 @@ def library(package: str, name: str, progress: Progress = print_progress) -> cty
         if not any(path.match(pattern) for pattern in _MACHINES_OWN)
     ]
     refusals: list[str] = []
-    # A library can be loaded after its dependencies: the process then finds these by name.
+    # A library can be loaded after its dependencies, because the process then finds these by name.
     while waiting:
         refused = []
         refusals = []
@@ -71,7 +71,7 @@ def library(package: str, name: str, progress: Progress = print_progress) -> cty
 
 
 def find_or_get_ffmpeg(progress: Progress = print_progress, environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder that gives PATH an ffmpeg with the lab's encoders: the machine's own, or Debian's.
+    """A folder for PATH with an ffmpeg that has the lab's encoders: the machine's own, or Debian's.
 
     Raises PackagesUnavailable.
     """
@@ -85,7 +85,8 @@ def find_or_get_ffmpeg(progress: Progress = print_progress, environment: Mapping
         raise PackagesUnavailable(
             f"the ffmpeg in {root} does not start or cannot write {', '.join(sorted(missing))}. Install ffmpeg"
         )
-    # The file is beside the tree, which is sealed. It is written each time, because the tree may have been moved.
+    # The file is beside the tree because the tree is sealed. It is written each time because the tree may have been
+    # moved.
     folder = root.with_name(f"{root.name}.bin")
     folder.mkdir(exist_ok=True)
     for program in ("ffmpeg", "ffprobe"):
@@ -94,7 +95,7 @@ def find_or_get_ffmpeg(progress: Progress = print_progress, environment: Mapping
 
 
 def sodium() -> None:
-    """Make libsodium available to this process and its children: the machine's own or Debian's.
+    """Make libsodium available to this process and its children: the machine's own, or Debian's.
 
     Raises PackagesUnavailable.
     """
@@ -102,22 +103,22 @@ def sodium() -> None:
         ctypes.CDLL(SODIUM)
         return
     root = unpacked_tree("libsodium23")
-    folder = root.with_name(f"{root.name}.lib")  # beside the tree, which has a C library too
+    folder = root.with_name(f"{root.name}.lib")  # beside the tree, which also has a C library
     folder.mkdir(exist_ok=True)
     found = next(root.glob(f"usr/lib/*/{SODIUM}"))
     with contextlib.suppress(FileExistsError):
         (folder / SODIUM).symlink_to(found)
-    ctypes.CDLL(str(folder / SODIUM))  # from now on it is found by its name
+    ctypes.CDLL(str(folder / SODIUM))  # from now on the loader finds it by name
     os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("LD_LIBRARY_PATH"))))
 
 
 def faketime() -> Path:
-    """The path of libfaketime, which gives a process another time when it is preloaded. Raises PackagesUnavailable."""
+    """Path of libfaketime, which gives a process another time when preloaded. Raises PackagesUnavailable."""
     return next(unpacked_tree("libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1"))
 
 
 def _encoders(ffmpeg: Sequence[str]) -> set[str]:
-    """The names of all encoders; empty if ffmpeg does not start."""
+    """The names of all encoders, or an empty set if ffmpeg does not start."""
     try:
         listing = subprocess.run(
             [*ffmpeg, "-hide_banner", "-encoders"],
@@ -142,7 +143,7 @@ def write_script(path: Path, started: Sequence[str]) -> None:
 
 
 def main() -> int:
-    """Find or fetch ffmpeg and print its folder."""
+    """Find or fetch ffmpeg, and print its folder."""
     return print_found(find_or_get_ffmpeg)
 
 

@@ -1,4 +1,4 @@
-"""Patches a library for one module only, while other threads of the process use the real library."""
+"""Patches a library for one module only. Other threads of the process continue to use the real library."""
 
 from types import ModuleType, SimpleNamespace
 
@@ -6,7 +6,8 @@ import pytest
 
 
 def patch_library(monkeypatch: pytest.MonkeyPatch, module: ModuleType, library: str, **functions: object) -> None:
-    """Replace these functions of `library` as `module` sees them, until the test ends. `library` is the name under
-    which the module imports it.
+    """Replace functions of `library` for `module` until the test ends.
+
+    `library` is the name under which the module imports it.
     """
     monkeypatch.setattr(module, library, SimpleNamespace(**vars(getattr(module, library)) | functions))

@@ -1,8 +1,7 @@
-"""Telephones for the lab. Each speaks real SIP on a UDP port of its media's address, and real RTP on another port for
-every call.
+"""Telephones for the lab, with real SIP on one UDP port and real RTP on another port for every call.
 
-A `Phone` runs in the event loop that entered it; the `Media` thread handles its media. Its behaviour is a coroutine
-function that takes an `IncomingCall`: one from this module, or any other.
+A `Phone` runs in the event loop that entered it, and the `Media` thread handles its media. The behaviour of a phone is
+a coroutine function with an `IncomingCall` as its argument, from this module or elsewhere.
 """
 
 import asyncio
@@ -22,9 +21,9 @@ from .rtp import Address, Media, family, receive_stamped, stamp_arrivals
 from .sip import Header, Party, Request, Response, SipError, Uri, parse
 
 CLOSE_S: Final = 2.0
-"""Most seconds that a closing phone waits until the others have accepted its BYEs."""
+"""Maximum time in seconds that a closing phone waits for its calls to end."""
 RTP_VERSION: Final = 2
-"""The first two bits of an RTP or RTCP packet; a SIP message begins with a letter."""
+"""First two bits of an RTP or RTCP packet. A SIP message begins with a letter."""
 _ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY"
 _WITHIN_CALLS: Final = frozenset({"INVITE", "UPDATE", "INFO", "NOTIFY"})
 
@@ -33,9 +32,9 @@ Behaviour = Callable[[IncomingCall], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`; if that is None, wait for the other side.
+    """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`, or never if it is None.
 
-    `voice` replaces the phone's voice, for an answering machine: see `voices`.
+    `voice` replaces the phone's voice, for example with that of an answering machine (see `voices`).
     """
 
     after_ms: float = 0
@@ -55,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class EarlyMedia:
-    """Play an announcement before the answer. Never answer if the time of the answer is None."""
+    """Play an announcement before the answer. Never answer if `answer_after_ms` is None."""
 
     announcement: Samples
     answer_after_ms: float | None
@@ -69,7 +68,7 @@ class EarlyMedia:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Refuse the call: a status of 300 or higher, with or without a Q.850 cause."""
+    """Refuse the call with a status of 300 or higher, optionally with a Q.850 cause."""
 
     status: int
     cause: int | None = None
@@ -102,7 +101,7 @@ async def ring(call: IncomingCall) -> None:
 
 
 class Phone:
-    """One user agent. It sends `voice` in every call, in complete frames. Use it with `async with`."""
+    """One user agent. It sends `voice`, in complete frames, in every call. Use it with `async with`."""
 
     def __init__(
         self,
@@ -119,16 +118,18 @@ class Phone:
         self.voice = voice
         self.behaviour = behaviour
         self.codecs = codecs
-        """The codecs that it offers, in this order, and accepts; may be changed between calls."""
+        """Codecs that it offers, in this order, and accepts. They may be changed between calls."""
         self.video = video
-        """True if it offers and accepts video."""
+        """True if the phone offers and accepts video."""
         self.announced = ""
-        """The address in its session descriptions, if it differs from that of its media: behind NAT."""
+        """Address in its session descriptions, if it differs from the address of its media (NAT)."""
         self.reports_s: float | None = None
-        """Interval of its RTCP reports in seconds; None: it sends none."""
+        """Interval of its RTCP reports in seconds, or None if it sends no reports."""
         self.offers = "sendrecv"
-        """The direction that its calls offer; empty for a late offer: it answers the offer of the 200 in its ACK. These
-        three may be changed between calls.
+        """Direction that its calls offer, or an empty string for a late offer.
+
+        In the ACK of a late offer, the phone answers the offer of the 200. `announced`, `reports_s` and `offers` may be
+        changed between calls.
         """
         self.calls: list[IncomingCall] = []
         """All incoming calls, in order."""
@@ -180,8 +181,9 @@ class Phone:
         headers: Iterable[Header] = (),
         call_id: str = "",
     ) -> OutgoingCall:
-        """Call `user` at `proxy`; returns the call at once. `caller_id` and `display` are the parts of From. The
-        Call-ID begins with `call_id`.
+        """Call `user` at `proxy`, and return the call at once.
+
+        `caller_id` and `display` are the parts of From. The Call-ID begins with `call_id`.
         """
         sender = Party(Uri(caller_id, self.address[0]), display)
         call = OutgoingCall(self, Uri(user, *proxy), proxy, sender, headers, call_id)
@@ -200,8 +202,9 @@ class Phone:
         headers: Iterable[Header] = (),
         timeout_s: float = WAIT_S,
     ) -> OutgoingCall:
-        """Call as `dial` does, and wait for the final response; returns the call. Raises TimeoutError; the call then
-        stays in `placed`.
+        """Call as `dial` does, wait for the final response and return the call.
+
+        Raises TimeoutError. The call is in `placed` even then.
         """
         call = self.dial(user, proxy, caller_id=caller_id, display=display, headers=headers)
         await call.final(timeout_s)
@@ -221,10 +224,10 @@ class Phone:
     async def transact(
         self, request: Request, address: Address, confirm: Callable[[Response], None] = lambda _: None
     ) -> Response | None:
-        """Send a request again and again until its final response; returns that response. None after the last
-        retransmission (17.1).
+        """Send a request until its final response arrives, and return this response.
 
-        Calls `confirm` with every final response, also with repeated ones.
+        Returns None after the last retransmission (17.1). Calls `confirm` with every final response, including
+        repetitions.
         """
         finals: list[Response] = []
         answered = asyncio.Event()
@@ -242,7 +245,7 @@ class Phone:
         return finals[0] if finals else None
 
     async def repeat(self, data: bytes, address: Address, until: asyncio.Event) -> bool:
-        """Retransmit `data` until the event `until`. False if the event did not come before the last retransmission."""
+        """Retransmit `data` until the event `until`. Returns False if the retransmissions end first."""
         for turn, interval_s in enumerate(intervals(self._t1_s)):
             if turn:
                 self.send(data, address)
@@ -275,7 +278,7 @@ class Phone:
     def _readable(self) -> None:
         while received := receive_stamped(self._socket):
             if received[0][:1] and received[0][0] >> 6 == RTP_VERSION:
-                continue  # Asterisk still sends to a phone that had this port before (RFC 7983 tells them apart)
+                continue  # media for an earlier phone at this port (RFC 7983 shows the difference)
             try:
                 self._take(*received)
             except SipError as error:

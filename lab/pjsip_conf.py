@@ -1,4 +1,4 @@
-"""The endpoints of the lab's phones on its PBX: `pjsip.conf`."""
+"""Endpoints of the lab's phones on its PBX: `pjsip.conf`."""
 
 from pathlib import Path
 from typing import Final
@@ -17,8 +17,10 @@ ENDPOINTS: Final = {
     "framed30": "allow = ulaw:30",
     "framed40": "allow = ulaw:40",
 }
-"""Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A called
-phone is `lab`, or the same endpoint as the caller.
+"""Name of an endpoint → its own settings.
+
+A calling phone names its endpoint in X-Lab-Endpoint, and is `anonymous` otherwise. A called phone is `lab`, or has the
+same endpoint as the caller.
 """
 
 
@@ -29,15 +31,17 @@ def pjsip(
     tls: Path | None = None,
     srtp: bool = False,
 ) -> str:
-    """The configuration of an Asterisk that listens at `address` over UDP, TCP or TLS. `tls` is the file with the key
-    and certificate. `trusted`: it trusts its peers' identities. `srtp`: it encrypts all media (SDES).
+    """The configuration of an Asterisk that listens at `address` over UDP, TCP or TLS.
+
+    `tls` is the file with the key and certificate. If `trusted`, Asterisk trusts the identities that its peers send. If
+    `srtp`, it encrypts all media (SDES).
     """
     more = "trust_id_inbound = yes\n" * trusted + f"transport = {transport}\n" * (transport != "udp")
     more += "media_encryption = sdes\n" * srtp
     secret = f"cert_file = {tls}\npriv_key_file = {tls}\nmethod = tlsv1_2\n" if tls else ""
     return (
         "[global]\ntype = global\nendpoint_identifier_order = header,ip,anonymous\n"
-        # Asterisk would ignore requests while any of its queues is long; see docs/how-to/when-something-fails.md.
+        # Otherwise Asterisk ignores requests while any of its queues is long. See docs/how-to/when-something-fails.md.
         "taskprocessor_overload_trigger = pjsip_only\n"
         f"[{transport}]\ntype = transport\nprotocol = {transport}\n"
         f"bind = {bracketed(address[0])}:{address[1]}\n{secret}"
@@ -63,7 +67,7 @@ def _named(name: str) -> str:
 
 
 def trunk(name: str, here: Address, there: Address) -> str:
-    """An endpoint that leads from `here` to another PBX at `there`, and accepts calls from that IP address."""
+    """An endpoint that leads from `here` to another PBX at `there`, and accepts calls from this IP address."""
     return (
         f"[trunk]\ntype = transport\nprotocol = udp\nbind = {here[0]}:{here[1]}\n"
         f"{_endpoint(name, 'allow = ulaw', here[0])}transport = trunk\naors = {name}\n"

@@ -1,4 +1,4 @@
-"""A PKCS#11 library with a token (SoftHSM), which never reveals its keys."""
+"""A PKCS#11 library with a token (SoftHSM) that never reveals its keys."""
 
 import subprocess
 from collections.abc import Iterator
@@ -21,8 +21,9 @@ P256: Final = "secp256r1"
 
 @contextmanager
 def softhsm(folder: Path, label: str) -> Iterator[Path]:
-    """Context with the library's path. Its only token is in `folder`. A process that loads the library later finds the
-    token by the environment.
+    """Context with the path of a library whose only token is in `folder`.
+
+    A process that loads the library later finds the token through the environment.
     """
     root = _unpacked()
     library = root / "usr/lib/softhsm/libsofthsm2.so"
@@ -41,7 +42,7 @@ def _unpacked() -> Path:
 
 
 def new_key(library: Path, label: str, number: int, curve: str) -> None:
-    """Create a key in the token, as the program of a token's maker does."""
+    """Create a key in the token, as a vendor's program does."""
     with pkcs11.lib(str(library)).get_token(token_label=label).open(rw=True, user_pin=PIN) as session:
         kind, way = (KeyType.EC_EDWARDS, Mechanism.EC_EDWARDS_KEY_PAIR_GEN) if curve == EDWARDS else (KeyType.EC, None)
         parameters = {Attribute.EC_PARAMS: encode_named_curve_parameters(curve)}

@@ -1,8 +1,8 @@
-"""Runs a real PostgreSQL for the tests: the machine's own, or Debian's, which is unpacked in the user's cache.
+"""Runs a real PostgreSQL for the tests: the machine's own, or Debian's, unpacked in the user's cache.
 
     python -m lab.postgresql     prints the folder of its programs
 
-It listens on the loopback address, on a free port, and stops with the test that uses it.
+The server listens on the loopback address at a free port, and stops with the test that uses it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .packages import write_script
 from .unpacked_packages import command, print_progress, unpacked_tree
 
 INSTALLED: Final = Path("/usr/lib/postgresql")
-"""Debian's folder of the programs of each version, outside PATH."""
+"""Debian's folder for the programs of each version, which is not in PATH."""
 OLDEST: Final = 13
 WITHOUT: Final = tuple(
     """
@@ -38,14 +38,17 @@ WITHOUT: Final = tuple(
     readline-common sensible-utils ssl-cert sysvinit-utils tzdata ucf
     """.split()
 )
-"""Packages that only its installation needs, and the compiler for long queries: two thirds of the download."""
+"""Patterns of packages that only its installation needs, and of the compiler for long queries.
+
+Together they are two thirds of the download.
+"""
 NOBODY: Final = 65534
-"""User id of the server if the tests run as root: PostgreSQL refuses to run as root."""
+"""User id of the server if the tests run as root, because PostgreSQL refuses to run as root."""
 READY_S: Final = 60.0
 
 
 def change_url(url: str, *, user: str = "", host: str = "", port: int = 0, database: str = "") -> str:
-    """The URL of a database, with these parts replaced."""
+    """Replace parts of the URL of a database."""
     parsed = urlsplit(url)
     place = f"{user or parsed.username}@{host or parsed.hostname}:{port or parsed.port}"
     return urlunsplit(parsed._replace(netloc=place, path=f"/{database}" if database else parsed.path))
@@ -56,7 +59,7 @@ def database_of(url: str) -> str:
 
 
 class PostgreSQLMissing(Exception):
-    """There is no PostgreSQL, and it could not be fetched. The message gives the reason."""
+    """No PostgreSQL was found, and none could be fetched. The message gives the reason."""
 
 
 @contextmanager
@@ -72,7 +75,7 @@ def postgresql_programs(installed: Path = INSTALLED, progress: Progress = print_
     except PackagesUnavailable as error:
         raise PostgreSQLMissing(f"No PostgreSQL for the tests: {error}\nInstall the package postgresql") from error
     with tempfile.TemporaryDirectory(prefix="idtone-postgresql-") as folder:
-        # A copy: PostgreSQL starts its own programs by name, and only root can read root's cache.
+        # A copy, because PostgreSQL starts its own programs by name and only root can read root's cache.
         Path(folder).chmod(0o755)
         copy = Path(folder) / "tree"
         shutil.copytree(kept, copy, symlinks=True)
@@ -85,7 +88,7 @@ def postgresql_programs(installed: Path = INSTALLED, progress: Progress = print_
 
 
 class PostgreSQL:
-    """One server. `user` is the superuser, with `password`; its database is `postgres`."""
+    """One server. `user` is the superuser, with the password `password` and the database `postgres`."""
 
     user: Final = "idtone"
 
@@ -94,7 +97,7 @@ class PostgreSQL:
         self._programs = programs
         self._folder = Path(tempfile.mkdtemp(prefix="idtone-postgresql-"))
         self._process: subprocess.Popen[bytes] | None = None
-        (self.port,) = free_ports(1)  # also free while the server is killed: no client gets it as its own
+        (self.port,) = free_ports(1)  # also free while the server is killed, so no client gets it as its own
         self._as: dict[str, object] = {}
         if os.geteuid() == 0:
             os.chown(self._folder, NOBODY, NOBODY)
@@ -107,19 +110,19 @@ class PostgreSQL:
         return server
 
     def url(self, database: str = "postgres", port: int = 0) -> str:
-        """The URL of a database. `port` is the port of a proxy, if there is one."""
+        """The URL of a database. `port` is the port of a proxy in front of the server."""
         return f"postgresql://{self.user}@127.0.0.1:{port or self.port}/{database}"
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """Context with the URL of a new database. It is dropped at the end."""
+        """Context with the URL of a new database, which is dropped at the end."""
         name = f"d_{secrets.token_hex(6)}"
         self.execute(f"CREATE DATABASE {name}")
         yield self.url(name)
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, query: str, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """The rows of a query on a new connection."""
+        """Run a query on a new connection and return its rows."""
         with psycopg.connect(
             host="127.0.0.1", port=self.port, user=self.user, password=self.password, dbname=database, autocommit=True
         ) as connection:
@@ -131,7 +134,7 @@ class PostgreSQL:
         return (self._folder / "log").read_text(errors="replace")
 
     def make(self) -> None:
-        """Create its data folder."""
+        """Create the data folder."""
         secret = self._folder / "password"
         secret.write_text(self.password)
         secret.chmod(0o644)  # only the server's user can enter the folder
@@ -153,8 +156,9 @@ class PostgreSQL:
         )
 
     def follow(self, primary: PostgreSQL) -> None:
-        """Make this server a standby of `primary` (streaming replication). `primary` must have a data folder and must
-        not run.
+        """Make this server a standby of `primary` (streaming replication).
+
+        `primary` must have a data folder and must not be running.
         """
         self.password = primary.password
         data = self._folder / "data"
@@ -168,7 +172,7 @@ class PostgreSQL:
                 os.chown(path, NOBODY, NOBODY)
 
     def promote(self) -> None:
-        """Promote this standby to primary, and wait until it is the primary."""
+        """Promote this standby, and wait until it is the primary."""
         self.execute("SELECT pg_promote()")
 
     def start(self) -> None:
@@ -189,7 +193,7 @@ class PostgreSQL:
         raise PostgreSQLMissing(f"PostgreSQL does not start:\n{self.log[-2000:]}")
 
     def stop(self) -> None:
-        """Stop the server in an orderly way. This aborts running queries."""
+        """Stop the server in an orderly way. Running queries are aborted."""
         if self._process:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)
@@ -197,13 +201,13 @@ class PostgreSQL:
 
     @property
     def pids(self) -> list[int]:
-        """The pids of its processes, the main one first."""
+        """Process ids of the server, with the main process first."""
         assert self._process
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         return [self._process.pid, *map(int, children)]
 
     def kill(self) -> None:
-        """Kill all its processes at once, as in a power failure."""
+        """Kill all processes of the server at once, as in a power failure."""
         assert self._process
         own = self.pids
         for pid in own:
@@ -213,7 +217,7 @@ class PostgreSQL:
                 pass
         self._process.wait(60)
         self._process = None
-        while any(Path(f"/proc/{pid}").exists() for pid in own):  # the next server on this data waits for them too
+        while any(Path(f"/proc/{pid}").exists() for pid in own):  # the next server on this data also waits for them
             time.sleep(0.01)
 
     def remove(self) -> None:
@@ -233,7 +237,7 @@ class PostgreSQL:
         self.remove()
 
     def _is_ready(self) -> bool:
-        """True if the server accepts connections, by its PID file."""
+        """True if the server accepts connections, according to its PID file."""
         try:
             lines = (self._folder / "data/postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -253,7 +257,7 @@ class PostgreSQL:
 
 @contextmanager
 def pair(programs: Path) -> Iterator[tuple[PostgreSQL, PostgreSQL]]:
-    """Context with a primary, and a standby that follows it."""
+    """Context with a primary and a standby that follows it."""
     primary, standby = PostgreSQL(programs), PostgreSQL(programs)
     try:
         primary.make()
@@ -267,7 +271,7 @@ def pair(programs: Path) -> Iterator[tuple[PostgreSQL, PostgreSQL]]:
 
 
 def main() -> int:
-    """Find or fetch PostgreSQL and print the folder of its programs."""
+    """Find or fetch PostgreSQL, and print the folder of its programs."""
     try:
         with postgresql_programs() as found:
             print(found)

@@ -1,4 +1,4 @@
-"""The resources of a process, as Linux counts them, and an orderly end of this process."""
+"""The resources of a process, as counted by Linux, and an orderly end of this process."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ def end_in_order() -> None:
 
 
 def processor_s(pid: int) -> float:
-    """Processor time of the process since its start, in seconds, by the kernel's ticks (mostly 10 ms)."""
+    """Processor time of a process since its start, in seconds, rounded to the kernel's ticks (mostly 10 ms)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ended_children_s(pid: int) -> float:
-    """Processor time of the process's ended children, in seconds."""
+    """Processor time of a process's ended children, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
@@ -29,7 +29,7 @@ def resident_mb(pid: int) -> float:
 
 
 def share_of_memory_mib(pid: int) -> float:
-    """Proportional set size in MiB: each shared page is divided among its processes."""
+    """Proportional set size in MiB. Each shared page is divided among the processes that share it."""
     (line,) = (each for each in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if each.startswith("Pss:"))
     return int(line.split()[1]) / 1024
 

@@ -1,4 +1,4 @@
-"""A real Prometheus for the tests, and its `promtool`: the machine's own, or Debian's."""
+"""A real Prometheus for the tests, with its `promtool`: the machine's own, or Debian's."""
 
 import json
 import os
@@ -20,7 +20,7 @@ WITHOUT: Final = tuple(
     libsepol* libsystemd* login.defs passwd
     """.split()
 )
-"""Packages that only its installation and its pages need."""
+"""Patterns of packages that only its installation and its web pages need."""
 READY_S: Final = 120.0
 
 
@@ -31,12 +31,13 @@ def prometheus_program(name: str) -> list[str]:
 
 
 def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
-    """The output of promtool about files, or about its input `given`. Raises AssertionError with that output if
-    promtool finds an error.
+    """The output of promtool about files, or about its input `given`.
+
+    Raises AssertionError with this output if promtool finds an error.
     """
     done = subprocess.run(
         [*prometheus_program("promtool"), *arguments],
-        env=os.environ | {"GOGC": "400"},  # its garbage would take more processor time
+        env=os.environ | {"GOGC": "400"},  # otherwise its garbage collection takes more processor time
         input=given.encode() if isinstance(given, str) else given,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -49,8 +50,9 @@ def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
 
 
 class Prometheus:
-    """A Prometheus with alert rules that scrapes one address twice a second. It runs on the loopback address, as long
-    as the context.
+    """A Prometheus with alert rules that scrapes one address twice a second.
+
+    It runs on the loopback address until the context ends.
     """
 
     def __init__(self, scratch: Path, target: str, rules: Path) -> None:
@@ -84,7 +86,10 @@ class Prometheus:
         self._process.wait(60)
 
     def get(self, path: str, **query: str) -> Any:
-        """The data of an answer of Prometheus's HTTP API. Waits while Prometheus starts."""
+        """The data of an answer of Prometheus's HTTP API. Waits until Prometheus has started.
+
+        Raises RuntimeError with the log if Prometheus ends or does not start in time.
+        """
         address = f"{self.address}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         deadline_s = time.monotonic() + READY_S
         while True:
@@ -97,7 +102,7 @@ class Prometheus:
                 time.sleep(0.1)
 
     def value(self, expression: str) -> float | None:
-        """The present value of the expression. None if it has no value."""
+        """Present value of the expression, or None if it has no value."""
         found = self.get("query", query=expression)["result"]
         assert len(found) <= 1, found
         return float(found[0]["value"][1]) if found else None

@@ -1,4 +1,4 @@
-"""The lab's registry in an association's publication, signed with keys that are made for this run."""
+"""The lab's registry in an association's publication, signed with keys created for this run."""
 
 import atexit
 import functools
@@ -10,12 +10,12 @@ from typing import Final
 
 LAB_REGISTRY: Final = Path(__file__).with_name("registry.yaml")
 MEMBER: Final = "m-0001"
-"""The member of the lab's nodes."""
+"""Member to which the lab's nodes belong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A publication, as settings name it on a member's machine."""
+    """A publication, as the settings on a member's machine name it."""
 
     source: Path
     root: Path
@@ -24,8 +24,8 @@ class Publication:
 
 @functools.cache
 def publication(registry: Path) -> Publication:
-    """Publish and sign the registry in this file now. The publication stays until this process ends."""
-    # Imported here, because most of the lab needs no association.
+    """Publish and sign the registry in this file. The publication is kept until this process ends."""
+    # Imported here because most of the lab needs no association.
     from lab.registry.trust.association import Association
 
     folder = Path(tempfile.mkdtemp(prefix="idtone-association-"))

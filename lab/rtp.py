@@ -1,6 +1,6 @@
 """RTP (RFC 3550): one thread sends and receives for all streams of a lab.
 
-Received packets carry the kernel's time stamp (SO_TIMESTAMPNS, CLOCK_REALTIME), so the scheduling of this process does
+Received packets have the kernel's time stamp (SO_TIMESTAMPNS, CLOCK_REALTIME), so the scheduling of this process does
 not affect measurements. Sent packets follow an absolute schedule: a late packet does not delay the next. All times are
 nanoseconds of `time.time_ns()`.
 """
@@ -34,12 +34,15 @@ HOST: Final = "127.0.0.1"
 FRAME_NS: Final = 20_000_000
 
 SWITCH_INTERVAL_S: Final = 0.0005
-"""Most seconds that another thread may hold the interpreter; Python's default of 5 ms would be audible."""
+"""Maximum time in seconds that another thread may hold the interpreter.
+
+Python's default of 5 ms would be audible.
+"""
 _HEADER: Final = struct.Struct("!BBHII")
 _REPORT: Final = struct.Struct("!BBHIIIIIII")
 """A receiver report with one block (RFC 3550, 6.4.2)."""
 _TIMESPEC: Final = struct.Struct("@qq")
-# asm-generic/socket.h and linux/sock_diag.h; Python has no names for them
+# asm-generic/socket.h and linux/sock_diag.h: Python has no names for these constants
 _SO_TIMESTAMPNS: Final = 35
 _SO_MEMINFO: Final = 55
 _MEMINFO: Final = struct.Struct("@9I")
@@ -65,36 +68,36 @@ class Inserted(NamedTuple):
     payload_type: int
     payload: bytes
     age: int = 0
-    """Packets since the start of the event: all its packets carry the time of its start."""
+    """Number of packets since the start of the event. All packets of an event carry the time of its start."""
     marked: bool = False
 
 
 class Stream:
-    """One party's RTP socket. `packets` holds all packets that it received. `Media.open` creates it."""
+    """RTP socket of one party, created by `Media.open`. `packets` holds all packets that it received."""
 
     def __init__(self, media: Media) -> None:
         self.packets: list[Packet] = []
         self.started_ns: int | None = None
         """Time of the first sent packet."""
         self.worst_delay_ms = 0.0
-        """The largest delay of a sent packet against the schedule: the lab's own error."""
+        """Largest delay in ms of a sent packet behind the schedule, which is the lab's own error."""
         self._media = media
         self._rtp, self._rtcp = _bind_pair(media.host)
         self.port: int = self._rtp.getsockname()[1]
         self._sequence, self._timestamp, self._ssrc = (random.getrandbits(bits) for bits in (16, 32, 32))
         self.remote: Address = (media.host, 0)
-        """Destination of the next packet; may be changed at any time."""
+        """Destination of the next packet. It may be changed at any time."""
         self.quiet = False
-        """True if nothing is sent, but the timestamps continue; may be changed at any time."""
+        """True if nothing is sent while the timestamps continue. It may be changed at any time."""
         self.payload_type = PCMU
-        """The payload type of sent packets."""
+        """Payload type of sent packets."""
         self._frames: Sequence[bytes] = ()
         self._ticks = FRAME
         self._next = 0
         self._inserted: deque[Inserted] = deque()
         self._due_ns = 0
         self.reports_s: float | None = None
-        """Interval of its reports in seconds; None: it sends none."""
+        """Interval of its reports in seconds, or None if it sends no reports."""
         self.srtp = _srtp() if media.srtp else None
         self._reported_ns = 0
 
@@ -106,13 +109,14 @@ class Stream:
         return bool(self._frames)
 
     def speak(self, remote: Address, payload_type: int, voice: Samples) -> None:
-        """Send `voice` (complete frames) to `remote` in a loop, until the stream is closed or the next call of
-        `speak`.
+        """Send `voice` (complete frames) to `remote` in a loop.
+
+        The loop ends with the next call of `speak`, or when the stream is closed.
         """
         self.transmit(remote, payload_type, encode_frames(voice, payload_type), CODECS[payload_type].ticks)
 
     def transmit(self, remote: Address, payload_type: int, frames: Sequence[bytes], ticks: int) -> None:
-        """Send encoded payloads in a loop, as `speak` does. Each has 20 ms, which is `ticks` of the RTP clock."""
+        """Send encoded payloads in a loop, as `speak` does. Each is 20 ms, or `ticks` of the RTP clock."""
         with self._media.lock:
             fresh = not self._frames
             self.remote, self.payload_type, self._frames, self._next = remote, payload_type, frames, 0
@@ -123,7 +127,7 @@ class Stream:
 
     @property
     def key(self) -> str:
-        """Our key for the session description. Empty without encryption."""
+        """Our key for the session description, or an empty string without encryption."""
         return self.srtp.key if self.srtp else ""
 
     def agree(self, remote: Address, key: str) -> None:
@@ -133,16 +137,16 @@ class Stream:
             self.srtp.accept(key)
 
     def insert(self, packets: Iterable[Inserted]) -> None:
-        """Send these packets in place of the voice. The voice then continues at its scheduled place."""
+        """Send these packets in place of the voice, which continues afterwards at its scheduled position."""
         with self._media.lock:
             self._inserted.extend(packets)
 
     def close(self) -> None:
-        """Stop sending and receiving. `packets` stays, and is now complete."""
+        """Stop sending and receiving. `packets` is kept and complete from then on."""
         self._media.close_stream(self)
 
     def send(self, now_ns: int) -> int:
-        """Send the frame that is due; returns the time of the next one."""
+        """Send the frame that is due, and return the time of the next one."""
         if not self.quiet:
             packet = self._packet()
             if not self._media.loses():
@@ -178,7 +182,7 @@ class Stream:
         return header + payload
 
     def receive(self) -> bool:
-        """Receive one datagram; False if none is waiting."""
+        """Receive one datagram. Returns False if none is waiting."""
         received = receive_stamped(self._rtp)
         if received is None:
             return False
@@ -190,8 +194,9 @@ class Stream:
         return True
 
     def close_sockets(self) -> int:
-        """Close the sockets; returns the number of packets that the kernel dropped because they were not read in
-        time.
+        """Close the sockets, and return the number of packets that the kernel dropped.
+
+        The kernel drops packets that are not read in time.
         """
         lost = dropped(self._rtp)
         self._rtp.close()
@@ -200,11 +205,11 @@ class Stream:
 
 
 class Media:
-    """The thread of all streams of a lab. Use it as a context manager. It raises OSError if the lab itself lost
-    packets, because the captures then do not show what Asterisk sent.
+    """The thread of all streams of a lab, used as a context manager.
 
-    `host` is the address of the streams. `loss` is the number of lost packets in each 100, in each direction. With
-    `srtp`, all packets are encrypted.
+    Raises OSError on exit if the lab itself lost packets, because the captures then do not show what Asterisk sent.
+    `host` is the address of the streams. `loss` is the percentage of packets lost in each direction. If `srtp`, all
+    packets are encrypted.
     """
 
     def __init__(self, host: str = HOST, loss: int = 0, srtp: bool = False) -> None:
@@ -213,7 +218,7 @@ class Media:
         self._loss = loss
         self._chance = random.Random(loss)
         self.lock = threading.Lock()
-        """Held while streams are served or changed; the thread waits without it."""
+        """Held while streams are served or changed, but not while the thread waits."""
         self._streams: dict[int, Stream] = {}
         self._schedule: list[tuple[int, int, Stream]] = []
         self._tie = count()
@@ -254,13 +259,13 @@ class Media:
         return stream
 
     def schedule(self, stream: Stream, due_ns: int) -> None:
-        """Let the stream send from `due_ns` on. The caller must hold the lock."""
+        """Make the stream send from `due_ns` on. The caller must hold the lock."""
         heapq.heappush(self._schedule, (due_ns, next(self._tie), stream))
         if self._schedule[0][2] is stream:
             os.eventfd_write(self._wake, 1)
 
     def loses(self) -> bool:
-        """True if the next packet is to be lost."""
+        """True if the next packet must be lost."""
         return self._chance.randrange(100) < self._loss
 
     def close_stream(self, stream: Stream) -> None:
@@ -282,7 +287,8 @@ class Media:
                     if descriptor == self._wake:
                         os.eventfd_read(self._wake)
                     elif descriptor in self._streams:
-                        # Nothing may be waiting: since the poll, a closed stream's descriptor may belong to a new one.
+                        # There may be nothing to receive: since the poll, a closed stream's descriptor may belong to a
+                        # new stream.
                         self._streams[descriptor].receive()
 
     def _wait_s(self) -> float | None:
@@ -290,7 +296,7 @@ class Media:
             return max(0.0, (self._schedule[0][0] - time.time_ns()) / 1e9) if self._schedule else None
 
     def _send_due(self) -> None:
-        # Send only up to now: on an overloaded machine, other threads must still get the lock.
+        # Packets due later than now must wait: on an overloaded machine, other threads must still get the lock.
         due_ns = time.time_ns()
         while self._schedule and self._schedule[0][0] <= due_ns:
             stream = self._schedule[0][2]
@@ -298,8 +304,9 @@ class Media:
 
 
 def _jitter(packets: Sequence[Packet]) -> int:
-    """The jitter of the packets (RFC 3550, 6.4.1), in units of 8 kHz. At least 1 for two packets or more, because on
-    loopback it is often 0.
+    """Jitter of the packets (RFC 3550, 6.4.1), in units of 8 kHz.
+
+    It is at least 1 for two packets or more, because it is often 0 on the loopback interface.
     """
     jitter = 0.0
     for before, packet in pairwise(packets):
@@ -309,7 +316,7 @@ def _jitter(packets: Sequence[Packet]) -> int:
 
 
 def parse_packet(data: bytes, arrival_ns: int) -> Packet | None:
-    """The packet in a datagram; None if it is not RTP version 2 (RFC 3550, 5.1)."""
+    """The packet in a datagram, or None if it is not RTP version 2 (RFC 3550, 5.1)."""
     if len(data) < _HEADER.size or data[0] >> 6 != 2:
         return None
     flags, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
@@ -322,7 +329,7 @@ def parse_packet(data: bytes, arrival_ns: int) -> Packet | None:
 
 
 def _srtp() -> Srtp:
-    from .srtp import Srtp  # its library is one for tests, and the demo has none of these
+    from .srtp import Srtp  # a library for tests, which the demo does not have
 
     return Srtp()
 
@@ -339,10 +346,10 @@ def dropped(opened: socket.socket) -> int:
 
 
 def stamping() -> socket.socket:
-    """A socket that keeps the kernel's time stamps switched on while it is open.
+    """A socket that keeps the kernel's time stamps switched on while it is open. Raises OSError.
 
-    The first socket that asks for time stamps switches them on, and the kernel does that a moment later. Until then a
-    datagram gets the time of its reading as its stamp: two of the first five did in a test.
+    The kernel switches time stamps on shortly after the first socket requests them. Until then, the stamp of a datagram
+    is the time when it is read. This happened to two of the first five datagrams in a test.
     """
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind((HOST, 0))
@@ -359,7 +366,7 @@ def stamping() -> socket.socket:
 
 
 def receive_stamped(udp: socket.socket) -> tuple[bytes, int, Address] | None:
-    """One datagram, its arrival by the kernel (CLOCK_REALTIME, ns) and its sender. None if no datagram is waiting."""
+    """A datagram, its arrival time from the kernel (CLOCK_REALTIME, ns) and its sender, or None if none is waiting."""
     try:
         data, ancillary, _, (host, port, *_) = udp.recvmsg(65536, _ANCILLARY)
     except BlockingIOError:
@@ -376,7 +383,7 @@ def family(host: str) -> socket.AddressFamily:
 
 
 def _bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
-    """Sockets on an even port and the next odd one, so that another program does not receive our RTCP."""
+    """Sockets on an even port and the next odd one, so that no other program receives our RTCP."""
     while True:
         rtp, rtcp = (socket.socket(family(host), socket.SOCK_DGRAM) for _ in range(2))
         try:

@@ -12,40 +12,43 @@ from .g711 import SAMPLE_RATE_HZ
 from .rtp import Packet
 
 Signal = npt.NDArray[np.float64]
-"""Samples at 8 kHz; 32768 is full scale, as in 16 bits."""
+"""Samples at 8 kHz. Full scale is 32768, as in 16 bits."""
 
 _SAMPLE_NS: Final = 1_000_000_000 // SAMPLE_RATE_HZ
 _LONGEST_LOSS: Final = 500
-"""Most lost packets in a row. At a larger step of the sequence number, the sender has restarted."""
+"""Maximum number of consecutive lost packets. A larger step of the sequence number is a restart of the sender."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The received packets as one signal. `samples[0]` was heard at `start_ns`; gaps are silence."""
+    """Received packets as one signal with silence in its gaps. `samples[0]` was heard at `start_ns`."""
 
     samples: Signal
     start_ns: int
     lost: int
-    """Missing packets between the received ones; telephone events within the voice count as missing."""
+    """Number of packets missing between the received ones.
+
+    Telephone events within the voice count as missing.
+    """
     begins: npt.NDArray[np.int64]
-    """First sample of each packet, in ascending order."""
+    """Index of the first sample of each packet, in ascending order."""
     arrivals_ns: npt.NDArray[np.int64]
 
     def ms_after(self, answered_ns: int, index: float) -> float:
         return (self.start_ns - answered_ns + index * _SAMPLE_NS) / 1e6
 
     def arrival_ms(self, answered_ns: int, index: int) -> float:
-        """Arrival of the packet that holds this sample, in ms after the answer."""
+        """Arrival of the packet that contains this sample, in ms after the answer."""
         packet = max(int(np.searchsorted(self.begins, index, side="right")) - 1, 0)
         return float(self.arrivals_ns[packet] - answered_ns) / 1e6
 
 
 def reassemble(packets: Sequence[Packet]) -> Recording:
-    """The packets as one signal, in the order of sending and on the clock.
+    """Join the packets into one signal, in the order of sending and placed by the clock.
 
     Packets with consecutive timestamps are one stretch, with silence for lost packets. The packet with the shortest
-    delay gives the place of a stretch. But a stretch begins after every stretch that had arrived completely before it.
-    Overlapping stretches are added.
+    delay determines the position of a stretch. However, a stretch begins after every stretch that had arrived
+    completely before it. Overlapping stretches are added.
     """
     voices: dict[tuple[int, int], list[Packet]] = {}
     for packet in packets:
@@ -71,13 +74,13 @@ def reassemble(packets: Sequence[Packet]) -> Recording:
 
 @dataclass(frozen=True)
 class _Stretch:
-    """Packets whose timestamps follow each other."""
+    """Packets with consecutive timestamps."""
 
     samples: Signal
     start_ns: int
-    """Begin by the packet with the shortest delay."""
+    """Start of the stretch, derived from the packet with the shortest delay."""
     begins: npt.NDArray[np.int64]
-    """First sample of each packet."""
+    """Index of the first sample of each packet."""
     arrivals_ns: npt.NDArray[np.int64]
     lost: int
 
@@ -91,7 +94,7 @@ class _Stretch:
 
 
 def _in_turn(stretches: Sequence[_Stretch]) -> list[int]:
-    """The begin of each stretch; they are in order of arrival."""
+    """Starts of the stretches, which must be in order of arrival."""
     begins_ns: list[int] = []
     for stretch in stretches:
         over_ns = [
@@ -104,12 +107,12 @@ def _in_turn(stretches: Sequence[_Stretch]) -> list[int]:
 
 
 def _stretches(packets: Sequence[Packet]) -> Iterator[_Stretch]:
-    """The stretches of one sender's packets of one codec; the packets are in order of arrival."""
+    """The stretches of one sender's packets in one codec. The packets must be in order of arrival."""
     codec = CODECS[packets[0].payload_type]
     sequences = _unwrap([packet.sequence for packet in packets], 16)
     timestamps = _unwrap([packet.timestamp for packet in packets], 32)
     sequences, order = np.unique(sequences, return_index=True)
-    timestamps = timestamps[order] * FRAME // codec.ticks  # samples at 8 kHz, as in the rest of this function
+    timestamps = timestamps[order] * FRAME // codec.ticks  # in samples at 8 kHz, as in the rest of this function
     lengths = np.array([codec.length(packets[index].payload) for index in order])
     missing = np.diff(sequences) - 1
     follows = timestamps[1:] == timestamps[:-1] + lengths[:-1] + missing * FRAME
@@ -127,7 +130,7 @@ def _stretches(packets: Sequence[Packet]) -> Iterator[_Stretch]:
 
 
 def _unwrap(counters: Sequence[int], bits: int) -> npt.NDArray[np.int64]:
-    """Counters of `bits` bits, unwrapped and relative to the first."""
+    """Counters of `bits` bits, unwrapped and relative to the first counter."""
     values, half = np.array(counters, np.int64), 1 << (bits - 1)
     steps = (np.diff(values) + half) % (1 << bits) - half
     return np.concatenate(([0], np.cumsum(steps)))

@@ -1,5 +1,7 @@
-"""Session descriptions (RFC 4566): offer and answer (RFC 3264) of an audio and an optional video stream, without
-I/O."""
+"""Session descriptions (RFC 4566) with an audio stream and an optional video stream, without I/O.
+
+Includes offer and answer (RFC 3264).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ _VIDEO: Final = re.compile(r"m=video (\d+)", re.MULTILINE)
 _HOST: Final = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
 _DIRECTION: Final = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
 SUITE: Final = "AES_CM_128_HMAC_SHA1_80"
-"""Crypto suite of SRTP (RFC 4568), which every phone has."""
+"""SRTP crypto suite (RFC 4568) that every phone supports."""
 _KEY: Final = re.compile(rf"^a=crypto:\d+ {SUITE} inline:([^|\s]+)", re.MULTILINE)
 _MAPPING: Final = re.compile(r"^a=rtpmap:(\d+) (\S+)", re.MULTILINE)
 
@@ -33,27 +35,27 @@ class Session:
 
     address: Address
     formats: tuple[int, ...] = (PCMU, PCMA)
-    """Payload types, the preferred one first."""
+    """Payload types, preferred one first."""
     direction: str = "sendrecv"
     video: int | None = None
-    """The port of the video stream; 0 if it is refused, None if there is no video line."""
+    """Port of the video stream, 0 if it is refused, or None if there is no video line."""
     version: int = 1
     key: str = ""
-    """Key of its encryption (SDES); empty without encryption."""
+    """Key of the encryption (SDES), or an empty string without encryption."""
 
     @classmethod
     def parse(cls, body: bytes) -> Session:
         """The session that a body describes. Raises SipError if it has no audio in one of our codecs."""
         general, *media = re.split(r"^(?=m=)", body.decode(errors="replace"), flags=re.MULTILINE)
         audio = next((match for section in media if (match := _AUDIO.match(section))), None)
-        # The media's own lines come after the session's lines and override them.
+        # The lines of the media follow those of the session and override them.
         text = general + (audio.string if audio else "")
         hosts = _HOST.findall(text)
         if audio is None or not hosts:
             raise SipError("the session description has no audio over RTP/AVP")
         named = {int(number): name.lower() for number, name in _MAPPING.findall(text)}
         offered = tuple(map(int, audio[2].split()))
-        # The mapping defines dynamic numbers; the others are fixed (RFC 3551).
+        # The mapping defines dynamic numbers. The others are fixed (RFC 3551).
         formats = tuple(
             number for number in offered if number < 96 or named.get(number) == _NAMES.get(number, "").lower()
         )
@@ -72,14 +74,16 @@ class Session:
 
     @property
     def payload_type(self) -> int:
-        """The payload type of the first format that is one of our codecs."""
+        """Payload type of the first format that is one of our codecs."""
         return next(number for number in self.formats if number in CODECS)
 
     def answer(
         self, address: Address, codecs: Sequence[int] = (PCMU, PCMA), video: int = 0, version: int = 1, key: str = ""
     ) -> Session:
-        """The answer to this offer (RFC 3264): the offer's first format in `codecs`, telephone events if offered, and
-        video at the port `video` (0 refuses it). Raises SipError without a common codec.
+        """The answer to this offer (RFC 3264). Raises SipError if no codec is in common.
+
+        The answer has the offer's first format in `codecs`, telephone events if offered, and video at the port `video`
+        if offered. Port 0 refuses the video.
         """
         common = next((number for number in self.formats if number in codecs), None)
         if common is None:

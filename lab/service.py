@@ -34,30 +34,32 @@ from .site import make_reachable
 
 @dataclass
 class Service:
-    """One service for one Asterisk. Its settings contain `policy` (YAML)."""
+    """One service for one Asterisk. `policy` is the section `policy` of its settings (YAML)."""
 
     asterisk: Asterisk
     registry: Path
     policy: str = ""
     transport: str = "auto"
     trust: str = ""
-    """The file with the association's root, if `registry` is a signed publication; `unsigned` for a plain file. Empty:
-    the lab's own registry is signed if the site demands that, and another one is a plain file.
+    """File with the association's root, if `registry` is a signed publication, or `unsigned` for a plain file.
+
+    If this is empty, the lab's own registry is signed if the site requires that, and any other registry is a plain
+    file.
     """
     address: str = ""
-    """The URL of `registry`, if the service is to read it from a server."""
+    """URL of `registry`, if the service must read it from a server."""
     listen: str = ""
-    """Its address for AGI; empty for the PBX's own."""
+    """Its address for AGI, or an empty string for the PBX's own."""
     shared: Server | None = None
-    """The PostgreSQL that holds the replica of its ledger, if any."""
+    """PostgreSQL with the replica of its ledger, or None without a replica."""
     metrics: str = ""
-    """Its address for metrics; empty for none."""
+    """Its address for metrics, or an empty string for no metrics."""
     logging: str = ""
     """Its section `log` (YAML)."""
     association: str = f"member: {MEMBER}"
     """Its section `association` (YAML)."""
     node: str = "lab"
-    """Its name."""
+    """Name of its node."""
     fleet: str = ""
     """Its section `fleet` (YAML)."""
     lines: str = ""
@@ -67,10 +69,10 @@ class Service:
     canary: str = ""
     """Its section `canary` (YAML)."""
     witnessing: str = ""
-    """Further keys of its section `ledger` (YAML): its witnesses."""
+    """Further keys of its section `ledger` (YAML), for its witnesses."""
     process: subprocess.Popen[bytes] | Forked | None = field(default=None, init=False, compare=False)
     forks: ClassVar[bool] = False
-    """True if it is forked for a quick start, instead of running the installed command."""
+    """True if the service is forked for a quick start. Otherwise the installed command is run."""
 
     def __post_init__(self) -> None:
         scratch = self.asterisk.scratch
@@ -79,7 +81,7 @@ class Service:
         self.ledger = scratch / "ledger" / "ledger.sqlite3"
 
     def start(self, *options: str, timeout_s: float = 120) -> None:
-        """Start the service, and wait until it logs that it is ready."""
+        """Start the service and wait until it logs that it is ready. Raises RuntimeError."""
         self._write_settings()
         self.asterisk.set_fallback_policy(fallback_parameters(load_settings(self.settings, {}).policy))
         already = len(self.log())
@@ -114,7 +116,7 @@ class Service:
         return identity.command(command) if identity else [str(each) for each in command]
 
     def _output(self) -> BinaryIO:
-        """The log file of the next process."""
+        """Open the log file of the next process for appending."""
         return self.log_file.open("ab")
 
     def _died(self) -> bool:
@@ -122,7 +124,7 @@ class Service:
 
     def _write_settings(self) -> None:
         site, scratch = self.asterisk.site, self.asterisk.scratch
-        if site.own_users:  # otherwise the service makes them
+        if site.own_users:  # otherwise the service creates them
             for folder in (self.ledger.parent, scratch / "registry"):
                 site.give(folder, "idtone", 0o700)
         make_reachable(scratch)
@@ -151,8 +153,9 @@ class Service:
         )
 
     def _association(self) -> str:
-        """A unique name for the publisher of this registry. A machine has only one association, but the lab uses
-        several in turn.
+        """A unique name for the publisher of this registry.
+
+        A machine has only one association, but the lab uses several in turn.
         """
         return hashlib.sha256(self._trusted().encode()).hexdigest()[:16]
 
@@ -164,7 +167,7 @@ class Service:
         return f"source: {self.address or self.registry}, trust: {self.trust or 'unsigned'}"
 
     def _where(self) -> str:
-        """The ledger's place, as settings."""
+        """The location of the ledger, as settings."""
         if self.shared is None:
             return f"url: 'sqlite:///{self.ledger}'"
         password = self.asterisk.scratch / "postgresql.password"
@@ -173,7 +176,10 @@ class Service:
         return f"url: '{self.shared.url}', spool: {self.ledger}, password_file: {password}"
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int | None:
-        """Stop the service with a signal; returns its exit code, None if it does not run."""
+        """Stop the service with a signal and return its exit code, or None if it is not running.
+
+        Kills the service and raises TimeoutExpired if it does not end in time.
+        """
         if self.process is None:
             return None
         self.process.send_signal(number)
@@ -197,7 +203,7 @@ class Service:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def entered(self, within_s: float = 60) -> None:
-        """Wait until the service has entered or rejected the end of each call in the journal."""
+        """Wait until the service has entered or rejected the end of each call in the journal. Raises RuntimeError."""
         asked_s, deadline_s = time.time(), time.monotonic() + within_s
         ended = {line.split(",")[1] for line in self.journal() if line.startswith("ended,")}
         read = JournalFolder(self.asterisk.sounds / "journal", self.asterisk.sounds).read_until
@@ -216,11 +222,11 @@ class Service:
             for path in before:
                 with contextlib.suppress(FileNotFoundError):
                     lines += path.read_text().splitlines()
-            if before == self._journal_files():  # otherwise the service has replaced one meanwhile
+            if before == self._journal_files():  # otherwise the service has replaced a file meanwhile
                 return lines
 
     def _journal_files(self) -> dict[Path, int]:
-        """The journal's files with their inodes."""
+        """The files of the journal, each with its inode."""
         found = {}
         for path in sorted((self.asterisk.sounds / "journal").iterdir(), reverse=True):
             with contextlib.suppress(FileNotFoundError):
@@ -229,11 +235,10 @@ class Service:
         return found
 
     def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
-        """The evidence of calls that began since `since`, by call id, as in `idtone ledger list --json`. Acts are left
-        out. Waits for the last step of calls that have just ended, which the service writes later.
+        """Call id → evidence of each call that began since `since`, as in `idtone ledger list --json`.
 
-        A starting service closes earlier calls. Such a call has a step after `since`, but began before it, and is left
-        out.
+        Waits for the last step of calls that have just ended, because the service writes this step later. Acts are left
+        out. Calls that began before `since` are left out even if a starting service has closed them afterwards.
         """
 
         def kept(record: Record) -> bool:
@@ -247,14 +252,14 @@ class Service:
         return {record.call_id: record.to_json() for record in found}
 
     def record(self, call_id: str) -> dict[str, Any]:
-        """The evidence of one call, as in `records`; empty if there is none."""
+        """The evidence of one call, as in `records`, or an empty dict if the ledger does not have it."""
         self.entered()
         with self._reader() as reader:
             record = reader.record(call_id)
         return record.to_json() if record else {}
 
     def steps(self, call_id: str) -> list[Step]:
-        """The steps of one call, as in `records`; empty if there is no evidence."""
+        """The steps of one call, or an empty list if the ledger does not have its evidence."""
         self.entered()
         with self._reader() as reader:
             record = reader.record(call_id)
@@ -265,6 +270,6 @@ class Service:
 
 
 def reader_of(ledger: Path) -> LedgerReader:
-    """The ledger of a service, with the keys beside it."""
+    """A reader for the ledger of a service. Uses the keys beside the ledger."""
     days = DayKeys(ledger.with_name("ledger.key.days"), LedgerKey(ledger.with_name("ledger.key").read_bytes()))
     return LedgerReader.open(f"sqlite:///{ledger}", days)

@@ -1,4 +1,4 @@
-"""Session timers (RFC 4028): which side refreshes the call, and how often."""
+"""Session timers (RFC 4028): the side that refreshes the call, and the interval."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from .call import Call
 from .sip import Header, Response
 
 SHORTEST_S: Final = 90
-"""The minimum of RFC 4028, 5, which Asterisk enforces."""
+"""Minimum interval of RFC 4028, 5, which Asterisk enforces."""
 
 Refresher = Literal["uac", "uas"]
 
 
 def offer_headers(expires_s: int = SHORTEST_S, refresher: Refresher = "uac") -> tuple[Header, ...]:
-    """The headers of an INVITE or UPDATE with a session timer."""
+    """Headers of an INVITE or UPDATE with a session timer."""
     return (
         ("Supported", "timer"),
         ("Session-Expires", f"{expires_s};refresher={refresher}"),
@@ -23,12 +23,12 @@ def offer_headers(expires_s: int = SHORTEST_S, refresher: Refresher = "uac") -> 
 
 
 def answer_headers(expires_s: int = SHORTEST_S, refresher: Refresher = "uas") -> tuple[Header, ...]:
-    """The headers of the response to a session timer."""
+    """Headers of the response to a session timer."""
     return ("Require", "timer"), ("Session-Expires", f"{expires_s};refresher={refresher}")
 
 
 async def refresh(call: Call, method: Literal["UPDATE", "INVITE"]) -> Response:
-    """Refresh the session; returns the other side's response."""
+    """Refresh the session and return the other side's response."""
     return await (call.reinvite(headers=offer_headers()) if method == "INVITE" else call.ask("UPDATE", offer_headers()))
 
 

@@ -1,4 +1,4 @@
-"""The distribution by setup.cfg: its libraries, and the packages behind the links in `idtone/`."""
+"""The distribution according to setup.cfg: its libraries, and the packages behind the links in `idtone/`."""
 
 import configparser
 
@@ -14,6 +14,6 @@ def setup_cfg() -> configparser.ConfigParser:
 
 
 def package_folders() -> dict[str, str]:
-    """Each package with its real folder, behind the links."""
+    """Name of each package → its real folder behind the links."""
     packages = find_packages(str(ROOT), include=setup_cfg()["options.packages.find"]["include"].split())
     return {name: str((ROOT / name.replace(".", "/")).resolve().relative_to(ROOT.resolve())) for name in packages}

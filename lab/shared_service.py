@@ -1,4 +1,4 @@
-"""The service that the tests of one file share, beside a shared PBX."""
+"""The service that the tests of one file share, on a shared PBX."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from lab.service import Service
 
 
 class SharedService:
-    """The service beside the shared PBX. Only one runs at a time. It starts again only for other settings."""
+    """The only service on the shared PBX. It is restarted only for other settings."""
 
     def __init__(self, asterisk: Asterisk) -> None:
         self.asterisk = asterisk
@@ -24,19 +24,21 @@ class SharedService:
             self.stop()
             wanted.start()
             self._running = self._latest = wanted
-            wanted.entered()  # files of earlier tests are none of this one's
+            wanted.entered()  # files of earlier tests do not belong to this one
         return self._running
 
     def stop_with_default_files(self) -> None:
-        """Stop the service, so that the hook finds the files of a service with the lab's registry and the default
-        policy. Start such a service first if another one ran last.
+        """Stop the service, with the default files of the hook in place.
+
+        These are the files of a service with the lab's registry and the default policy. Starts such a service first if
+        another one ran last.
         """
         if self._latest != Service(self.asterisk, LAB_REGISTRY):
             self.serving()
         self._stop()
 
     def stop_with_empty_journal(self) -> None:
-        """Stop the service, after it has read the journal lines of earlier tests, so that others may run."""
+        """Stop the service after it has read the journal lines of earlier tests, so that others may run."""
         self.serving()
         self.stop()
 

@@ -40,23 +40,23 @@ _COMMA_SEPARATED: Final = frozenset(
 
 
 class SipError(Exception):
-    """A text is not a SIP message, or lacks a mandatory part."""
+    """The text is not a SIP message, or lacks a mandatory part."""
 
 
 def bracketed(host: str) -> str:
-    """The host as in URIs and Via, with an IPv6 address in brackets."""
+    """The host as written in URIs and Via, with brackets around an IPv6 address."""
     return f"[{host}]" if ":" in host else host
 
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """A URI `sip:user@host:port`; `user` is decoded, and may be empty."""
+    """A URI `sip:user@host:port`. `user` is decoded and may be empty."""
 
     user: str
     host: str
     port: int | None = None
     parameters: str = ""
-    """The parameters with their leading `;` or `?`."""
+    """Parameters, with their leading `;` or `?`."""
 
     @classmethod
     def parse(cls, text: str) -> Uri:
@@ -82,13 +82,13 @@ class Uri:
         return self.host, self.port if self.port is not None else 5060
 
     def parameter(self, name: str) -> str:
-        """The value of a URI parameter; empty if it is missing."""
+        """The value of a URI parameter, or an empty string if it is missing."""
         return dict(_parameters(self.parameters.partition("?")[0])).get(name, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """The value of From, To, Contact or Route: a URI, a display name and header parameters."""
+    """Value of From, To, Contact or Route: a URI, a display name and header parameters."""
 
     uri: Uri
     display: str = ""
@@ -126,16 +126,17 @@ def _parameters(text: str) -> tuple[tuple[str, str], ...]:
 
 @dataclass(slots=True)
 class Message:
-    """The common part of requests and responses."""
+    """Common part of requests and responses."""
 
     headers: list[Header] = field(default_factory=list)
-    """Headers in the order of the message; names may repeat. Content-Length is left out, because it follows from the
-    body.
+    """Headers in the order of the message. Names may repeat.
+
+    Content-Length is left out because it follows from the body.
     """
     body: bytes = b""
 
     def all(self, name: str) -> list[str]:
-        """All values of a header, with comma-separated values split."""
+        """All values of a header. Comma-separated values are split."""
         name = name.lower()
         values = [value for key, value in self.headers if key.lower() == name]
         if name in _COMMA_SEPARATED:
@@ -143,7 +144,7 @@ class Message:
         return values
 
     def get(self, name: str) -> str:
-        """The first value of a header; empty if it is missing."""
+        """The first value of a header, or an empty string if it is missing."""
         return next(iter(self.all(name)), "")
 
     @property
@@ -160,7 +161,7 @@ class Message:
 
     @property
     def sequence(self) -> tuple[int, str]:
-        """The CSeq: number and method."""
+        """Number and method in CSeq."""
         number, method = self.get("CSeq").split()
         return int(number), method
 
@@ -170,7 +171,7 @@ class Message:
 
     @property
     def cause(self) -> int | None:
-        """The Q.850 cause of a Reason header (RFC 3326)."""
+        """Q.850 cause in a Reason header (RFC 3326), or None if it is missing."""
         for value in self.all("Reason"):
             protocol, _, parameters = value.partition(";")
             cause = dict(_parameters(parameters)).get("cause", "")
@@ -200,15 +201,15 @@ class Request(Message):
         return Response([*copied, ("To", str(recipient)), *headers], body, status, PHRASES.get(status, "Refused"))
 
     def acknowledgement(self, response: Response) -> Request:
-        """The ACK of this INVITE's final response other than 2xx (17.1.1.3)."""
+        """The ACK for a final response other than 2xx to this INVITE (17.1.1.3)."""
         return self._hop("ACK", response.recipient)
 
     def cancellation(self) -> Request:
-        """The CANCEL of this INVITE (9.1)."""
+        """The CANCEL for this INVITE (9.1)."""
         return self._hop("CANCEL", self.recipient)
 
     def _hop(self, method: str, recipient: Party) -> Request:
-        """A request in the same transaction: same Via, same number."""
+        """A request in the same transaction, with the same Via and the same number."""
         copied = self._copy("via", "route", "max-forwards", "from", "call-id")
         sequence = ("CSeq", f"{self.sequence[0]} {method}")
         return Request([*copied, ("To", str(recipient)), sequence], b"", method, self.uri)
@@ -227,7 +228,7 @@ class Response(Message):
 
 
 def parse(data: bytes) -> Request | Response:
-    """The message in one datagram. Octets that are not UTF-8 become surrogates. Raises SipError."""
+    """Parse the message in one datagram. Octets that are not UTF-8 become surrogates. Raises SipError."""
     head, separator, body = data.partition(b"\r\n\r\n")
     start, *lines = re.sub(r"\r\n[ \t]+", " ", head.decode("utf-8", "surrogateescape")).split("\r\n")
     headers = [_header(line) for line in lines]
@@ -255,7 +256,7 @@ def _header(line: str) -> tuple[str, str]:
 
 
 def _check(message: Request | Response) -> None:
-    """Check the mandatory headers (8.1.1), so that the properties cannot fail later."""
+    """Check the mandatory headers (8.1.1), so that the properties cannot fail later. Raises SipError."""
     for name in ("Via", "From", "To", "Call-ID", "CSeq"):
         if not message.get(name):
             raise SipError(f"the message has no {name}")

@@ -1,4 +1,4 @@
-"""A relay of the phones' SIP to Asterisk over TCP or TLS, between the phones' UDP and Asterisk's connections.
+"""A relay between the phones' SIP over UDP and Asterisk's SIP over TCP or TLS.
 
 It listens on UDP at Asterisk's address, where Asterisk listens only on TCP, and on TCP at each phone's address. It does
 not change the messages.
@@ -23,7 +23,7 @@ class _Relay(asyncio.DatagramProtocol):
         self.asterisk = asterisk
         self.context = context
         self.lines: dict[Address, asyncio.StreamWriter] = {}
-        """Phone → its latest connection."""
+        """Address of each phone → its latest connection."""
         self.tasks: set[asyncio.Task[None]] = set()
         self._connecting: dict[Address, asyncio.Lock] = {}
 
@@ -53,7 +53,7 @@ class _Relay(asyncio.DatagramProtocol):
     async def _in(self, reader: asyncio.StreamReader, phone: Address) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).lstrip()  # a lone line end keeps a connection alive
+                head = (await reader.readuntil(b"\r\n\r\n")).lstrip()  # an empty line keeps a connection alive
                 if head:
                     length = _LENGTH.search(head)
                     body = await reader.readexactly(int(length[1])) if length else b""
@@ -62,8 +62,10 @@ class _Relay(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def relay(asterisk: Address, phones: list[Address], tls: Path | None) -> AsyncIterator[None]:
-    """Context in which the relay runs. `tls` is a file with the key and the certificate of both ends. The relay does
-    not check certificates.
+    """Context in which the relay runs.
+
+    `tls` is a file with the key and the certificate of both ends, or None for TCP. The relay does not check
+    certificates.
     """
     client = server = None
     if tls:

@@ -1,7 +1,7 @@
-"""Load by SIPp: short calls at a fixed rate that does not depend on the answers, and the calls' outcomes.
+"""Load from SIPp: short calls at a fixed rate that does not depend on the answers, and their outcomes.
 
-SIPp is Debian's, unpacked and used in place. Its callers dial the lab's forwarded numbers at the extension for calls
-from a carrier. The calls arrive at another SIPp, which answers all calls at once.
+SIPp is Debian's, unpacked and used in place. Its callers dial the lab's forwarded numbers, as extensions for calls from
+a carrier. The calls arrive at another SIPp, which answers all of them at once.
 """
 
 import csv
@@ -22,28 +22,28 @@ from .sip import Address
 
 SCENARIOS: Final = Path(__file__).with_name("sipp")
 LEAVE_S: Final = 15.0
-"""Most seconds that callers may wait for the end of their calls."""
+"""Maximum time in seconds that callers wait for the end of their calls."""
 OVERDUE_S: Final = 3.0
 """Further seconds after which SIPp is killed, because it waits for running calls without a limit."""
 _DONE: Final = frozenset({0, 1, 97})
-"""SIPp's exit codes after a complete run: all calls succeeded, some failed, or the time was over."""
+"""Exit codes of SIPp after a complete run: all calls succeeded, some failed, or the time was over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One call, as the caller sees it. Times are seconds since the epoch."""
+    """One call as the caller sees it. Times are seconds since the epoch."""
 
     number: str
     call: str
-    """SIPp's number of the call, from 1."""
+    """SIPp's number of the call, counted from 1."""
     sent_s: float
     rung_s: float | None
-    """Time of the ringing at the caller: the verdict had arrived, and the call was dialled."""
+    """Time of the ringing at the caller. At this time the verdict has arrived and the call has been dialled."""
     final_s: float
     status: int
     retry_after: str
     cause: int | None
-    """The Q.850 cause, if the refusal named one."""
+    """Q.850 cause of the refusal, if it has one."""
 
     @property
     def verdict_s(self) -> float | None:
@@ -53,7 +53,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One call, as the called phone sees it. Times are seconds since the epoch."""
+    """One call as the called phone sees it. Times are seconds since the epoch."""
 
     number: str
     call: str
@@ -61,28 +61,28 @@ class Arrival:
     came_s: float
     answered_s: float
     port: int
-    """The port from which its RTP comes."""
+    """Port from which its RTP is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """The called SIPp."""
+    """The SIPp that is called."""
 
     port: int
     folder: Path
 
     def arrivals(self) -> list[Arrival]:
-        """The answered calls. Available after the end of SIPp."""
+        """The answered calls. They are available after the end of SIPp."""
         return [_arrival(line) for line in log_lines(self.folder)]
 
     def rung(self) -> list[str]:
-        """The dialled numbers. Available after the end of SIPp."""
+        """The dialled numbers. They are available after the end of SIPp."""
         return [arrival.number for arrival in self.arrivals()]
 
 
 @contextmanager
 def called(folder: Path, sink: int | None = None, scenario: str = "called") -> Iterator[Called]:
-    """Context of a SIPp that answers every call. Received RTP goes to the port `sink`, if given."""
+    """Context with a SIPp that answers every call. Received RTP is sent to the port `sink`, if given."""
     port, media_port = free_ports(2, socket.SOCK_DGRAM)
     process = start_sipp(scenario, folder, port, media_port, "-key", "sink", str(sink or media_port))
     try:
@@ -111,8 +111,10 @@ class Load:
         hold_s: float = 0.2,
         endpoints: Sequence[str] = ("",),
     ) -> None:
-        """Start SIPp. `way` is the prefix of the extension; `hold_s` is the duration of a call. The calls come through
-        the `endpoints` in turn. Each number gets calls through each endpoint if the two counts have no common divisor.
+        """Start SIPp. `way` is the prefix of the extension, and `hold_s` is the duration of a call.
+
+        The calls use the `endpoints` in turn. Each number gets calls through each endpoint if the two counts have no
+        common divisor.
         """
         self.offered = round(rate * seconds)
         self._folder = folder
@@ -122,7 +124,7 @@ class Load:
             "SEQUENTIAL\n"
             + "".join(f"{number};{way}*{number}*{called_port}*c;{endpoint}\n" for _, number, endpoint in calls)
         )
-        _sipp()  # fetched before the time counts
+        _sipp()  # fetched before the time starts to count
         port, media_port = free_ports(2, socket.SOCK_DGRAM)
         self.began_s = time.time()
         self.ends_s = self.began_s + seconds
@@ -137,7 +139,10 @@ class Load:
         return self._process.pid
 
     def outcomes(self) -> list[Outcome]:
-        """Wait for the end; returns the outcomes. Calls that Asterisk forgot never end, and are not among them."""
+        """Wait for the end and return the outcomes. Raises RuntimeError if SIPp fails.
+
+        Calls that Asterisk forgot never end, and are left out.
+        """
         try:
             code = self._process.wait(max(0.0, self._over_s - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -148,20 +153,20 @@ class Load:
         return [_outcome(line) for line in log_lines(self._folder)]
 
     def retransmissions(self) -> int:
-        """The number of retransmitted messages. Available after the end of SIPp."""
+        """Number of retransmitted messages. It is available after the end of SIPp."""
         whole = (self._folder / "statistics.csv").read_text().rpartition("\n")[0]
         rows = list(csv.DictReader(whole.splitlines(), delimiter=";"))
         return int(rows[-1]["Retransmissions(C)"])
 
     def stop(self) -> None:
-        """Kill SIPp if it still runs."""
+        """Kill SIPp if it is still running."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 
 
 def call_arguments(rate: float, calls: int, leave_s: float, hold_s: float) -> list[str]:
-    """The arguments of a SIPp that calls the numbers in `numbers.csv`."""
+    """Arguments for a SIPp that calls the numbers in `numbers.csv`."""
     return [
         "-inf", "numbers.csv", "-r", f"{rate:g}", "-m", str(calls), "-l", "20000", "-timeout", f"{leave_s:.0f}",
         "-d", f"{1000 * hold_s:.0f}",
@@ -169,7 +174,7 @@ def call_arguments(rate: float, calls: int, leave_s: float, hold_s: float) -> li
 
 
 def start_sipp(scenario: str, folder: Path, port: int, media_port: int, *more: str) -> subprocess.Popen[bytes]:
-    """Start a SIPp with a scenario of lab/sipp. It logs into `folder`."""
+    """Start a SIPp with a scenario of lab/sipp. Its logs are in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     program = _sipp()
     with (folder / "screen").open("wb") as screen, (folder / "errors").open("wb") as errors:
@@ -191,12 +196,12 @@ def log_lines(folder: Path) -> list[str]:
     """The lines that the scenario has logged."""
     path = folder / "calls"
     written = path.read_text() if path.exists() else ""
-    # SIPp may have been interrupted while it wrote the last line.
+    # SIPp may have been interrupted while writing the last line.
     return [line for line in written.rpartition("\n")[0].splitlines() if line]
 
 
 def _seconds(seconds: str, microseconds: str) -> float:
-    """A time in seconds. SIPp writes nothing for a variable of 0, such as 0 microseconds."""
+    """A time in seconds. SIPp writes nothing for a variable with the value 0, such as 0 microseconds."""
     return float(seconds) + float(microseconds or 0) / 1e6
 
 

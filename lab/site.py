@@ -1,7 +1,7 @@
-"""The conditions of a test: properties of operators' machines that a laboratory tends to forget.
+"""The conditions of a test: properties of operators' machines that a laboratory tends to lack.
 
-`SITE=name` in the environment chooses one of `SITES` for all tests, and
-`SITE='time_zone=America/St_Johns,idle_channels=0'` changes the default.
+`SITE=name` in the environment selects one of `SITES` for all tests. `SITE='time_zone=America/St_Johns,idle_channels=0'`
+changes the default.
 """
 
 from __future__ import annotations
@@ -23,47 +23,50 @@ from pathlib import Path
 from typing import Final
 
 from . import slow_disk
-from .asterisk_installation import AsteriskInstallation, find_or_get
+from .asterisk_installation import OVERRIDE, AsteriskInstallation, find_or_get
 from .become_user import Identity
 from .unpacked_packages import cache_directory, print_progress
 
 ROOT: Final = Path(__file__).parents[1]
 CHOICE: Final = "SITE"
 _SPARE_ID: Final = 23_001
-"""First id of users that the machine does not have: numbers that no distribution assigns."""
+"""First id of users that the machine does not have, from a range that no distribution assigns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One machine's conditions. The defaults describe a Japanese operator's machine."""
+    """Conditions of one machine. The defaults describe a Japanese operator's machine."""
 
     time_zone: str = "Asia/Tokyo"
-    """TZ of Asterisk and the service: a name, or a rule as in POSIX; or `FORWARD` or `BACK`."""
+    """TZ of Asterisk and the service: a name, a POSIX rule, `FORWARD` or `BACK`."""
     locale: str = "ja_JP.UTF-8"
-    """LANG of Asterisk and the service. The service's texts stay English, by its unit."""
+    """LANG of Asterisk and the service. The service's texts stay English because of its unit file."""
     users: str = "own"
-    """`own`: Asterisk is `asterisk`, the service `idtone` in its group, as the package makes them; or `root`."""
+    """`own` for the users of the package, or `root`.
+
+    With `own`, Asterisk runs as `asterisk`, and the service as `idtone` in the group of `asterisk`.
+    """
     umask: int = 0o027
     host_name: str = ""
-    """Host name; empty: the machine's own."""
+    """Host name, or an empty string for the machine's own."""
     registry: str = "signed"
-    """Kind of the lab's registry: signed, or `unsigned` as a file. A test's own registry stays as it is."""
+    """Kind of the lab's registry: `signed`, or `unsigned` for a plain file. A test's own registry is not changed."""
     idle_channels: int = 300
-    """Channels that wait on the PBX beside the test's calls."""
+    """Number of channels that wait on the PBX in addition to the test's calls."""
     asterisk: str = ""
-    """The path of asterisk; empty for that of the machine, or the fetched one."""
+    """Path of asterisk, or an empty string for the machine's own or the fetched one."""
     host: str = "127.0.0.1"
-    """Address of the phones and of Asterisk's SIP and RTP: an address of IPv4, or `::1`."""
+    """Address of the phones and of Asterisk's SIP and RTP: an IPv4 address or `::1`."""
     transport: str = "udp"
-    """Transport of SIP between the phones and Asterisk: `udp`, `tcp` or `tls`."""
+    """SIP transport between the phones and Asterisk: `udp`, `tcp` or `tls`."""
     srtp: bool = False
     """True if RTP between the phones and Asterisk is encrypted (SDES)."""
     trusted: bool = False
-    """True if the trunk trusts its peer's caller identity (`trust_id_inbound`)."""
+    """True if the trunk trusts the caller identity that its peer sends (`trust_id_inbound`)."""
     loss: int = 0
-    """Lost RTP packets of 100, in each direction."""
+    """Percentage of RTP packets that are lost in each direction."""
     disk_ms: int = 0
-    """Additional time of each write to the journal."""
+    """Additional time in ms for each write to the journal."""
 
     # -- users --------------------------------------------------------------------------------------------------
 
@@ -72,15 +75,16 @@ class Site:
         return self.users == "own" and not _why_no_users()
 
     def begun(self, change_s: float = 60) -> Site:
-        """The site with a time zone that programs know. For `FORWARD` or `BACK` that is a zone whose clock changes in
-        `change_s` seconds.
+        """The site with a time zone that programs can use.
+
+        For `FORWARD` or `BACK`, this is a zone whose clock changes in `change_s` seconds.
         """
         if self.time_zone not in (FORWARD, BACK):
             return self
         return replace(self, time_zone=changing_time_zone(time.time() + change_s, self.time_zone == FORWARD))
 
     def left_out(self) -> list[str]:
-        """Conditions that this machine cannot provide, each with its reason."""
+        """Conditions that this machine cannot provide, each with the reason."""
         missing = []
         if self.users == "own" and (why := _why_no_users()):
             missing.append(f"own users: {why}")
@@ -101,20 +105,22 @@ class Site:
         return ", ".join(words)
 
     def identity(self, who: str, *visible: Path) -> Identity | None:
-        """The user of `asterisk` or `idtone`. None if programs run as this process's user."""
+        """Identity of the user `asterisk` or `idtone`, or None if programs run as the user of this process."""
         if not self.own_users:
             return None
         needed = (ROOT, Path(sys.base_prefix), Path(sys.prefix), _cache(), *map(_reached, visible))
         return Identity(_uid(who), asterisk_gid(), self.umask, self.host_name, tuple(str(each) for each in needed))
 
     def command(self, who: str, command: list[str], *visible: Path) -> list[str]:
-        """The command that runs `command` as that user, and lets it reach the folders `visible`."""
+        """The command that runs `command` as the user `who`, who can then reach the folders `visible`."""
         identity = self.identity(who, *visible)
         return identity.command(command) if identity else command
 
     def give(self, folder: Path, who: str, mode: int) -> None:
-        """Create `folder` for that user, in Asterisk's group, and give the user all files in it. Files that already
-        belong to the user stay unchanged: otherwise a sound file would seem changed.
+        """Create `folder` in Asterisk's group, and give it and all files in it to the user `who`.
+
+        Files that already belong to this user are not touched, because a sound file would otherwise seem to have
+        changed.
         """
         folder.mkdir(parents=True, exist_ok=True)
         if self.own_users:
@@ -126,12 +132,12 @@ class Site:
             folder.chmod(mode)
 
     def own(self, file: Path, who: str) -> None:
-        """Give the file to that user, in Asterisk's group."""
+        """Give the file to the user `who`, in Asterisk's group."""
         if self.own_users:
             os.chown(file, _uid(who), asterisk_gid())
 
     def share(self, folder: Path) -> None:
-        """Let Asterisk's group, and no others, read the files that root wrote into `folder`, as in /etc/asterisk."""
+        """Let only Asterisk's group read the files that root wrote into `folder`, as in /etc/asterisk."""
         if self.own_users:
             for each in (folder, *folder.rglob("*")):
                 os.chown(each, 0, asterisk_gid())
@@ -140,7 +146,7 @@ class Site:
     # -- environment --------------------------------------------------------------------------------------------
 
     def environment(self, home: Path) -> dict[str, str]:
-        """The environment of a program of the site: this process's, with the site's time zone and locale."""
+        """Environment of a program of the site: this process's, with the site's time zone and locale."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("LC_") and name != "LANG"}
         compiled = {"LOCPATH": str(_locales())} if _compiled(self.locale) else {}
         if self.disk_ms and (slow := slow_disk.slow_disk_library(_cache())):
@@ -149,7 +155,7 @@ class Site:
 
     def installation(self) -> AsteriskInstallation:
         """The Asterisk of the site. Raises AsteriskMissing."""
-        return find_or_get(environment=os.environ | ({"LAB_ASTERISK": self.asterisk} if self.asterisk else {}))
+        return find_or_get(environment=os.environ | ({OVERRIDE: self.asterisk} if self.asterisk else {}))
 
 
 FORWARD: Final = "forward"
@@ -157,8 +163,9 @@ BACK: Final = "back"
 
 
 def changing_time_zone(at_s: float, forward: bool) -> str:
-    """A time zone (a POSIX rule) whose clock changes by an hour at this second: forward, from UTC+3 to UTC+4, or back.
-    Its other change is half a year away.
+    """A time zone (POSIX rule) whose clock changes by an hour at the time `at_s`.
+
+    The change is from UTC+3 to UTC+4 if `forward`, and otherwise back. The other change is half a year away.
     """
     local = time.gmtime(at_s + (3 if forward else 4) * 3600)
     day = local.tm_yday - 1
@@ -173,12 +180,12 @@ def _differs(site: Site, name: str) -> bool:
 
 JAPAN: Final = Site()
 BARE: Final = Site("UTC", "C.UTF-8", "root", 0o022, registry="unsigned", idle_channels=0)
-"""The site of a freshly unpacked Asterisk; also of the benches, whose figures then are those of the calls alone."""
+"""Site of a freshly unpacked Asterisk, also for the benches, whose figures then measure only the calls."""
 
 
 def chosen_site(environment: Mapping[str, str] = os.environ) -> Site:
-    """The site that the environment names. Raises ValueError with the possible names."""
-    from .named_sites import SITES  # whose sites are made of this module's
+    """The site that the environment selects. Raises ValueError with the possible names."""
+    from .named_sites import SITES  # imported here because it imports this module
 
     text = environment.get(CHOICE, "")
     if not text:
@@ -203,7 +210,7 @@ def chosen_site(environment: Mapping[str, str] = os.environ) -> Site:
 
 
 def _parts(text: str) -> list[str]:
-    """The parts between the commas. A time zone's rule has commas too, but no `=`, and stays whole."""
+    """The parts between the commas. The rule of a time zone has commas but no `=`, and is kept whole."""
     parts: list[str] = []
     for part in text.split(","):
         if "=" in part or not parts:
@@ -217,8 +224,9 @@ def _parts(text: str) -> list[str]:
 
 
 def make_reachable(folder: Path) -> None:
-    """Let other users pass through the temporary folders above `folder`, which pytest closes. pytest's topmost folder
-    stays closed, because the next run closes it again; `become_user` works around it.
+    """Open the temporary folders above `folder`, which pytest closes, to other users.
+
+    pytest's topmost folder stays closed, because the next run closes it again. `become_user` works around it.
     """
     for each in (folder, *folder.parents):
         if (
@@ -231,7 +239,7 @@ def make_reachable(folder: Path) -> None:
 
 
 def _reached(folder: Path) -> Path:
-    """The folder of all that this run of pytest creates, if `folder` is in it. Otherwise `folder`."""
+    """The folder of everything that this run of pytest creates, if `folder` is in it, and otherwise `folder`."""
     below = [each for each in (folder, *folder.parents) if each.parent.name.startswith("pytest-of-")]
     return below[0] if below else folder
 
@@ -258,10 +266,10 @@ def asterisk_gid() -> int:
 
 @functools.cache
 def _why_no_users() -> str:
-    """The reason why programs cannot run as other users here; empty if they can."""
+    """Reason why programs cannot run as other users here, or an empty string if they can."""
     if os.geteuid() != 0:
         return "only root can start them"
-    with tempfile.TemporaryDirectory() as closed:  # as pytest's folders are
+    with tempfile.TemporaryDirectory() as closed:  # closed, like pytest's folders
         inside = Path(closed, "inside")
         inside.mkdir()
         needed = (ROOT, Path(sys.base_prefix), Path(sys.prefix), _cache(), inside)
@@ -297,7 +305,7 @@ def _installed(name: str) -> bool:
 
 @functools.cache
 def _compiled(name: str) -> bool:
-    """True if localedef has compiled the locale into the folder of `_locales`; False if it is installed."""
+    """True if localedef has compiled the locale into the folder of `_locales`. False if it is installed."""
     if _installed(name):
         return False
     folder = _locales() / name
@@ -309,7 +317,7 @@ def _compiled(name: str) -> bool:
             ["localedef", "--no-archive", "-i", language, "-f", charset, making], capture_output=True, check=False
         )
         if made.returncode == 0:
-            with contextlib.suppress(OSError):  # another process was quicker
+            with contextlib.suppress(OSError):  # another process was faster
                 making.rename(folder)
         shutil.rmtree(making, ignore_errors=True)
     return folder.exists()

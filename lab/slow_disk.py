@@ -1,5 +1,6 @@
-"""A slow disk, simulated by a library that Asterisk preloads: each opening of the journal takes longer. It needs a C
-compiler.
+"""A slow disk, simulated by a library that Asterisk preloads: opening the journal takes longer.
+
+Needs a C compiler.
 """
 
 import hashlib
@@ -42,7 +43,7 @@ SLOW(fopen64)
 
 
 def slow_disk_library(cache: Path) -> Path | None:
-    """The path of the library, which is compiled once into the folder `cache`. None without a compiler."""
+    """Path of the library, which is compiled once into the folder `cache`, or None without a compiler."""
     path = cache / f"slow-disk-{hashlib.sha256(_SOURCE.encode()).hexdigest()[:8]}.so"
     compiler = shutil.which("cc")
     if path.exists() or not compiler:

@@ -1,7 +1,7 @@
 """Finds the profile's sound and the other party's voice in a phone's received RTP.
 
-Normalised cross-correlation finds the sound to one sample, at any place in the packets. Times are milliseconds after
-the answer, and negative before it.
+Normalised cross-correlation locates the sound to one sample, at any position in the packets. Times are milliseconds
+after the answer, and negative before it.
 """
 
 from __future__ import annotations
@@ -19,40 +19,46 @@ from .rtp import FRAME, FRAME_NS, Packet
 from .rtp_recording import Signal, reassemble
 
 PRESENT: Final = 0.8
-"""Correlation from which a sound counts as heard. Measured with the shipped profiles: through G.711 0.9999, with
-five packets lost 0.89, with noise 5 dB below it 0.87. Other sounds: the other profile 0.04, speech-like noise 0.08,
-the profile's own strongest note as a continuous tone 0.75.
+"""Correlation from which a sound counts as heard.
+
+Measured with the shipped profiles, the sound has 0.9999 through G.711, 0.89 with five packets lost, and 0.87 with noise
+5 dB below it. Other sounds have 0.04 (the other profile), 0.08 (speech-like noise), and 0.75 (the profile's own
+strongest note as a continuous tone).
 """
 INTACT: Final = 0.9
-"""Correlation from which 20 ms of the sound count as intact: through G.711 0.999, with noise 30 dB below the sound
-0.96, with a quarter of the 20 ms missing 0.87.
+"""Correlation from which 20 ms of the sound count as intact.
+
+Measured values are 0.999 through G.711, 0.96 with noise 30 dB below the sound, and 0.87 with a quarter of the 20 ms
+missing.
 """
 VOICE: Final = 0.5
-"""Correlation from which 20 ms are a party's voice: through G.711 0.999, under equally loud noise 0.55 to 0.7.
-Other signals: noise and other voices 0.40, tones 0.34.
+"""Correlation from which 20 ms are a party's voice.
+
+Measured values are 0.999 through G.711, and 0.55 to 0.7 under equally loud noise. Other signals have 0.40 (noise and
+other voices) and 0.34 (tones).
 """
 _BLOCK: Final = 32
-"""Windows searched for a voice at once."""
+"""Number of windows that are searched for a voice at once."""
 _ZERO_DBM0_RMS: Final = 22657 / np.sqrt(2)
-"""A sine of 0 dBm0 has this peak in µ-law (G.711)."""
+"""RMS value of a sine of 0 dBm0 in µ-law (G.711)."""
 _QUIET_RMS: Final = 8.0
-"""µ-law's smallest step, -66 dBm0: quieter signals are not correlated."""
+"""Smallest step of µ-law, -66 dBm0. Quieter signals are not correlated."""
 
 
 @dataclass(frozen=True)
 class DetectedSound:
-    """The measured sound and voice in one party's capture."""
+    """Measured sound and voice in one party's capture."""
 
     correlation: float
-    """Correlation with the complete sound, at its best place; 1 is identity up to the level."""
+    """Correlation with the complete sound at its best position. 1 is identity up to the level."""
     times: int
-    """Number of times that the sound was heard. The next fields describe one of them."""
+    """Number of times that the sound was heard. The following fields describe one of them."""
     onset_ms: float | None
-    """Start of the first intact frame; the sound's own start if that was heard."""
+    """Start of the first intact frame, which is the start of the sound if that was heard."""
     arrival_ms: float | None
     """Arrival of the packet in which the first intact frame begins.
 
-    A phone takes the packet with the shortest delay as its clock. After a burst, the packets before it count as late,
+    A phone uses the packet with the shortest delay as its clock. After a burst, the packets before it count as late,
     and `onset_ms` is earlier than their arrival.
     """
     end_ms: float | None
@@ -60,7 +66,7 @@ class DetectedSound:
     frames: tuple[float, ...]
     """Correlation of each 20 ms of the sound."""
     level_dbm0: float | None
-    """The level of the sound's loudest 20 ms."""
+    """Level of the sound's loudest 20 ms."""
     voice_ms: float | None
     """Time at which the other party's voice was first heard."""
     voice_arrival_ms: float | None
@@ -73,7 +79,7 @@ class DetectedSound:
 
     @property
     def complete(self) -> bool:
-        """True if every frame of the sound was heard, and nothing covered it."""
+        """True if every frame of the sound was heard and nothing covered it."""
         return self.present and min(self.frames) >= INTACT
 
 
@@ -84,8 +90,10 @@ def hear(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> DetectedSound:
-    """The measurement of a capture; of a repeated sound, only the first one counts. `reference`: the profile's samples
-    (16 bit, or floating with 1 as full scale); silence at its ends is ignored. `voice`: the other party's voice.
+    """Measure a capture. Of a repeated sound, only the first one counts.
+
+    `reference` holds the profile's samples (16 bit, or floating-point with 1 as full scale). Silence at its ends is
+    ignored. `voice` is the other party's voice.
     """
     return hear_each(packets, answered_ns, reference=reference, voice=voice)[0]
 
@@ -97,8 +105,9 @@ def hear_each(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> tuple[DetectedSound, ...]:
-    """One measurement as in `hear` for each time that the sound was played, in order. A single one if it was never
-    played.
+    """Measure each time that the sound was played, in order, as `hear` does.
+
+    Returns a single measurement if the sound was never played.
     """
     recording = reassemble(packets)
     sound = _audible(reference) if reference is not None else np.empty(0)
@@ -128,10 +137,10 @@ def hear_each(
 def hear_whole(
     packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any], voice: Samples | None = None
 ) -> DetectedSound:
-    """The measurement as in `hear`, but without gaps in time: on a busy machine Asterisk may send packets of the sound
-    late.
+    """Measure as `hear` does, but without gaps in time if this matches better.
 
-    In such a capture no packet is missing, and its packets, joined without gaps, match the sound better.
+    On a busy machine, Asterisk may send packets of the sound late. In such a capture no packet is missing, so its
+    packets match the sound better if they are joined without gaps.
     """
     by_the_clock = hear(packets, answered_ns, reference=reference, voice=voice)
     if by_the_clock.complete or not packets:
@@ -153,7 +162,7 @@ def hear_whole(
 def hear_last(
     packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any], voice: Samples | None = None
 ) -> DetectedSound:
-    """The measurement as in `hear_whole`; of a repeated sound, only the last one counts."""
+    """Measure as `hear_whole` does. Of a repeated sound, only the last one counts."""
     heard = hear_whole(packets, answered_ns, reference=reference, voice=voice)
     first = hear(in_order(packets), 0, reference=reference)
     if first.times < 2 or first.end_ms is None:
@@ -172,7 +181,7 @@ def in_order(packets: Iterable[Packet]) -> list[Packet]:
 
 
 def identify(packets: Sequence[Packet], references: Mapping[str, npt.NDArray[Any]]) -> str | None:
-    """The name of the heard profile, even if its packets were late. None if no profile was heard."""
+    """Name of the profile that was heard, even if its packets were late, or None if none was heard."""
     samples = reassemble(in_order(packets)).samples
     found = {name: correlate(samples, _audible(reference)).max(initial=0.0) for name, reference in references.items()}
     best = max(found, key=found.__getitem__)
@@ -183,10 +192,10 @@ def identify(packets: Sequence[Packet], references: Mapping[str, npt.NDArray[Any
 
 
 def correlate(samples: Signal, sound: Signal) -> Signal:
-    """Normalised cross-correlation of `sound` with the recording, at every place where they overlap by at least one
-    sample.
+    """Normalised cross-correlation of `sound` with the recording at every position.
 
-    In element 0, the sound begins `len(sound) - 1` samples before the recording.
+    The two overlap by at least one sample. In element 0, the sound begins `len(sound) - 1` samples before the
+    recording.
     """
     if not len(samples) or not len(sound):
         return np.zeros(0)
@@ -201,7 +210,7 @@ def correlate(samples: Signal, sound: Signal) -> Signal:
 
 
 def _places(likeness: Signal, length: int) -> list[int]:
-    """The places in the recording at which the sound begins, in order."""
+    """Positions in the recording at which the sound begins, in order."""
     left, places = likeness.copy(), []
     while len(left) and left.max() >= PRESENT:
         peak = int(left.argmax())
@@ -212,11 +221,11 @@ def _places(likeness: Signal, length: int) -> list[int]:
 
 @dataclass(frozen=True)
 class _Fit:
-    """The comparison of the sound with the recording at one place, by frames of 20 ms."""
+    """Comparison of the sound with the recording at one position, by frames of 20 ms."""
 
     place: int
     edges: npt.NDArray[np.int64]
-    """The edges of the frames within the sound; one more than there are frames."""
+    """Edges of the frames within the sound: one more than the number of frames."""
     correlations: Signal
     gains: Signal
 
@@ -225,19 +234,19 @@ class _Fit:
         edges = np.append(np.arange(0, len(sound), FRAME), len(sound))
         heard = _cut(samples, place, len(sound))
         own, theirs, both = (np.add.reduceat(product, edges[:-1]) for product in (sound**2, heard**2, sound * heard))
-        # A pause cannot be correlated: a frame 20 dB below the loudest counts as silence.
+        # A pause cannot be correlated, so a frame 20 dB below the loudest counts as silence.
         floor = own.max() / 100
         return cls(place, edges, (both + floor) / np.sqrt((own + floor) * (theirs + floor)), both / (own + floor))
 
     @property
     def span(self) -> tuple[int, int]:
-        """Start of the first and end of the last intact frame, in the recording."""
+        """Start of the first and end of the last intact frame, as positions in the recording."""
         intact = np.flatnonzero(self.correlations >= INTACT)
         first, last = (intact[0], intact[-1]) if len(intact) else (0, len(self.gains) - 1)
         return self.place + int(self.edges[first]), self.place + int(self.edges[last + 1])
 
     def level_dbm0(self, sound: Signal) -> float:
-        """The received level of the sound's loudest frame."""
+        """Received level of the sound's loudest frame."""
         energies = np.add.reduceat(sound**2, self.edges[:-1])
         good = self.correlations >= INTACT
         good |= not good.any()
@@ -246,7 +255,7 @@ class _Fit:
         return float(20 * np.log10(rms / _ZERO_DBM0_RMS))
 
     def remove(self, samples: Signal, sound: Signal) -> None:
-        """Subtract the sound from a recording, with the gain of each frame."""
+        """Subtract the sound from the recording `samples`, with the gain of each frame."""
         scaled = sound * np.repeat(self.gains, np.diff(self.edges))
         begin, end = max(self.place, 0), min(self.place + len(sound), len(samples))
         samples[begin:end] -= scaled[begin - self.place : end - self.place]
@@ -272,10 +281,10 @@ def _audible(reference: npt.NDArray[Any]) -> Signal:
 
 
 def voice_start(samples: Signal, voice: Samples) -> int | None:
-    """The place of the voice's first sample in the recording. `voice` loops, and may begin anywhere in the loop. None
-    if it is not found.
+    """Position of the voice's first sample in the recording, or None if the voice is not found.
 
-    The search uses windows of 20 ms, so the recording must have 30 ms of the voice.
+    `voice` loops and may begin anywhere in the loop. The search uses windows of 20 ms, so the recording must have 30 ms
+    of the voice.
     """
     if len(samples) < FRAME:
         return None
@@ -291,7 +300,7 @@ def voice_start(samples: Signal, voice: Samples) -> int | None:
 
 
 def _phases(windows: Signal, voice: Samples) -> npt.NDArray[np.int64]:
-    """The most probable place of each window in the loop."""
+    """Most probable position of each window in the loop."""
     spectra = np.conj(np.fft.rfft(windows, len(voice))) * np.fft.rfft(voice.astype(np.float64))
     phases: npt.NDArray[np.int64] = np.fft.irfft(spectra, len(voice)).argmax(axis=-1)
     return phases
@@ -302,7 +311,7 @@ def _looped(voice: Samples, phase: int, length: int) -> Signal:
 
 
 def _likeness(heard: Signal, spoken: Signal) -> Signal:
-    """Normalised correlation of pieces of the same length, along the last axis."""
+    """Normalised correlation of pieces with the same length, along the last axis."""
     floor = heard.shape[-1] * _QUIET_RMS**2
     energies = np.maximum(np.sum(heard**2, axis=-1), floor) * np.sum(spoken**2, axis=-1)
     likeness: Signal = np.sum(heard * spoken, axis=-1) / np.sqrt(energies)
@@ -310,8 +319,9 @@ def _likeness(heard: Signal, spoken: Signal) -> Signal:
 
 
 def _first_sample(samples: Signal, at: int, phase: int, voice: Samples) -> int:
-    """The first sample at which the voice explains the recording better than silence does. At the sample `at` the voice
-    is at place `phase` of its loop.
+    """The first sample from which the voice explains the recording better than silence does.
+
+    At the sample `at`, the voice is at position `phase` of its loop.
     """
     begin = max(0, at - FRAME)
     heard, spoken = samples[begin : at + FRAME], _looped(voice, phase - (at - begin), at + FRAME - begin)

@@ -1,6 +1,7 @@
-"""Spellings of numbers that can reach an Asterisk dialplan, each with its meaning. They are generated from parts.
+"""Spellings of numbers that can reach an Asterisk dialplan, each with its meaning.
 
-Tests give them to `numbers.parse`, to the hook without the service, and to both together.
+They are generated from parts. Tests pass them to `numbers.parse`, to the hook without the service, and to both
+together.
 """
 
 import itertools
@@ -31,7 +32,7 @@ _AROUND: Final = (
     "tel: {}{}",
     " {} {}", "({}){}",
 )  # fmt: skip
-"""Texts around a number, and its host or parameters."""
+"""Texts around a number and its host or parameters."""
 _REST: Final = (
     "", "@x", "@10.0.0.1:5060", ";phone-context=+81", "@[2001:db8::1]:5060;transport=tcp", ";", ";x=\ny",
     "@h;user=phone",
@@ -67,12 +68,12 @@ def _in_every_width(*forms: str) -> tuple[str, ...]:
 
 
 def _some(count: int, *parts: Sequence[object]) -> list[tuple[object, ...]]:
-    """`count` of all combinations, the same each time. Each value of each part occurs."""
+    """`count` of all combinations of the parts, the same each time. Each value of each part occurs."""
     return [_combination(index * 7919 % math.prod(map(len, parts)), parts) for index in range(count)]
 
 
 def _combination(at: int, parts: Sequence[Sequence[object]]) -> tuple[object, ...]:
-    """The combination of `itertools.product` at this place."""
+    """The combination of `itertools.product` at this position."""
     found: list[object] = []
     for part in reversed(parts):
         at, place = divmod(at, len(part))
@@ -83,8 +84,9 @@ def _combination(at: int, parts: Sequence[Sequence[object]]) -> tuple[object, ..
 def _combined(
     count: int, written: Sequence[str], rest: Sequence[str] = _REST, surroundings: Sequence[str] = _AROUND
 ) -> list[str]:
-    """`count` spellings of numbers: these spellings (with `-` for a separator), combined with `rest` and
-    `surroundings`.
+    """`count` spellings of numbers, combined from `written`, `rest` and `surroundings`.
+
+    `-` in `written` stands for a separator.
     """
     return [
         width(around.format(number.replace("-", separator), tail).replace(";>", ">"))
@@ -93,7 +95,7 @@ def _combined(
 
 
 def _marked(number: str) -> Iterable[str]:
-    """The number with each mark inside, before and behind, and around each part."""
+    """Yield the number with each mark inside it, around it, and around each part."""
     for mark in MARKS:
         yield number[:2] + mark + number[2:]
         yield f"{mark}{number}{mark}"
@@ -126,7 +128,7 @@ def _emergencies(digits: str) -> Iterable[str]:
 
 
 EMERGENCIES: Final = {spelling: digits for digits in EMERGENCY_NUMBERS for spelling in _emergencies(digits)}
-"""Spelling → its emergency number."""
+"""Spelling → the emergency number that it means."""
 
 LOOKING_ALIKE: Final = (
     *_in_every_width(
@@ -150,12 +152,12 @@ def dashed(number: str) -> str:
 
 
 def _national(number: str) -> tuple[str, ...]:
-    """The national spellings, with `-` for a separator, as below."""
+    """National spellings, with `-` as a placeholder for a separator."""
     return (dashed(number), "-".join(number), dashed(number)[1:])
 
 
 def _abroad(number: str) -> tuple[str, ...]:
-    """The international spellings: as dialled from abroad, or to abroad."""
+    """International spellings, as dialled from abroad or to another country, with `-` as a placeholder."""
     whole, short = dashed(number), dashed(number)[1:]
     return (
         f"+81-{short}", f"+81-{whole[0]}-{short}", f"81-{short}", f"81-{whole}", f"010-81-{short}",
@@ -164,7 +166,7 @@ def _abroad(number: str) -> tuple[str, ...]:
 
 
 def _caller_id_asked(number: str) -> tuple[str, ...]:
-    """The spellings with the prefix that withholds or shows the caller's number."""
+    """Spellings with the prefix that withholds or shows the caller's number, with `-` as a placeholder."""
     whole, short = dashed(number), dashed(number)[1:]
     return (
         f"184-{whole}", f"186-{whole}", f"184-+81-{short}", f"184-81-{short}", f"186-010-81-{short}",
@@ -187,7 +189,7 @@ def _by_hand(number: str) -> tuple[str, ...]:
 
 
 Spell = Callable[[str], Iterable[str]]
-"""Makes spellings of a Japanese number (0312345677)."""
+"""Function that returns spellings of a Japanese number (0312345677)."""
 READABLE: Final[Mapping[str, Spell]] = {
     "digits": lambda number: (number, f"+81{number[1:]}"),
     "separators": lambda number: (
@@ -216,7 +218,7 @@ OF_SUSPENDED: Final = tuple(
         )
     )
 )
-"""The suspended number in readable spellings."""
+"""Readable spellings of the suspended number."""
 
 _BEHIND: Final = (
     "x", "x5", "#", "++", " ext. 5", " ext5", ";5", "0", "-1", "#0312345678", "/0312345678", " / 0312345678",
@@ -270,7 +272,7 @@ OUT_OF_ORDER: Final[Mapping[str, Spell]] = {
 """Fault → spellings in which a number cannot be read reliably."""
 
 UNREADABLE: Final = tuple(dict.fromkeys(text for spell in OUT_OF_ORDER.values() for text in spell(SUSPENDED)))
-"""The suspended number in spellings that cannot be read reliably."""
+"""Spellings of the suspended number that cannot be read reliably."""
 
 OF_OTHERS: Final = _in_every_width(
     "0312345678",
@@ -331,4 +333,4 @@ NO_NUMBERS: Final = (
         "03'12345678",
     ),
 )
-"""Texts with neither the suspended number nor another one, or none that can be read."""
+"""Texts without a number that can be read."""

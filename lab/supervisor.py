@@ -1,7 +1,7 @@
-"""Runs the service like systemd, for a lab without systemd, by `config/idtone.service` and systemd's protocol.
+"""Runs the service as systemd would, from `config/idtone.service` and systemd's protocol, without systemd.
 
-It starts the service with NOTIFY_SOCKET and WATCHDOG_USEC, waits for READY=1, kills a process that is silent for longer
-than WatchdogSec (SIGABRT, then SIGKILL), starts it again after RestartSec, and follows MAINPID.
+It starts the service with NOTIFY_SOCKET and WATCHDOG_USEC, waits for READY=1, and follows MAINPID. A process that is
+silent for longer than WatchdogSec gets SIGABRT, then SIGKILL. The next process starts after RestartSec.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _UNITS_S: Final = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
 
 
 class Unit:
-    """The settings of the unit file for start, stop and watchdog."""
+    """Settings of the unit file for start, stop and watchdog."""
 
     def __init__(self, path: Path = UNIT) -> None:
         self._service = unit(path.read_text("utf-8"))["Service"]
@@ -43,26 +43,26 @@ class Unit:
 
 @dataclass
 class Life:
-    """One main process, from its start to its end. Times are from `time.monotonic()`."""
+    """One main process from its start to its end. Times are from `time.monotonic()`."""
 
     pid: int
     started_s: float
     ready_s: float | None = None
     silent_s: float | None = None
-    """Time at which the watchdog noticed the process's silence."""
+    """Time at which the watchdog noticed that the process is silent."""
     ended_s: float | None = None
 
 
 @dataclass
 class Supervisor(Service):
-    """A `Service` that runs by its unit file."""
+    """A `Service` that runs according to its unit file."""
 
     lives: list[Life] = field(default_factory=list, init=False, compare=False)
-    """All main processes so far, the latest last."""
+    """All main processes so far, latest last."""
     told: list[str] = field(default_factory=list, init=False, compare=False)
-    """The service's notifications, without those for the watchdog."""
+    """Notifications of the service, without those for the watchdog."""
     frozen: bool = field(default=False, init=False, compare=False)
-    """True if the complete machine is frozen, including systemd: no silence is too long."""
+    """True if the complete machine is frozen, including systemd. The watchdog then waits without a limit."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,7 +90,7 @@ class Supervisor(Service):
         return self._thread is None or not self._thread.is_alive()
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int | None:
-        """Stop as `systemctl stop` does, with the signal `number`."""
+        """Stop the service as `systemctl stop` does, but with the signal `number`."""
         if self._thread is None:
             return None
         self._stop_with = number
@@ -103,12 +103,12 @@ class Supervisor(Service):
         return 0
 
     def reload(self) -> None:
-        """Start a reload like `systemctl reload`, without waiting for its end."""
+        """Start a reload as `systemctl reload` does, without waiting for its end."""
         assert "; kill -HUP $MAINPID || exit 1; " in self.unit["ExecReload"]
         os.kill(self.pid, signal.SIGHUP)
 
     def reloads(self) -> bool:
-        """Reload like `systemctl reload`, and wait for the end. True if the next instance has taken over."""
+        """Reload as `systemctl reload` does, and wait for the end. Returns True if the next instance has taken over."""
         environment = {"PATH": os.defpath, "MAINPID": str(self.pid), "RUNTIME_DIRECTORY": str(self._runtime)}
         line = self.as_itself(shlex.split(self.unit["ExecReload"]))
         return subprocess.run(line, env=environment, stderr=subprocess.DEVNULL, check=False).returncode == 0
@@ -127,7 +127,7 @@ class Supervisor(Service):
         with contextlib.suppress(BlockingIOError):  # drop what the last process sent
             while True:
                 self._inbox.recv(4096, socket.MSG_DONTWAIT)
-        # WATCHDOG_PID is left out: it is unknown before the process starts.
+        # WATCHDOG_PID is left out because it is unknown before the process starts.
         environment = self._environment() | {
             "NOTIFY_SOCKET": "@" + self._name,
             "RUNTIME_DIRECTORY": str(self._runtime),
@@ -148,7 +148,7 @@ class Supervisor(Service):
         return [str(IDTONE), *self.unit["ExecStart"].split()[1:], "-c", str(self.settings)]
 
     def _watch(self) -> bool:
-        """Wait until the main process has ended. True if that was requested."""
+        """Wait until the main process has ended. Returns True if its end was requested."""
         leaving = False
         heard_s = time.monotonic()
         main = os.pidfd_open(self.pid)
@@ -197,8 +197,9 @@ class Supervisor(Service):
         return main
 
     def _end_group(self, group: int) -> None:
-        """End the other processes in the group of the ended main process, as systemd does in a cgroup. A hand-over may
-        be in progress.
+        """End the other processes in the group of the main process that has ended, as systemd does in a cgroup.
+
+        A hand-over may be in progress.
         """
         deadline_s = time.monotonic() + self.unit.seconds("TimeoutStopSec")
         with contextlib.suppress(ProcessLookupError):
@@ -218,7 +219,7 @@ class Supervisor(Service):
 
 
 def _runs(group: int) -> bool:
-    """True if a process of the group still runs."""
+    """True if a process of the group is still running."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             state, _, its_group = path.read_text("ascii", "replace").rpartition(")")[2].split()[:3]
@@ -228,8 +229,9 @@ def _runs(group: int) -> bool:
 
 
 def _readable(awaited: list[int | socket.socket], timeout_s: float | None = None) -> list[int | socket.socket]:
-    """The readable descriptors, as from `select.select`, but also above 1023, because a lab with many calls has such
-    numbers.
+    """The readable descriptors, as from `select.select`, but also above 1023.
+
+    A lab with many calls has such descriptors.
     """
     poll = select.poll()
     known = {each if isinstance(each, int) else each.fileno(): each for each in awaited}

@@ -1,4 +1,4 @@
-"""The command line in this process: typed input, and the commands' output."""
+"""The command line in this process, with typed input and the output of the commands."""
 
 import io
 import json
@@ -13,8 +13,9 @@ from .idtone_programs import locate_command
 
 class Terminal:
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        """Run a command; returns exit code, standard output (parsed with `--json`) and standard error. The first of
-        `words` may be several words: `"licence renew"`.
+        """Run a command and return its exit code, standard output (parsed with `--json`) and standard error.
+
+        The first of `words` may contain several words, as in `"licence renew"`.
         """
         app, arguments = locate_command([*str(words[0]).split(), *map(str, words[1:])])
         code, out, err = 0, io.StringIO(), io.StringIO()
@@ -31,17 +32,17 @@ class Terminal:
         return code, json.loads(told) if "--json" in words and told else told, error
 
     def output(self, *words: object, typed: str = "", code: int = 0) -> Any:
-        """Run a command; returns its standard output. Asserts the exit code."""
+        """Run a command and return its standard output. Asserts the exit code."""
         ended, out, error = self.run(*words, typed=typed)
         assert ended == code, error
         return out
 
     def json(self, *words: object, typed: str = "", code: int = 0) -> Any:
-        """Run a command with `--json`; returns its parsed output. Asserts the exit code."""
+        """Run a command with `--json` and return its parsed output. Asserts the exit code."""
         return self.output(*words, "--json", typed=typed, code=code)
 
     def error(self, *words: object, typed: str = "") -> str:
-        """Run a command that must be refused; returns its error in one line."""
+        """Run a command that must be refused, and return its error in one line."""
         code, out, error = self.run(*words, typed=typed)
         assert (code, out) == (command_line.UNUSABLE, ""), error
         return " ".join(error.split())

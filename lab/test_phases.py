@@ -24,20 +24,20 @@ LOUD: Final = ("tests/hostile", "tests/agi/test_plain_agi_on_asterisk.py", "test
 """Attacks, and other tests that would delay the phones of other calls."""
 ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "INT")
 OUTPUT: Final = ROOT / "build" / "test-computing.txt"
-"""The output of the computing tests, until it is shown."""
+"""File with the output of the computing tests until it is shown."""
 INTERRUPTED: Final = 128 + signal.SIGINT
 _LOOK_S: Final = 0.2
 
 
 def main() -> int:
-    """Run the phases; returns 0 if all tests passed. After a failed test, the tests that run alone are left out."""
+    """Run the phases, and return 0 if all tests passed. A failed test skips the tests that run alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("markers", help="in addition to those of the phases, as for pytest -m; empty for all tests")
     parser.add_argument("--workers", type=int, default=3, help="of the tests that compute")
     parser.add_argument("--callers", type=int, default=4, help="workers of the calls")
     chosen = parser.parse_args()
     end_in_order()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs in its background ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs ignore this signal
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not after nohup
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
     try:
@@ -67,15 +67,13 @@ def _run(markers: str, workers: int, callers: int) -> int:
 
 
 def _pytest(markers: str, workers: int, *paths: str) -> list[str]:
-    # In the order of tests/conftest.py.
+    # In the order of tests/conftest.py
     by_file = ["-n", f"{workers}", "--dist", "loadfile", "--no-loadscope-reorder"] if workers else []
     return [sys.executable, "-m", "pytest", *by_file, "-m", markers, *paths]
 
 
 def _that_have_the_machine_alone() -> list[str]:
-    """The files with tests that run alone. pytest gets only these, because collecting the others takes longer than some
-    tests.
-    """
+    """Files with tests that run alone. pytest gets only these: collecting the others takes longer than some tests."""
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     return [f"{path.relative_to(ROOT)}" for path in files if "pytest.mark.alone" in path.read_text("utf-8")]
 
@@ -87,8 +85,10 @@ def _code(command: Sequence[str]) -> int:
 
 @contextmanager
 def started(command: Sequence[str], output: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Context with a pytest in a separate process group. A signal that ends this process interrupts the whole group
-    once, like Ctrl-C, so that the tests end what they started. SIGKILL of this process interrupts only pytest.
+    """Context with a pytest in a separate process group.
+
+    A signal that ends this process interrupts the whole group once, like Ctrl-C, so that the tests end the processes
+    that they started. SIGKILL of this process interrupts only pytest.
     """
     process = subprocess.Popen(
         [*ENDS_WITH_US, *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
@@ -102,7 +102,7 @@ def started(command: Sequence[str], output: IO[bytes] | None = None) -> Iterator
 
 
 def _followed(path: Path, writer: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """The output of a process, as it is written, until the process ends."""
+    """Yield the output of a process while it is written, until the process ends."""
     with path.open("rb") as file:
         while True:
             has_ended = writer.poll() is not None

@@ -2,7 +2,7 @@
 
     python -m lab.tile_client     prints the program's path
 
-Debian's Go compiles it once. Only the program stays, in the user's cache.
+Debian's Go compiles it once. Only the program is kept, in the user's cache.
 """
 
 import hashlib
@@ -21,14 +21,15 @@ from .unpacked_packages import SUITES, cache_directory, exclusive_lock, print_fo
 
 SOURCE: Final = Path(__file__).with_name("ledger") / "tiles" / "client" / "main.go"
 PACKAGES: Final = ("golang-go", "golang-golang-x-mod-dev")
-"""The compiler, and `golang.org/x/mod/sumdb`."""
+"""The compiler and `golang.org/x/mod/sumdb`."""
 WITHOUT: Final = ("gcc-*", "libc-bin", "libc6*", "libcrypt*", "libgcc-*", "perl*", "media-types", "golang-golang-x-t*")
-"""Packages that a plain Go program does not need."""
+"""Patterns of packages that a plain Go program does not need."""
 
 
 def tile_client(progress: Progress = print_progress, environment: Mapping[str, str] = os.environ) -> Path:
-    """The path of the program. With `URL VKEY` it prints the number of entries in the tree, or exits with 1. Raises
-    PackagesUnavailable.
+    """Path of the program. Raises PackagesUnavailable.
+
+    Called with `URL VKEY`, the program prints the number of entries in the tree, or exits with 1.
     """
     return go_program("tile-client", SOURCE, PACKAGES, WITHOUT, progress, environment)
 
@@ -41,8 +42,9 @@ def go_program(
     progress: Progress = print_progress,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
-    """The path of a program that Debian's Go compiles from `source`. `packages` are Debian's, including Go itself.
-    Raises PackagesUnavailable.
+    """Path of a program that Debian's Go compiles from `source`. Raises PackagesUnavailable.
+
+    `packages` are Debian's, including Go itself.
     """
     cache = cache_directory(environment, progress)
     named = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
@@ -81,7 +83,7 @@ def _compile(scratch: Path, source: Path, packages: Sequence[str], without: Sequ
 
 
 def main() -> int:
-    """Find or compile the client and print its path."""
+    """Find or compile the client, and print its path."""
     return print_found(tile_client)
 
 

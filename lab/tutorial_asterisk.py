@@ -2,9 +2,9 @@
 
     python -m lab.tutorial_asterisk FOLDER
 
-Creates FOLDER/etc with the files that every Asterisk needs and the tutorial does not explain, and the program
-FOLDER/asterisk, which runs Asterisk with that configuration. The reader's own files (`ari.conf`, `http.conf`,
-`extensions.conf`) stay.
+Creates FOLDER/etc with the files that every Asterisk needs and that the tutorial does not explain. Also creates the
+program FOLDER/asterisk, which runs Asterisk with this configuration. The reader's own files (`ari.conf`, `http.conf`,
+`extensions.conf`) are not changed.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from .asterisk import EMPTY, MODULES
 from .asterisk_installation import AsteriskInstallation, AsteriskMissing, find_or_get
 
 OWN_MODULES: Final = [*(name for name in MODULES if "pj" not in name), "app_record"]
-"""Modules of the tutorial, whose phones are Local channels; one of them records what it hears."""
+"""Modules of the tutorial. Its phones are Local channels, and one of them records what it hears."""
 
 
 def make(folder: Path, installation: AsteriskInstallation) -> Path:
-    """Write the files; returns the path of the program."""
+    """Write the files and return the path of the program."""
     for name in ("etc", "run", "log", "spool", "db", "sounds"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, text in _files(folder, installation).items():

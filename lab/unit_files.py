@@ -1,4 +1,4 @@
-"""The project's systemd units, for the tests."""
+"""The project's systemd unit files, for the tests."""
 
 import configparser
 import re
@@ -10,12 +10,12 @@ _HARDENING: Final = re.compile(
 
 
 def unit(text: str) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(strict=False, interpolation=None)  # of a repeated key, the last counts
+    parser = configparser.ConfigParser(strict=False, interpolation=None)  # the last value of a repeated key counts
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read_string(text)
     return parser
 
 
 def hardening(text: str) -> list[str]:
-    """The lines that restrict the unit's process, in the file's order."""
+    """The lines that restrict the unit's process, in the order of the file."""
     return _HARDENING.findall(text)

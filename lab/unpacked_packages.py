@@ -1,7 +1,7 @@
-"""Debian's packages, unpacked in the user's cache and kept between runs. One run at a time fetches them, and each
-checks that the stored files are complete.
+"""Debian's packages, unpacked in the user's cache and kept between runs.
 
-Standard library only: this runs before anything is set up.
+Only one run at a time fetches them, and each run checks that the stored files are complete. This module uses only the
+standard library, because it runs before anything is set up.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ from . import debian_archive
 from .debian_archive import PackagesUnavailable, Progress
 
 SUITES: Final = ("trixie", "forky")
-"""Debian releases with the lab's packages, the more stable first."""
+"""Debian releases with the lab's packages, most stable first."""
 
 _MANIFEST: Final = ".complete.json"
-"""Written last; holds the number and size of the tree's files."""
+"""File that is written last, with the number and the size of the tree's files."""
 
 
 def print_progress(line: str) -> None:
@@ -39,14 +39,15 @@ def unpacked_tree(
     progress: Progress = print_progress,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
-    """The folder with `packages` and their dependencies, unpacked. Fetches them if the folder is missing or damaged.
+    """The folder with `packages` and their dependencies, unpacked. Raises PackagesUnavailable.
 
-    A `label` distinguishes trees of the same packages. Raises PackagesUnavailable.
+    Fetches the packages if the folder is missing or damaged. A `label` distinguishes trees of the same packages.
     """
     cache = cache_directory(environment, progress)
     named = hashlib.sha256(" ".join((*sorted(packages), *without)).encode()).hexdigest()[:8]
     kept = cache / "-".join(filter(None, ("debian", packages[0], label, named, platform.machine())))
-    # A complete tree lasts, so nobody waits for it while another is fetched: the user's time limit may run already.
+    # A complete tree never changes, so a run does not wait for it while another tree is fetched. The user's time limit
+    # may already be running.
     if suite_of(kept):
         return kept
     with exclusive_lock(cache / "packages.lock", "packages", progress):
@@ -69,7 +70,10 @@ def unpacked_tree(
 
 
 def cache_directory(environment: Mapping[str, str], progress: Progress) -> Path:
-    """The folder that keeps unpacked trees between runs: in the user's cache, otherwise a private temporary folder."""
+    """The folder that keeps unpacked trees between runs: in the user's cache, or else a private temporary folder.
+
+    Raises PackagesUnavailable if the temporary folder belongs to another user.
+    """
     home = environment.get("HOME")
     cache = environment.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else None)
     if cache:
@@ -91,26 +95,26 @@ def cache_directory(environment: Mapping[str, str], progress: Progress) -> Path:
 
 
 def command(root: Path, program: str) -> list[str]:
-    """The command for a program of an unpacked tree, with the tree's own loader and libraries."""
-    # Up to bullseye, the loader and some libraries are in /lib, which later releases merge into /usr/lib.
+    """The command for a program of an unpacked tree, with the loader and libraries of the tree."""
+    # Up to bullseye, the loader and some libraries are in /lib. Later releases merge this folder into /usr/lib.
     loaders = [path for lib in ("usr/lib", "lib") for path in sorted(root.glob(f"{lib}/*/ld-linux*.so.*"))]
     if not loaders:
         return [str(root / program)]
     machine = loaders[0].parent.name
     shared = [place for place in (root / "usr/lib" / machine, root / "lib" / machine) if place.is_dir()]
-    # Some libraries have their own folders; an installed Debian has a link or a line in ld.so.conf for these.
+    # Some libraries have their own folders. An installed Debian has a link or a line in ld.so.conf for them.
     own = sorted({path.parent for place in shared for path in place.glob("*/lib*.so*")})
     folders = [*shared, *own, *{path.parent for path in root.glob("usr/lib/lib*.so*")}]
     return [str(loaders[0]), "--library-path", os.pathsep.join(map(str, folders)), str(root / program)]
 
 
 def seal(tree: Path, suite: str) -> None:
-    """Mark a tree as complete, with its suite of Debian."""
+    """Mark a tree as complete, with its Debian suite."""
     (tree / _MANIFEST).write_text(json.dumps({**_measure(tree), "suite": suite}))
 
 
 def suite_of(tree: Path) -> str | None:
-    """The Debian suite of a tree. None if the tree has changed since `seal`."""
+    """The Debian suite of a tree, or None if the tree is not sealed or has changed since `seal`."""
     try:
         expected = json.loads((tree / _MANIFEST).read_text())
     except (OSError, ValueError):
@@ -133,8 +137,9 @@ def exclusive_lock(lock: Path, what: str, progress: Progress) -> Iterator[None]:
 
 
 def _measure(tree: Path) -> dict[str, Any]:
-    """The number of regular files and their bytes. They show missing or truncated files without a read of the
-    contents.
+    """The number of regular files and their total size in bytes.
+
+    These values reveal missing or truncated files without reading the contents.
     """
     sizes = [
         path.lstat().st_size
@@ -146,7 +151,7 @@ def _measure(tree: Path) -> dict[str, Any]:
 
 
 def print_found(find: Callable[[], object]) -> int:
-    """Print the found or fetched path; returns the exit code, 2 if it is not available."""
+    """Print the path that `find` returns, and return the exit code: 0, or 2 if it is not available."""
     try:
         print(find())
     except PackagesUnavailable as error:

@@ -3,7 +3,7 @@
     python -m lab.virtual_environment FOLDER
 
 Debian packages `ensurepip` separately. Without it, pip comes from Debian's pip package, which is only unpacked. A
-working environment of this Python stays. Standard library only.
+working environment of this Python is kept. This module uses only the standard library.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ from typing import Final
 from . import debian_archive
 
 _WHEELS: Final = "usr/share/python-wheels"
-"""The folder of pip in Debian's package python3-pip-whl."""
+"""Folder of pip in Debian's package python3-pip-whl."""
 _SAME_PYTHON_WITH_PIP: Final = "import pip, sys; sys.exit(sys.version_info[:2] != ({}, {}))"
 
 
@@ -32,8 +32,9 @@ def make(folder: Path) -> None:
 
 
 def _works(folder: Path) -> bool:
-    """True if the folder's Python starts, has pip, and has this Python's version. The version may differ after an
-    upgrade.
+    """True if the folder's Python starts, has pip, and has the version of this Python.
+
+    The version may differ after an upgrade.
     """
     check = _SAME_PYTHON_WITH_PIP.format(*sys.version_info[:2])
     try:
@@ -54,14 +55,14 @@ def _bring_pip(folder: Path) -> None:
 
 
 def _install_pip(folder: Path, wheel: Path) -> None:
-    """Let pip's wheel install itself. It is a zip file, and Python can run a module in it."""
+    """Make pip's wheel install itself. The wheel is a zip file, and Python can run a module in it."""
     subprocess.run(
         [folder / "bin/python", f"{wheel}/pip", "--quiet", "install", "--no-index", "--no-deps", wheel], check=True
     )
 
 
 def main() -> int:
-    """Make the environment that the command line names."""
+    """Create the environment named on the command line, and return the exit code."""
     if len(sys.argv) != 2:
         print("use: python -m lab.virtual_environment FOLDER", file=sys.stderr)
         return 2

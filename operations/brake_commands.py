@@ -34,11 +34,11 @@ _OBEYED_WITHIN_S: Final = 5.0
 
 
 def list_braked(config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False) -> None:
-    """List what the brake has marked, slowed or stopped, the newest first, also while the service does not run.
+    """List what the brake has marked, slowed or stopped, newest first, even while the service is stopped.
 
-    A number has no name here: `idtone ledger show CALL` shows the call that brought it here. A name that holds a number
-    is not shown either. A mark or a slowing ends by itself ten minutes after its cause; a stop ends by `idtone brake
-    release`.
+    The list shows no telephone numbers: `idtone ledger show CALL` shows the call that led to an entry. Names that
+    contain a telephone number are hidden too. A mark or a slowing ends by itself ten minutes after its cause; a stop
+    ends by `idtone brake release`.
     """
     holds = _holds(load_settings(config))
     if as_json:
@@ -62,10 +62,10 @@ def release(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Release a line, customer, trunk or number: its calls pass again, on all nodes. It is recorded in the ledger.
+    """Release a line, customer, trunk or number, so that all nodes connect its calls again. The ledger records it.
 
-    Its counts begin again. If its calls are ordinary, name it under `brake` in idtone.yaml too, or it may be stopped
-    again. The record names the person who ran the command. Exit 1: the brake holds no such token.
+    Its counts start from zero. If its calls are legitimate, also list it under `brake` in idtone.yaml, or it may be
+    stopped again. The record names the person who ran the command. Exit 1: the brake has no such token.
     """
     settings = load_settings(config)
     require_keys(settings.ledger, settings.node)

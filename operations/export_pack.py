@@ -29,7 +29,8 @@ def export_pack(
         ),
     ] = None,
     case: Annotated[
-        str | None, typer.Option("--case", metavar="REF", help="The case that the pack is for; recorded for ever.")
+        str | None,
+        typer.Option("--case", metavar="REF", help="The case for which the pack is made. Recorded permanently."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -48,20 +49,24 @@ def export_pack(
             help="The legal basis: inquiry, warrant, emergency, consent, or another word of ledger.legal_bases.",
         ),
     ] = None,
-    authority: Annotated[str | None, typer.Option("--authority", metavar="TEXT", help="The office that asks.")] = None,
+    authority: Annotated[
+        str | None, typer.Option("--authority", metavar="TEXT", help="The authority that makes the demand.")
+    ] = None,
     reference: Annotated[
-        str | None, typer.Option("--reference", metavar="TEXT", help="The number of its document.")
+        str | None, typer.Option("--reference", metavar="TEXT", help="The reference number of its document.")
     ] = None,
     scope: Annotated[
         str | None,
-        typer.Option("--scope", metavar="TEXT", help="What was asked, in words, without telephone numbers."),
+        typer.Option("--scope", metavar="TEXT", help="A description of the demand, without telephone numbers."),
     ] = None,
     received: Annotated[
         str | None,
-        typer.Option("--received", metavar="TIME", help="When the demand arrived, like 2026-11-26T10:00+09:00 or 2h."),
+        typer.Option(
+            "--received", metavar="TIME", help="When the demand arrived, such as 2026-11-26T10:00+09:00 or 2h."
+        ),
     ] = None,
     deadline: Annotated[
-        str | None, typer.Option("--deadline", metavar="DAY", help="By when the office wants an answer.")
+        str | None, typer.Option("--deadline", metavar="DAY", help="The day by which the authority wants an answer.")
     ] = None,
     court: Annotated[
         str | None, typer.Option("--court", metavar="TEXT", help="The court that has issued the warrant.")
@@ -70,7 +75,8 @@ def export_pack(
         str | None, typer.Option("--valid-until", metavar="DAY", help="The last day on which the warrant is valid.")
     ] = None,
     why: Annotated[
-        str | None, typer.Option("--why", metavar="TEXT", help="Why it cannot wait for a document (emergency).")
+        str | None,
+        typer.Option("--why", metavar="TEXT", help="Why the demand cannot wait for a document (emergency)."),
     ] = None,
     config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
@@ -81,12 +87,12 @@ def export_pack(
     The ledger records the export before the pack is written. Anyone who has the pack can verify it with
     `idtone-evidence verify pack`. The pack has the telephone numbers of these calls unless --sealed is given.
 
-    The legal basis and what it needs (`ledger.legal_bases`) are recorded for ever, in the ledger, the pack and its
-    report. Telephone numbers must not be in these texts.
+    The legal basis and its details (`ledger.legal_bases`) are recorded permanently in the ledger, the pack and its
+    report. Do not write telephone numbers in these texts.
 
-    If exports take two persons (`ledger.exports`), CALL, --case and the basis enter a request and print its id. When
-    another person has approved it (`idtone-evidence disclosure approve`), one of the two makes the pack with
-    --request ID -o FILE.
+    If exports need two persons (`ledger.exports`), the command with CALL, --case and the basis records a request and
+    prints its id. When another person has approved it (`idtone-evidence disclosure approve`), one of the two makes the
+    pack with --request ID -o FILE.
 
     Under sudo the command cannot write into your home, but your shell can: --stdout > FILE.
     """

@@ -39,17 +39,18 @@ _PATH: Final = os.pathsep.join(("/usr/sbin", "/usr/lib", os.defpath))
 
 
 def failed(
-    unit: Annotated[str, typer.Argument(metavar="UNIT", help="The unit of systemd that has failed.")] = "",
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="The systemd unit that has failed.")] = "",
     to: Annotated[
-        str, typer.Option("--to", metavar="ADDRESS", envvar=MAIL_TO, help="Who gets the mail.", show_default=True)
+        str,
+        typer.Option("--to", metavar="ADDRESS", envvar=MAIL_TO, help="The recipient of the mail.", show_default=True),
     ] = "root",
     config: ConfigOption = None,
 ) -> None:
-    """Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own sendmail.
+    """Send a mail when a systemd unit has failed, with the last lines of its log, using the machine's own sendmail.
 
-    Without UNIT it checks what `idtone status` checks. It sends one mail when trouble begins, and one when all is well
-    again. idtone's units run both (`OnFailure=`, and a timer each 40 seconds). Exit 2: there is no sendmail, or it does
-    not take the mail.
+    Without UNIT, it checks what `idtone status` checks. It sends one mail when a problem begins, and one when it is
+    solved. idtone's units run both (`OnFailure=`, and a timer every 40 seconds). Exit 2: sendmail is missing, or
+    rejects the mail.
     """
     if not unit:
         mail_trouble_changes(config, to)

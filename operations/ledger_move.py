@@ -80,14 +80,14 @@ class _Move:
 
 
 def move(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new folder; a missing one is made.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new folder. It is created if it does not exist.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     config: command_line.ConfigOption = None,
 ) -> None:
-    """Move this node's ledger to another folder: its files, the unit's rights, the settings. Run it as root.
+    """Move this node's ledger to another folder: its files, the unit's rights and the settings. Run it as root.
 
-    Calls may be in progress. The slow copy is made while the service runs; then it stops for some seconds, in which
-    calls get the notice, and nothing of their evidence is lost. The keys stay where they are. The old ledger is
+    Calls may be in progress. The slow part of the copy happens while the service runs. The service then stops for a few
+    seconds; calls get the notice in this time, and no evidence is lost. The keys stay where they are. The old ledger is
     renamed; remove it when the new one is in use.
     """
     if os.geteuid() != 0:

@@ -39,7 +39,7 @@ def decide(
     ] = None,
     pack: Annotated[
         Path | None,
-        typer.Option(metavar="PACK", help="Instead: repeat the decisions on the calls of an evidence pack."),
+        typer.Option(metavar="PACK", help="Repeat the decisions on the calls of an evidence pack instead."),
     ] = None,
     root: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --pack: the association's root, from another source.")
@@ -53,12 +53,12 @@ def decide(
     """Show the decision for a call, and its reason. Nothing is dialled or recorded.
 
     The policy and the node's member come from the settings; without a member no licence counts (`member-not-set`). For
-    a FILE without a member, it shows the decision on a node of the member in charge of the number. Exit 0: PLAY or
+    a FILE without a member, it shows the decision on a node of the member responsible for the number. Exit 0: PLAY or
     BYPASS. 1: NOTICE or REFUSE. 2: the registry or an option cannot be used. A withheld or malformed number gets a
     decision, not an error.
 
-    With --pack nothing else is needed: the pack shows what the registry said of the numbers, signed by the association.
-    Exit 0: each decision that the registry made is the recorded one. 1: one is not, or cannot be repeated.
+    --pack needs no other option: the pack contains what the signed registry said about the numbers. Exit 0: each
+    decision that depends on the registry matches the record. 1: a decision differs, or cannot be repeated.
     """
     if pack is not None:
         from .repeated_decisions import repeat_decisions  # this needs the ledger, which no other decision does

@@ -41,10 +41,10 @@ def update(
 ) -> None:
     """Fetch what the association has published, and write the suspended and own numbers for Asterisk (fallback.conf).
 
-    A running service does this itself. While it is down, this command brings a suspension to Asterisk; idtone's timer
-    runs it once a minute. An unsigned registry is read where it is. Run it as the user of `idtone serve`; as root it
-    acts as this user. Exit 2: the registry cannot be read, or is not what the association signed,
-    or fallback.conf cannot be written; the registry on this machine then stays unchanged.
+    A running service does this itself. While the service is down, this command passes suspensions to Asterisk; idtone's
+    timer runs it once a minute. An unsigned registry is read in place. Run it as the user of `idtone serve`, or as
+    root, which switches to that user. Exit 2: the registry cannot be read, or is not what the association signed, or
+    fallback.conf cannot be written; the registry on this machine then stays unchanged.
     """
     settings = load_settings(config)
     root = settings.registry.root_file()

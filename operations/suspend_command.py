@@ -45,7 +45,7 @@ def suspend(
     authority: Annotated[str, typer.Option("--authority", metavar="TEXT", help="Who made the request.")] = "",
     requested: Annotated[
         str | None,
-        typer.Option("--requested", metavar="TIME", help="When it arrived, like 2026-11-26T10:00+09:00 or 2h."),
+        typer.Option("--requested", metavar="TIME", help="When it arrived, such as 2026-11-26T10:00+09:00 or 2h."),
     ] = None,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
@@ -59,7 +59,7 @@ def suspend(
     approves it first (`idtone suspensions approve`).
 
     Do not write a telephone number on the command line: every user of the machine can read it there, and it stays in
-    the shell's history. Exit 1: it waits for the approval.
+    the shell's history. Exit 1: the suspension waits for approval.
     """
     settings = load_settings(config)
     reference, why = checked_line(reference, "--reference"), checked_line(why, "--why")

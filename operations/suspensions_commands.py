@@ -50,7 +50,9 @@ _WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in 
 
 
 def list_suspensions(
-    every: Annotated[bool, typer.Option("--all", help="Also those that are over and have no open duty.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also show suspensions that are over and have no open duty.")
+    ] = False,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
@@ -93,7 +95,7 @@ def approve(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Approve a suspension that another person has asked for, or its end: it counts at once.
+    """Approve a suspension that another person requested, or its end. It takes effect immediately.
 
     Exit 1: you answered no.
     """
@@ -116,9 +118,9 @@ def lift(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Lift a suspension of this node: calls of its numbers pass again. A suspension of the association stays in force.
+    """Lift a suspension that this node ordered: calls of its numbers pass again. The association's stay in force.
 
-    If a suspension needs two persons, so does its end. Its duties stay open until they are closed.
+    If a suspension needs two persons, lifting it does too. Its duties stay open until they are closed.
     """
     desk = SuspensionActs(load_settings(config))
     act = desk.act(checked_line(why, "--why"))
@@ -143,7 +145,7 @@ def close(
     suspension: IdArgument,
     duty: Annotated[DutyKind, typer.Argument(metavar="DUTY", help="contract-end or contractor-report.")],
     document: Annotated[
-        str, typer.Option("--document", metavar="TEXT", help="What shows it, such as the number of the letter.")
+        str, typer.Option("--document", metavar="TEXT", help="The proof, such as the number of the letter.")
     ],
     on: Annotated[
         str | None, typer.Option("--on", metavar="DAY", help="The day in Japan on which it was done (default: today).")
@@ -166,12 +168,15 @@ def close(
 def paper(
     suspension: IdArgument,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="The paper, a PDF; beside it FILE.note signs it.")
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The paper, a PDF. FILE.note next to it contains the signature."
+        ),
     ],
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Make the paper for the police: what was ordered, since when it is in force on this node, which calls were ended.
+    """Create the paper for the police: the order, since when it is in force on this node, and which calls it ended.
 
     It is in Japanese and English, with the numbers in full. The ledger's key signs it, as it signs evidence packs:
     `idtone-evidence verify paper` checks it.
@@ -191,14 +196,14 @@ def paper(
 
 
 def verify_paper(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The paper, a PDF; FILE.note is beside it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The paper, a PDF, with FILE.note next to it.")],
     log_key: Annotated[
         str | None,
         typer.Option("--log-key", metavar="KEY", help="The ledger's verifier key (default: that of this node)."),
     ] = None,
     config: command_line.ConfigOption = None,
 ) -> None:
-    """Verify that a paper is what the ledger's key has signed. Exit 1: it is not."""
+    """Verify that the ledger's key signed a paper. Exit 1: it did not."""
     note_file = file.with_name(f"{file.name}.note")
     try:
         octets, note_octets = file.read_bytes(), note_file.read_bytes()

@@ -174,7 +174,7 @@ def day_begins(day: date) -> datetime:
 
 
 class Header(Model):
-    """Association, version and validity of the registry. The registry is valid from `issued` until `expires`."""
+    """Association, version and validity of the registry, which is valid from `issued` until `expires` (exclusive)."""
 
     association: Text
     version: Annotated[int, Field(ge=1, le=_LARGEST)]

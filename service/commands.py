@@ -49,16 +49,18 @@ TakeOver = Annotated[
 ]
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Check the settings and what the service will read, as its user, then exit."),
+    typer.Option(
+        "--check", help="Check the settings and all files that the service reads, as the service's user, then exit."
+    ),
 ]
 
 
 def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check = False) -> None:
     """Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress continue without the service.
 
-    If root runs it with --check, it checks as the user of the unit `idtone`, and so finds files that the service cannot
-    read. Exit 1: some evidence could not be written; the next start enters a gap in its place. Exit 78: the settings
-    cannot be used.
+    If root runs it with --check, it checks as the user of the unit `idtone`, so it finds files that the service cannot
+    read. Exit 1: some evidence could not be written; the next start records a gap instead. Exit 78: the settings cannot
+    be used.
     """
     try:
         if check:

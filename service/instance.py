@@ -444,7 +444,10 @@ class Instance:
     # -- to the next instance -------------------------------------------------------------------------------------
 
     def _start_next(self) -> None:
-        """Start the next instance for a reload, with the installed program and the current settings."""
+        """Start the next instance for a reload, with the installed program and the current settings.
+
+        The next instance takes over from this one.
+        """
         if self._next and self._next.poll() is None:
             return
         command = [*(word for word in sys.argv if word != "--take-over"), "--take-over"]

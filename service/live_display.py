@@ -14,7 +14,7 @@ from idtone.core.terminal.standard_streams import reader_is_open
 T = TypeVar("T")
 EVERY_S: Final = 1.0
 
-WatchOption = Annotated[bool, typer.Option("--watch", help="Show it each second, until Ctrl-C.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Update the output every second, until Ctrl-C.")]
 
 
 def show(

@@ -20,7 +20,10 @@ _NAME: Final = "reload"
 
 
 def write_reload_result(result: str, environment: Mapping[str, str]) -> None:
-    """Write the result of a reload. Does nothing without a runtime directory from systemd."""
+    """Write the result of the reload that this process was asked for.
+
+    Does nothing without a runtime directory from systemd.
+    """
     if folder := environment.get("RUNTIME_DIRECTORY"):
         try:
             replace_durably(Path(folder, _NAME), f"{os.getpid()} {result}\n".encode())

@@ -32,10 +32,10 @@ Row = tuple[str, str]
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False, watch: WatchOption = False) -> None:
-    """Show the state of the running service: Asterisk, calls, registry, evidence. --watch shows it each second.
+    """Show the state of the running service: Asterisk, calls, registry, evidence. --watch updates it every second.
 
-    Run it as the service's user or as root. With --watch, --json prints one line each second. Exit 1: no service runs,
-    or it does not answer; then it shows what the ledger and the registry say.
+    Run it as the service's user or as root. With --watch, --json prints one line per second. Exit 1: no service runs,
+    or it does not answer. The command then shows the state of the ledger and the registry.
     """
     settings = load_settings(config)
     found = show(lambda: status_with_troubles(settings), table, lambda found: found, as_json=as_json, watch=watch)

@@ -181,7 +181,7 @@ class SuspensionConfirmations:
     async def _look(self) -> None:
         """Store a confirmation if the registry has new suspensions, or lacks an earlier suspension.
 
-        Raises LedgerError; the next run tries again.
+        Raises LedgerError; the next look tries again.
         """
         own = self._own()
         if own is not self._own_seen:

@@ -103,7 +103,7 @@ class SuspensionKeeper:
             self._report_soon()
 
     def read_reports(self, reports: Sequence[NodeReport]) -> None:
-        """Apply the suspensions of the other nodes, and note their confirmations. Thread-safe."""
+        """Take the suspensions of the other nodes over into the file, and note their confirmations. Thread-safe."""
         if not self._seal:
             return
         node = self._settings.node

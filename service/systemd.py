@@ -56,7 +56,7 @@ class ServiceManager:
             self.notify(f"STATUS={words}")
 
     async def report(self, status: Callable[[], str]) -> None:
-        """Send the status and the watchdog's signs of life until cancelled.
+        """Send the status, and a sign of life three times within the watchdog's time, until cancelled.
 
         The signs come from the event loop itself, so they stop if the loop is blocked.
         """

@@ -1,6 +1,6 @@
 """Takes screenshots of the console for the READMEs, in the running demo: `make console-pictures`.
 
-python -m tools.console_pictures FOLDER
+`python -m tools.console_pictures FOLDER` writes them into FOLDER.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from lab.processes import end_in_order
 
 WIDTH, HEIGHT = 1100, 960
 RATE, HOLD_S, AFTER_S = 0.25, 11.0, 60.0
-"""Three values: calls a second (as many as in the hours before), length of a call, and time until the screenshots."""
+"""Calls per second (as many as in the hours before), length of a call, and time until the screenshots, in seconds."""
 LANGUAGES: Final = {"en": "", "ja": ".ja"}
 
 
@@ -46,7 +46,7 @@ def main() -> int:
 
 def _picture(window: Browser, address: str, path: Path) -> None:
     window.open(address)
-    time.sleep(1.5)  # the updates of each second
+    time.sleep(1.5)  # time for the updates that happen each second
     window.picture(path, whole=False)
     print(path, path.stat().st_size, file=sys.stderr)
 

@@ -1,6 +1,6 @@
-"""Makes the Grafana dashboards in config/monitoring, in English and Japanese, from one table.
+"""Generates the Grafana dashboards in config/monitoring, in English and Japanese, from one table.
 
-python -m tools.dashboards writes them; `make docs` does so
+`python -m tools.dashboards` writes them, as does `make docs`.
 """
 
 import json
@@ -13,14 +13,17 @@ from lab.repository import ROOT
 
 FOLDER: Final = ROOT / "config" / "monitoring"
 WIDTH: Final = 24
-"""Width of a Grafana dashboard, in columns."""
+"""Width of a Grafana dashboard in columns."""
 CHOSEN: Final = 'instance=~"$instance"'
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A panel. `queries` has expressions with their legends; values below `red_below` or above `red_above` are red."""
+    """A panel. `queries` maps expressions to their legends.
+
+    Values below `red_below` or above `red_above` are red.
+    """
 
     en: str
     ja: str
@@ -318,7 +321,7 @@ def _panel(panel: Panel, number: int, grid: dict[str, int], japanese: bool) -> d
 
 
 def dashboards() -> dict[Path, str]:
-    """Path of a dashboard's file → its JSON text."""
+    """Path of each dashboard's file → its JSON text."""
     return {FOLDER / f"idtone-dashboard{'.ja' if japanese else ''}.json": dashboard(japanese) for japanese in (0, 1)}
 
 

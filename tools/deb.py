@@ -1,6 +1,6 @@
-"""Builds the Debian packages, `make deb`: four for each release, in a fresh Debian of that release.
+"""Builds the Debian packages, four for each release, in a fresh Debian of that release: `make deb`.
 
-python -m tools.deb [RELEASE …]     the release that runs here by default; dist/*.deb
+`python -m tools.deb [RELEASE …]` writes dist/*.deb. The default is the release of this machine.
 """
 
 import platform
@@ -19,13 +19,17 @@ from . import dist
 BUILD_NEEDS: Final = ("build-essential", "debhelper", "python3-venv", "lintian")
 LINTIAN: Final = (
     "lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0", "--info",
-    # A quarter of the time, for a tag that is neither an error nor a warning: the spelling in the wheels' binaries.
+    # This check takes a quarter of the time, for a tag that is neither an error nor a warning: the spelling in the
+    # wheels' binaries.
     "--dont-check-part", "binaries/spelling",
 )  # fmt: skip
 
 
 def build(release: str, into: Path, version: str = idtone.__version__) -> list[Path]:
-    """Build the packages of one release and check them with lintian; returns their paths in `into`, the node first."""
+    """Build the packages of one release and check them with lintian.
+
+    Returns their paths in `into`, with the node package first.
+    """
     print(f"packages: building for {release} …", file=sys.stderr, flush=True)
     into.mkdir(parents=True, exist_ok=True)
     with Machine(image(release, *BUILD_NEEDS)) as machine:
@@ -40,7 +44,7 @@ def build(release: str, into: Path, version: str = idtone.__version__) -> list[P
 
 
 def changelog(version: str) -> str:
-    """The text of debian/changelog, from which the packages get their version and time."""
+    """Text of debian/changelog, which gives the packages their version and time."""
     at = format_datetime(datetime.fromtimestamp(dist.commit_time(), UTC))
     return (
         f"idtone ({version}) stable; urgency=medium\n\n  * /usr/share/doc/idtone/changelog.gz says what is new.\n\n"

@@ -1,9 +1,7 @@
-"""Moves libraries and programs from the files of the Debian package `idtone` to those of the package that they belong
-to.
+"""Moves libraries and programs from the files of the Debian package `idtone` to those of the packages that own them.
 
-python tools/deb_libraries.py STAGES by the environment's Python, which has all libraries, pip and idtone
-
-STAGES/PACKAGE has the files of a Debian package; debian/rules has installed all of them for the package `idtone`.
+Run it with the environment's Python, which has all libraries, pip and idtone: `python tools/deb_libraries.py STAGES`.
+STAGES/PACKAGE has the files of a Debian package. debian/rules has installed all of them for the package `idtone`.
 """
 
 import sys
@@ -22,7 +20,7 @@ PROGRAMS: Final = {"idtone-office": "idtone-office"}
 
 
 def needed_libraries(extras: set[str]) -> set[str]:
-    """The names of all libraries that idtone needs with these extras."""
+    """Names of all libraries that idtone needs with these extras."""
     waiting, seen = [(NODE, frozenset(extras))], set[tuple[str, frozenset[str]]]()
     while waiting:
         name, wanted = waiting.pop()
@@ -53,14 +51,14 @@ def package_of_libraries() -> dict[str, str]:
 
 
 def move_file(stages: Path, package: str, installed: Path) -> None:
-    """Move a file of the package `idtone` to the same place in `package`."""
+    """Move a file of the package `idtone` to the same location in `package`."""
     place = stages / package / installed.relative_to(stages / NODE)
     place.parent.mkdir(parents=True, exist_ok=True)
     installed.rename(place)
 
 
 def files(library: Distribution) -> list[Path]:
-    """The installed files of a library. Its programs are deleted and left out."""
+    """Installed files of a library. Its programs have been deleted and are left out."""
     return [path for each in library.files or () if (path := Path(str(each.locate())).resolve()).is_file()]
 
 

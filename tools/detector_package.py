@@ -22,7 +22,7 @@ SCRIPTS: Final = {
 
 
 def build(folder: Path) -> Path:
-    """Build the archive in `folder`; returns its path. Raises PackagesUnavailable."""
+    """Build the archive in `folder` and return its path. Raises PackagesUnavailable."""
     esbuild = npm.installed(f"esbuild@{NPM['esbuild']}") / "node_modules/.bin/esbuild"
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary)
@@ -38,7 +38,7 @@ def build(folder: Path) -> Path:
 
 
 def main() -> int:
-    """Build the package in `dist/`, and print its name."""
+    """Build the package in `dist/` and print its path."""
     print(build(ROOT / "dist"))
     return 0
 

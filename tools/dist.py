@@ -1,6 +1,6 @@
-"""Builds the source archive and the wheel: `make dist`. The same commit gives the same bytes.
+"""Builds the source archive and the wheel: `make dist`. The same commit results in the same bytes.
 
-python -m tools.dist [FOLDER]     FOLDER: dist
+`python -m tools.dist [FOLDER]` writes them to FOLDER, which is dist by default.
 """
 
 import gzip
@@ -16,13 +16,15 @@ from lab.repository import ROOT, files, links
 
 
 def commit_time() -> int:
-    """The time of the commit, in seconds since 1970. All files in a package get this time."""
+    """Time of the commit in seconds since 1970. All files in a package get this time."""
     return int(_git("log", "-1", "--format=%ct"))
 
 
 def build(into: Path) -> list[Path]:
-    """Build the source archive from the repository's files, and the wheel from that archive; returns both paths,
-    sorted.
+    """Build the source archive and the wheel, and return both paths in sorted order.
+
+    The source archive is built from the repository's files, and the wheel from that archive. Removes older archives of
+    idtone from `into`.
     """
     into.mkdir(parents=True, exist_ok=True)
     for old in into.glob("idtone-*"):
@@ -44,8 +46,9 @@ def build(into: Path) -> list[Path]:
 
 
 def copy_source(into: Path) -> Path:
-    """Copy the repository's files to `into`; returns `into`. The copies' modes do not depend on the umask of the
-    checkout.
+    """Copy the repository's files to `into` and return `into`.
+
+    The modes of the copies do not depend on the umask of the checkout.
     """
     for path in files():
         copied = into / path.relative_to(ROOT)

@@ -1,5 +1,6 @@
-"""Makes docs/reference/endings.md in both languages from the table of endings. `tools/reference_pages.py` writes the
-pages.
+"""Generates docs/reference/endings.md in both languages from the table of endings.
+
+`tools/reference_pages.py` writes the pages.
 """
 
 from collections.abc import Iterable, Iterator

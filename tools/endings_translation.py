@@ -1,4 +1,4 @@
-"""Japanese words for the table of endings, used in docs/ja/reference/endings.md."""
+"""Japanese texts for the table of endings, used in docs/ja/reference/endings.md."""
 
 from typing import Final
 

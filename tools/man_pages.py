@@ -1,5 +1,6 @@
-"""Makes the man pages in docs/man from the commands and their help. `make docs` writes them
-(`tools/reference_pages.py`).
+"""Generates the man pages in docs/man from the commands and their help.
+
+`make docs` writes them (`tools/reference_pages.py`).
 """
 
 import re
@@ -30,7 +31,7 @@ WORDS_JA: Final = {
 
 def man_pages(japanese: bool) -> dict[Path, str]:
     """Path → page: `idtone.1`, a page for each group of its commands, and a page for each other program."""
-    ending = ".ja.1" if japanese else ".1"  # as dh_installman reads it
+    ending = ".ja.1" if japanese else ".1"  # the name that dh_installman expects
     root = command_tree("idtone")
     others = [name for name in PROGRAMS if name != "idtone"]
     groups = {name: command for name, command in root.commands.items() if hasattr(command, "commands")}
@@ -53,8 +54,9 @@ def man_pages(japanese: bool) -> dict[Path, str]:
 
 
 def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str], japanese: bool) -> str:
-    """One page in man(7)'s macros. `prefix` has the words before each command's name. For a program that is a single
-    command, the name is empty.
+    """One page in man(7)'s macros.
+
+    `prefix` consists of the words before each command's name. The name is empty for a program that is a single command.
     """
     title = prefix.replace(" ", "-")
     said = messages.catalogue_text if japanese else str
@@ -87,7 +89,7 @@ def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str]
 
 
 def description(stand_in: Any, said: Callable[[str], str]) -> Iterator[str]:
-    """The lines on a command: its help text, its arguments and its options."""
+    """Yield the lines on a command: its help text, its arguments and its options."""
     loaded = _loaded(stand_in)
     arguments = [each for each in loaded.params if each.param_type_name == "argument"]
     options = [each for each in loaded.params if each.param_type_name == "option" and "--help" not in each.opts]

@@ -1,11 +1,9 @@
-"""Makes the catalogue of translations in `config/locale`: collects the texts to translate, and compiles the
-translations.
+"""Generates the catalogue of translations in `config/locale`: collects the texts and compiles the translations.
 
-python -m tools.messages extracts the texts, updates idtone.po and compiles idtone.mo; `make messages` does so
-
-The texts of `--help` come from the command line itself, the others from `Message("…")`, `translated("…")` and our
+`python -m tools.messages` extracts the texts, updates idtone.po and compiles idtone.mo, as does `make messages`. The
+texts of `--help` come from the command line itself. The others come from `Message("…")`, `translated("…")` and our
 errors in the code, from `_("…")` in the console's templates, and from the tables below. A new text has an empty
-translation: then a test fails, and the program shows the text in English.
+translation. Until it is translated, a test fails and the program shows the text in English.
 """
 
 import ast
@@ -45,9 +43,9 @@ DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
 MARKS: Final = dict.fromkeys(("Message", "template", "translated", "say", "ask_line"), 1) | {"_topic": 2}
-"""Function → number of its first arguments that are texts to translate. For an error this is one."""
+"""Function → number of its leading arguments that are texts to translate. For an error this number is one."""
 FOR_LOGS: Final = frozenset({"AgiError", "JournalError", "FormError"})
-"""The errors that are not translated: their texts are for logs, or are keys of texts."""
+"""Errors that are not translated, because their texts are for logs or are keys of texts."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
 """Pattern of a named field in a template."""
 LIBRARY: Final = (
@@ -56,7 +54,7 @@ LIBRARY: Final = (
     "Show completion for the current shell, to copy it or customize the installation.", "Missing command.",
     "No such command {name!r}.", "default: {default}", "env var: {var}", "required",
 )  # fmt: skip
-"""Texts by Typer and Click that our commands show."""
+"""Texts from Typer and Click that our commands show."""
 SYSTEM: Final = tuple(
     os.strerror(number)
     for number in (
@@ -67,12 +65,15 @@ SYSTEM: Final = tuple(
         errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EBUSY, errno.EXDEV,
     )
 )  # fmt: skip
-"""The operating system's errors for a file or an address, which messages have as their `reason`."""
+"""The operating system's errors for a file or an address, which messages show as their `reason`."""
 
 
 @cache
 def texts() -> dict[str, list[tuple[str, int]]]:
-    """Text to translate → its places in the code, each with file and line. A command's help has no line."""
+    """Text to translate → its places in the code, each with file and line.
+
+    Texts of commands' help, libraries and the operating system have no places.
+    """
     found: dict[str, list[tuple[str, int]]] = {}
     for text in [*LIBRARY, *SYSTEM, *(text for program in PROGRAMS for text in help_texts(command_tree(program)))]:
         found.setdefault(text, [])
@@ -81,14 +82,14 @@ def texts() -> dict[str, list[tuple[str, int]]]:
             found.setdefault(text, []).append((str(path.relative_to(ROOT)), line))
     for path in sorted(TEMPLATES.rglob("*.html")):
         for line, _, text in extract_from_ast(Environment().parse(path.read_text("utf-8")), ("_",)):  # noqa: S701
-            template = text if isinstance(text, str) else text[0]  # the others are its fields
+            template = text if isinstance(text, str) else text[0]  # the other items are the fields of the text
             assert template, f"{path}:{line}: _() takes a text"
             found.setdefault(template, []).append((str(path.relative_to(ROOT)), line))
     return found
 
 
 def help_texts(stand_in: Any) -> Iterator[str]:
-    """The paragraphs of a command's help and of its parameters' help. For a group, also those of its commands."""
+    """Yield the paragraphs of a command's help and of its parameters' help. For a group, includes its commands."""
     command = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
     for each in {stand_in.help, command.help}:
         yield from paragraphs(each) if each else ()
@@ -100,14 +101,15 @@ def help_texts(stand_in: Any) -> Iterator[str]:
 
 
 def message_texts(path: Path) -> Iterator[tuple[str, int]]:
-    """The templates of messages and errors in a module, and their lines."""
+    """Yield the templates of messages and errors in a module, with their lines."""
     source = path.read_text("utf-8")
     if not any(f"{mark}(" in source for mark in (*MARKS, "Error")):
         return
     for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call):
             for template in node.args[: translated_arguments(_called(node))]:
-                # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
+                # A template of only fields and commas needs no translation. The end of a sentence does, because it
+                # differs.
                 if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
                     yield template.value, node.lineno
 
@@ -120,13 +122,16 @@ def _called(node: ast.Call) -> str:
 
 
 def translated_arguments(name: str) -> int:
-    """Number of the first arguments of a function or an error that are texts to translate."""
+    """Number of leading arguments of a function or an error that are texts to translate."""
     is_error = name.endswith("Error") and name not in FOR_LOGS and not hasattr(builtins, name)
     return MARKS.get(name, int(is_error))
 
 
 def column_texts(path: Path) -> Iterator[tuple[str, int]]:
-    """The column titles in `Rows((…))` of a module, also if a name stands for them. Computed titles are left out."""
+    """Yield the column titles in `Rows((…))` of a module with their lines, even if a name refers to them.
+
+    Computed titles are left out.
+    """
     source = path.read_text("utf-8")
     if ".Rows(" not in source:
         return
@@ -146,8 +151,9 @@ def column_texts(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _behind(value: ast.expr, named: Mapping[str, list[ast.expr]]) -> Iterator[ast.Tuple | ast.List]:
-    """The tuples and lists that an expression can stand for: itself, a name, a conditional expression, or a sum of
-    them.
+    """Yield the tuples and lists that an expression can refer to.
+
+    The expression is itself a tuple or list, or a name, a conditional expression or a sum of them.
     """
     if isinstance(value, ast.Tuple | ast.List):
         yield value
@@ -161,13 +167,13 @@ def _behind(value: ast.expr, named: Mapping[str, list[ast.expr]]) -> Iterator[as
 
 
 def catalogue() -> Catalog:
-    """The translations that are in the repository now."""
+    """The translations that are in the repository at present."""
     with PO.open("rb") as file:
         return read_po(file, locale="ja", domain="idtone")
 
 
 def catalogue_text(text: str) -> str:
-    """The Japanese translation of a text; the text itself if it has none."""
+    """The Japanese translation of a text, or the text itself if it has none."""
     found = _known().get(text)
     return str(found.string) if found and found.string else text
 
@@ -178,12 +184,12 @@ def _known() -> Catalog:
 
 
 def updated_catalogue(old: Catalog) -> Catalog:
-    """The catalogue of the texts that are in the code now. A new text has an empty translation."""
-    # The same texts would make another file each time if it had its own dates.
+    """Catalogue of the texts that are in the code at present. A new text has an empty translation."""
+    # With the current time, the same texts would result in another file each time.
     new = Catalog(locale="ja", domain="idtone", fuzzy=False, creation_date=DATED, revision_date=DATED)
     for text, places in sorted(texts().items()):
         known = old.get(text)
-        # File names have no lines: a line that moves would change the catalogue.
+        # File names have no line numbers, because a line that moves would change the catalogue.
         new.add(
             text, known.string if known else "", locations=[(name, None) for name in sorted({p for p, _ in places})]
         )
@@ -191,14 +197,14 @@ def updated_catalogue(old: Catalog) -> Catalog:
 
 
 def po_file(catalogue: Catalog) -> bytes:
-    """The text of idtone.po."""
+    """Content of idtone.po."""
     file = BytesIO()
     write_po(file, catalogue, width=120, omit_header=True, include_lineno=False)
     return HEADER.encode() + file.getvalue()
 
 
 def mo_file(catalogue: Catalog) -> bytes:
-    """The content of idtone.mo."""
+    """Content of idtone.mo."""
     file = BytesIO()
     write_mo(file, catalogue)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Makes docs/reference/metrics.md from the table of metrics. `tools/reference_pages.py` writes the page."""
+"""Generates docs/reference/metrics.md from the table of metrics. `tools/reference_pages.py` writes the page."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""A hook of mkdocs: it adds to the site the files outside docs/ that pages link to, such as config/idtone.yaml.
+"""An mkdocs hook that adds files outside docs/ to the site if pages link to them, such as config/idtone.yaml.
 
-In the repository, such a link leads out of docs/. On the site it leads to a copy under `source/`; a link to a folder
-becomes its name.
+In the repository, such a link leads out of docs/. On the site it leads to a copy under `source/`. A link to a folder is
+replaced by the name of the folder.
 """
 
 import os
@@ -15,20 +15,21 @@ LINK = re.compile(r"\[([^]]+)\]\((\.\./[^)#]+)\)")
 
 
 def linked_outside_docs(page: Path, target: str) -> Path | None:
-    """The file or folder of the repository to which a page's link leads; None if it is in docs/ or elsewhere."""
+    """File or folder of the repository that a page links to, or None if it is in docs/ or outside the repository."""
     path = Path(os.path.normpath(page.parent / target))
     return None if path.is_relative_to(DOCS) or not path.is_relative_to(ROOT) else path.relative_to(ROOT)
 
 
 def site_path(source: Path) -> str:
-    """The path of the copied file on the site. Its ending shows it as text, because an HTML file must not become a page
-    of the site.
+    """Path of the copied file on the site.
+
+    Its suffix makes it text, because an HTML file must not become a page of the site.
     """
     return f"source/{source}" if source.suffix == ".zip" else f"source/{source}.txt"
 
 
 def on_files(files: Any, config: Any) -> Any:
-    from mkdocs.structure.files import File  # only where a site is made
+    from mkdocs.structure.files import File  # needed only to build a site
 
     for page in DOCS.rglob("*.md"):
         for _, target in LINK.findall(page.read_text("utf-8")):

@@ -1,10 +1,9 @@
-"""Makes the pages of docs/reference and the man pages that come from the code.
+"""Generates the pages of docs/reference and the man pages that come from the code.
 
-python -m tools.reference_pages writes them; `make docs` does so
-
-Settings come from `config/idtone.yaml`, whose comments have both languages; commands from the command line itself;
-reason codes from their enumeration, with the words of `decision_words`; metrics, status and endings from their tables
-(`tools/metrics_page.py`, `tools/status_page.py`, `tools/endings_page.py`).
+`python -m tools.reference_pages` writes them, as does `make docs`. Settings come from `config/idtone.yaml`, whose
+comments have both languages. Commands come from the command line itself. Reason codes come from their enumeration, with
+the texts of `decision_words`. Metrics, status and endings come from their tables (`tools/metrics_page.py`,
+`tools/status_page.py`, `tools/endings_page.py`).
 """
 
 import re
@@ -36,7 +35,7 @@ Location = tuple[str, ...]
 
 @dataclass
 class Entry:
-    """One key of `config/idtone.yaml`; `default` is None for a section."""
+    """One key of `config/idtone.yaml`. `default` is None for a section."""
 
     default: str | None
     values: str = ""
@@ -48,7 +47,7 @@ class Entry:
 
 
 def entries(text: str) -> dict[Location, Entry]:
-    """The keys of a settings file in order, each with the comments before it."""
+    """Keys of a settings file in order, each with the comments before it."""
     found: dict[Location, Entry] = {}
     path: list[tuple[int, str]] = []
     before: list[str] = []
@@ -95,7 +94,7 @@ def _entry(default: str | None, comments: Iterable[str], trailing: str) -> Entry
 
 
 def is_japanese(text: str) -> bool:
-    """True for a Japanese text. An English one with a Japanese word in parentheses is not Japanese."""
+    """True for a Japanese text. An English text with a Japanese word in parentheses is not Japanese."""
     return bool(re.search(r"[\u3001\u3002\u3040-\u30ff\u4e00-\u9fff]", re.sub(r"\([^()]*\)", "", text)))
 
 
@@ -157,8 +156,9 @@ def settings_page(japanese: bool) -> str:
 
 
 def _place(location: Location, written: Mapping[Location, Entry]) -> tuple[int, int]:
-    """Sort key: sections in the order of the file, top-level keys first; keys missing from the file come last in their
-    section.
+    """Sort key that puts sections in the order of the file, top-level keys first.
+
+    Keys missing from the file come last in their section.
     """
     order = [*written]
     section = -1 if len(location) == 1 else order.index(location[:1])
@@ -177,7 +177,7 @@ def _section(name: str, written: Mapping[Location, Entry], japanese: bool) -> It
 def _meaning(location: Location, written: Mapping[Location, Entry], japanese: bool) -> str:
     """The key's own comment, after the comments of the groups that contain it.
 
-    Only the first key of a group repeats the group's comment; the others refer to that key.
+    Only the first key of a group repeats the group's comment. The other keys refer to that key.
     """
     texts = []
     for group in (location[:depth] for depth in range(2, len(location))):
@@ -225,7 +225,7 @@ OUTCOMES_OF: Final = {
     Reason.SUSPENSIONS_UNKNOWN: "REFUSE",
     Reason.OVERLOAD: "SHED",
 }
-"""Reason code → the outcome of such a call. The words for the reason are in `decision_words`."""
+"""Reason code → outcome of such a call. The texts for the reason are in `decision_words`."""
 
 REASONS_HEAD: Final = """\
 # Outcomes and reasons
@@ -288,7 +288,7 @@ COMMANDS_HEAD_JA: Final = """\
 `--csv` と `--tsv` は 1 件を 1 行とする表です。
 """
 OWN_PAGE: Final = 4
-"""A group with at least this number of commands has its own page."""
+"""Minimum number of commands of a group with its own page."""
 
 
 def command_pages(japanese: bool) -> dict[Path, str]:
@@ -315,7 +315,7 @@ def command_pages(japanese: bool) -> dict[Path, str]:
 
 
 def command_lines(name: str, stand_in: Any, japanese: bool) -> Iterator[str]:
-    """The lines on one command: its text, then its own arguments and options."""
+    """Yield the lines on one command: its text, then its own arguments and options."""
     command = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
     shared = {option: each for each in command.params for option in SHARED if option in each.opts and not each.metavar}
     own = [each for each in command.params if each not in shared.values() and "--help" not in each.opts]
@@ -368,7 +368,7 @@ def escape_cell(text: str) -> str:
 
 
 def pages() -> Mapping[Path, str]:
-    """Path → text of the generated page."""
+    """Path of each generated page → its text."""
     made: dict[Path, Callable[[], str]] = {
         REFERENCE / "settings.md": lambda: settings_page(japanese=False),
         REFERENCE_JA / "settings.md": lambda: settings_page(japanese=True),

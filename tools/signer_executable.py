@@ -1,9 +1,10 @@
-"""Builds `idtone-sign` as one file for the computers of key holders: `make signer`. It contains all libraries but not
-Python.
+"""Builds `idtone-sign` as one file for the computers of key holders: `make signer`.
 
-python -m tools.signer_executable [PLATFORM [PYTHON]] dist/idtone-sign.pyz, or dist/idtone-sign-PLATFORM-pyPYTHON.pyz
+    python -m tools.signer_executable [PLATFORM [PYTHON]]     writes dist/idtone-sign.pyz
 
-PLATFORM is a tag of wheels, as win_amd64; PYTHON a version, as 3.12. Each library has the digest of requirements.lock.
+The file contains all libraries but not Python. PLATFORM is a tag of wheels, such as win_amd64, and PYTHON a version,
+such as 3.12. With them, the file is dist/idtone-sign-PLATFORM-pyPYTHON.pyz. Each library has the digest in
+requirements.lock.
 """
 
 import json
@@ -25,19 +26,19 @@ NEEDED: Final = (
     "aiohttp", "cryptography", "phonenumberslite", "pydantic", "python-pkcs11", "PyYAML", "rfc8785", "securesystemslib",
     "tuf", "typer", "zxcvbn",
 )  # fmt: skip
-"""The libraries that the signing page imports. They need other libraries."""
+"""Libraries that the signing page imports. They need other libraries."""
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def lock_entries() -> dict[str, str]:
-    """The entries of requirements.lock by their names."""
+    """Name of each entry of requirements.lock → the entry."""
     blocks = re.split(r"^(?=[a-z0-9])", (ROOT / "requirements.lock").read_text("utf-8"), flags=re.MULTILINE)
     return {block.partition("==")[0]: block for block in blocks if "==" in block.partition("\n")[0]}
 
 
 def needed_libraries(entries: dict[str, str]) -> set[str]:
-    """The names of all libraries that the signing page needs on any operating system."""
+    """Names of all libraries that the signing page needs on any operating system."""
     found: set[str] = set()
     waiting = list(NEEDED)
     while waiting:
@@ -51,7 +52,7 @@ def needed_libraries(entries: dict[str, str]) -> set[str]:
 def _brought(name: str) -> Iterator[str]:
     try:
         wanted = requires(name) or ()
-    except ImportError:  # for another system
+    except ImportError:  # a library for another operating system
         return
     for line in wanted:
         if "extra ==" not in line and (match := _NAME.match(line)):
@@ -59,7 +60,7 @@ def _brought(name: str) -> Iterator[str]:
 
 
 def build(into: Path, platform: str = "", python: str = "") -> Path:
-    """Build the archive; returns its path. Raises CalledProcessError if a library has no wheel for this platform."""
+    """Build the archive and return its path. Raises CalledProcessError if a library has no wheel for the platform."""
     version = tuple(map(int, python.split("."))) if python else sys.version_info[:2]
     entries = lock_entries()
     name = f"idtone-sign-{platform}-py{'.'.join(map(str, version))}.pyz" if platform else "idtone-sign.pyz"
@@ -79,7 +80,7 @@ def build(into: Path, platform: str = "", python: str = "") -> Path:
 
 
 def _write(path: Path, libraries: Path, version: list[int]) -> None:
-    """Write the archive. The same libraries give the same bytes."""
+    """Write the archive. The same libraries result in the same bytes."""
     start = Path(zipapp_start.__file__).read_bytes()
     with path.open("wb") as file:
         file.write(b"#!/usr/bin/env python3\n")

@@ -1,5 +1,6 @@
-"""Makes docs/reference/status.md from the tables of the feed and of the state. `tools/reference_pages.py` writes the
-page.
+"""Generates docs/reference/status.md from the tables of the feed and of the state.
+
+`tools/reference_pages.py` writes the page.
 """
 
 from typing import Final
@@ -183,7 +184,7 @@ STATE_JAPANESE: Final = {
     ),
     "ledger.witness_troubles": "連署していない証人のリスト。名前、問題",
 }
-"""The meanings in Japanese of the fields that the feed does not have."""
+"""Field of the state that the feed does not have → its meaning in Japanese."""
 
 
 def page(japanese: bool) -> str:

@@ -23,17 +23,21 @@ Row = Mapping[str, Any]
 
 _ENGLISH: Final = {
     "summary": (
-        "`make bench-profile`: Asterisk {asterisk}, built with symbols; {native:,} calls of native, {floor:,} of the "
-        "floor and {hook:,} of the hook under `perf` ({samples_s} samples a second, with the kernel's), all ways in "
-        "turns at {rate:g}/s, on a machine at load {least:.0f} to {most:.0f}. The times are those of {calls:,} calls "
-        "of each way without `perf`: the fastest tenth of the calls, over that of native."
+        "`make bench-profile` measured Asterisk {asterisk}, built with symbols, with all ways in turns at {rate:g} "
+        "calls/s, on a machine at load {least:.0f} to {most:.0f}. Under `perf` ({samples_s} samples per second, "
+        "including the kernel's), it made {native:,} native calls, {floor:,} with the floor and {hook:,} with the "
+        "hook. The times are from {calls:,} calls per way without `perf`: the fastest tenth of the calls, minus "
+        "native's."
     ),
-    "ways": "| way | connected, ms | post-dial, ms | Asterisk, µs a call | of native's | beside it, µs |",
+    "ways": (
+        "| way | connected, ms | post-dial, ms | Asterisk, µs per call | relative to native "
+        "| service or test application, µs |"
+    ),
     "dial": "`dial`", "native": "`native`", "stasis": "`native` after a `Stasis()` that is answered at once",
     "empty-u": "`native` with a `U()` that only returns", "floor": "both: the floor",
     "ari-called": "the hook, `ari-called`", "ari-both": "the hook, `ari-both`",
-    "what": "| µs of Asterisk a call, by what is done | native | floor | hook | hook − native |",
-    "where": "| µs of Asterisk a call, by where | native | floor | hook | hook − native |",
+    "what": "| Asterisk, µs per call, by activity | native | floor | hook | hook − native |",
+    "where": "| Asterisk, µs per call, by thread or step | native | floor | hook | hook − native |",
 }  # fmt: skip
 _JAPANESE: Final = {
     "summary": (

@@ -56,10 +56,10 @@ _NETWORK: Final = frozenset(
     "sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg socket bind connect accept accept4 getsockname setsockopt "
     "getsockopt shutdown epoll_ctl".split()
 )
-THREADS, NETWORK, ELSE = "threads wait, wake and switch", "network", "dialplan, channels, bridges"
-FILES, ARI, BUS = "files of sounds and journal", "ARI, JSON, WebSocket", "messages and snapshots of the bus"
+THREADS, NETWORK, ELSE = "waiting, waking and switching threads", "network", "dialplan, channels, bridges"
+FILES, ARI, BUS = "sound and journal files", "ARI, JSON, WebSocket", "bus messages and snapshots"
 VARIABLES, SIP, RTP = "variables, functions, expressions", "SIP", "RTP"
-MEMORY: Final = "memory and strings of unknown callers"
+MEMORY: Final = "memory and strings, unknown callers"
 
 
 def _any(names: str) -> re.Pattern[str]:
@@ -139,8 +139,8 @@ U, HANGUP, STASIS = "the call: `U()` and what it plays", "the call: hangup handl
 DIAL, BRIDGE, PRIORITIES = "the call: `Dial()`", "the call: the bridge", "the call: other priorities"
 BRIDGED: Final = "the called party's thread in the bridge"
 AUTOSERVICE: Final = "the thread that reads waiting channels"
-SIP_THREAD, SIP_TASKS, BUS_TASKS = "the thread that reads SIP", "tasks of SIP", "tasks of the bus"
-WEBSOCKET, DEVICES = "the thread of the WebSocket", "the thread of device states"
+SIP_THREAD, SIP_TASKS, BUS_TASKS = "the SIP reader thread", "SIP tasks", "bus tasks"
+WEBSOCKET, DEVICES = "the WebSocket thread", "the device-state thread"
 OTHERS: Final = "other threads, and stacks without a beginning"
 _HANGUP_RUN: Final = "ast_pbx_hangup_handler_run"
 _CALL: Final = (

@@ -53,13 +53,13 @@ _JAPANESE: Final = {
 _ENGLISH: Final = {
     "title": "## Compared with a version before",
     "summary": (
-        "`make bench-before`: {old} and {new}, each on its own PBX, in {turns} turns. Of {offered} calls {failed} "
-        "failed, and {unrecorded} have no complete record. A difference is the median of the differences within each "
-        "turn."
+        "`make bench-before` compared {old} and {new}, each on its own PBX, in {turns} turns. Of {offered} calls, "
+        "{failed} failed, and {unrecorded} lack a complete record. Each difference is the median of the differences "
+        "within the turns."
     ),
-    "what": "figure", "before": "version before", "now": "now", "difference": "difference (95 % between)",
+    "what": "figure", "before": "previous version", "now": "now", "difference": "difference (95 % interval)",
     "connected": "answer → connected over native, p50, ms", "post_dial": "post-dial delay over native, p50, ms",
-    "asterisk": "Asterisk's processor time, of native's", "service": "service's processor time a call, ms",
+    "asterisk": "Asterisk's processor time, relative to native", "service": "service's processor time per call, ms",
 }  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def write_page(found: Found) -> None:
 
 def main() -> None:
     parser = options(__doc__, turns=TURNS, rate=RATE, seconds=SECONDS)
-    parser.add_argument("folder", type=Path, help="a checkout of the version before, with its own .venv")
+    parser.add_argument("folder", type=Path, help="a checkout of the previous version, with its own .venv")
     parser.add_argument("--page", action="store_true", help="put the table into the pages of the documentation")
     chosen = parser.parse_args()
     end_in_order()

@@ -128,7 +128,7 @@ def _call(measured: CallCost, place: int) -> str:
     hours = million_calls_cost(measured).processor_hours
     rows = [
         (
-            (f"processor of {name}", f"{name} のプロセッサー時間")[place],
+            (f"{name} processor time", f"{name} のプロセッサー時間")[place],
             f"{measured.parts[name].per_call_ms:.1f} ms",
             f"{hours[name]:.1f} h",
             f"{measured.parts[name].per_node_second_ms:.1f} ms/s",
@@ -139,11 +139,11 @@ def _call(measured: CallCost, place: int) -> str:
         (("rows in PostgreSQL", "PostgreSQL の行"), measured.rows_per_call, 1.0, "", "M", 0.0),
         (("bytes in PostgreSQL", "PostgreSQL の容量"), measured.database_bytes_per_call, _KB, " kB", "GB", 0.0),
         (
-            ("WAL of PostgreSQL", "PostgreSQL の WAL"), measured.wal_bytes_per_call, _KB, " kB", "GB",
+            ("PostgreSQL WAL", "PostgreSQL の WAL"), measured.wal_bytes_per_call, _KB, " kB", "GB",
             measured.wal_bytes_per_node_second,
         ),
         (
-            ("bytes in the node's own file", "ノードのファイルの容量"), measured.ledger_bytes_per_call, _KB, " kB",
+            ("bytes in the node's file", "ノードのファイルの容量"), measured.ledger_bytes_per_call, _KB, " kB",
             "GB", 0.0,
         ),
     )  # fmt: skip
@@ -151,7 +151,7 @@ def _call(measured: CallCost, place: int) -> str:
         without = f"{idle / unit:.1f}{short}/s" if idle else ""
         rows.append((words[place], f"{each / unit:.1f}{short}", f"{each / unit:.1f} {long}", without))
     head = (
-        ("", "one call", "a million calls", "without calls, for each node"),
+        ("", "one call", "a million calls", "without calls, per node"),
         ("", "1 通話", "100 万通話", "通話なし、1 ノード当たり"),
     )
     return _table(head[place], rows)
@@ -171,27 +171,27 @@ _NEEDS: Final[Sequence[tuple[tuple[str, str], Callable[[FleetSize], str]]]] = (
         lambda one: f"{one.processors['kamailio']:.2f} / {one.processors['postgresql']:.2f}",
     ),
     (
-        ("PostgreSQL: schemas / transactions a second", "PostgreSQL: スキーマ / 毎秒のトランザクション"),
+        ("PostgreSQL: schemas / transactions per second", "PostgreSQL: スキーマ / 毎秒のトランザクション"),
         lambda one: f"{one.schemas} / {one.transactions_per_s:.0f}",
     ),
     (
-        ("PostgreSQL: rows a second / a year", "PostgreSQL: 毎秒の行 / 1 年の行"),
+        ("PostgreSQL: rows per second / year", "PostgreSQL: 毎秒の行 / 1 年の行"),
         lambda one: f"{one.rows_per_s:,.0f} / {one.rows_per_year / 1e9:.1f} × 10⁹",
     ),
     (
-        ("PostgreSQL: bytes a year", "PostgreSQL: 1 年の容量"),
+        ("PostgreSQL: bytes per year", "PostgreSQL: 1 年の容量"),
         lambda one: f"{one.database_bytes_per_year / 1e12:.2f} TB",
     ),
     (
-        ("PostgreSQL: WAL a second / a day", "PostgreSQL: 毎秒の WAL / 1 日の WAL"),
+        ("PostgreSQL: WAL per second / day", "PostgreSQL: 毎秒の WAL / 1 日の WAL"),
         lambda one: f"{one.wal_bytes_per_s / _MB:.2f} MB / {one.wal_bytes_per_day / _GB:.1f} GB",
     ),
     (
-        ("bytes a year on one node", "1 ノードの 1 年の容量"),
+        ("bytes per year on one node", "1 ノードの 1 年の容量"),
         lambda one: f"{one.ledger_bytes_per_year_of_node / _GB:.0f} GB",
     ),
     (
-        ("requests to witnesses an hour", "証人への毎時のリクエスト"),
+        ("requests to witnesses per hour", "証人への毎時のリクエスト"),
         lambda one: f"{one.witness_requests_per_hour:,.0f}",
     ),
 )
@@ -199,7 +199,7 @@ _NEEDS: Final[Sequence[tuple[tuple[str, str], Callable[[FleetSize], str]]]] = (
 
 def _sizing(measured: CallCost, place: int) -> str:
     sizes = [size_fleet(measured, demand) for demand in DEMANDS]
-    head = (("calls a day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
+    head = (("calls per day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
     nodes = (("nodes", "ノード")[place], *(str(demand.nodes) for demand in DEMANDS))
     return _table(head, [nodes, *((words[place], *map(figure, sizes)) for words, figure in _NEEDS)])
 
@@ -210,7 +210,7 @@ _CARRIES: Final[Sequence[tuple[tuple[str, str], Callable[[TalkLoad], str]]]] = (
         lambda one: f"{one.in_progress:,.0f} / {one.in_progress_of_node:,.0f}",
     ),
     (
-        ("packets a second that one node relays", "1 ノードが毎秒中継するパケット"),
+        ("packets per second relayed by one node", "1 ノードが毎秒中継するパケット"),
         lambda one: f"{one.packets_per_s_of_node:,.0f}",
     ),
     (
@@ -221,11 +221,11 @@ _CARRIES: Final[Sequence[tuple[tuple[str, str], Callable[[TalkLoad], str]]]] = (
         lambda one: f"{one.set_up_processors_of_node:.2f} / {one.talk_processors_of_node:.2f}",
     ),
     (
-        ("memory of Asterisk for them, one node", "そのための Asterisk のメモリー、1 ノード"),
+        ("Asterisk's memory for these calls, one node", "そのための Asterisk のメモリー、1 ノード"),
         lambda one: f"{one.asterisk_mb_of_node:,.0f} MB",
     ),
     (
-        ("open files of Asterisk, one node", "Asterisk が開くファイル、1 ノード"),
+        ("Asterisk's open files, one node", "Asterisk が開くファイル、1 ノード"),
         lambda one: f"{one.open_files_of_node:,.0f}",
     ),
 )
@@ -235,10 +235,10 @@ def _talking(measured: CallCost, found: Mapping[str, float], place: int) -> str:
     talk = TalkCost(*(found[each.name] for each in fields(TalkCost)))
     carries = [talk_load(measured, talk, demand, TALK_S) for demand in DEMANDS]
     least = [nodes_for(measured, talk, demand, TALK_S, BUSY * PROCESSORS) for demand in DEMANDS]
-    head = (("calls a day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
+    head = (("calls per day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
     nodes = (("nodes", "ノード")[place], *(str(demand.nodes) for demand in DEMANDS))
     fewest = (
-        f"fewest nodes of {PROCESSORS} processors, {BUSY:.0%} of them busy",
+        f"fewest nodes with {PROCESSORS} processors, {BUSY:.0%} of them busy",
         f"最少のノード({PROCESSORS} プロセッサーの {BUSY:.0%} まで使う場合)",
     )
     rows = [nodes, *((words[place], *map(figure, carries)) for words, figure in _CARRIES)]
@@ -247,12 +247,12 @@ def _talking(measured: CallCost, found: Mapping[str, float], place: int) -> str:
 
 _SERVERS: Final = (1, 2, 4)
 _OF_A_SERVER: Final[Sequence[tuple[tuple[str, str], Callable[[ServerSizing], str]]]] = (
-    (("nodes of one server", "1 台に複製するノード"), lambda one: f"{one.nodes:.0f}"),
-    (("rows a second", "毎秒の行"), lambda one: f"{one.rows_per_s:,.0f}"),
+    (("nodes per server", "1 台に複製するノード"), lambda one: f"{one.nodes:.0f}"),
+    (("rows per second", "毎秒の行"), lambda one: f"{one.rows_per_s:,.0f}"),
     (("processors busy, with standby", "使うプロセッサー(待機系を含む)"), lambda one: f"{one.processors:.2f}"),
     (("bytes in five years", "5 年の容量"), lambda one: f"{5 * one.bytes_per_year / 1e12:.0f} TB"),
     (
-        ("a day's outage is replayed by one processor in", "1 日の停止後、1 プロセッサーで追いつくまで"),
+        ("time for one processor to replay a day's outage", "1 日の停止後、1 プロセッサーで追いつくまで"),
         lambda one: f"{60 * one.replay_hours:.0f} min",
     ),
 )
@@ -270,26 +270,29 @@ def _two_servers(found: Mapping[str, Any], place: int) -> str:
     read, away, moved = found["read"], found["away"], found["moved"]
     rows = (
         (
-            ("processor time of PostgreSQL for a call", "1 通話の PostgreSQL のプロセッサー時間"),
+            ("PostgreSQL processor time per call", "1 通話の PostgreSQL のプロセッサー時間"),
             f"{one['postgresql_ms']:.2f} ms", f"{two['postgresql_ms']:.2f} ms", f"{ratio['postgresql_ms']:.2f}",
         ),
         (
-            ("of it on the busiest server", "そのうち最も忙しいサーバー"),
+            ("of this, on the busiest server", "そのうち最も忙しいサーバー"),
             f"{one['busiest_server_ms']:.2f} ms", f"{two['busiest_server_ms']:.2f} ms",
             f"{ratio['busiest_server_ms']:.2f}",
         ),
         (
-            ("calls a second, all replicas filled at once", "全複製を同時に作るときの毎秒の通話"),
+            ("calls per second, if all replicas are filled at once", "全複製を同時に作るときの毎秒の通話"),
             f"{one['calls_per_s']:,.0f}", f"{two['calls_per_s']:,.0f}", f"{ratio['calls_per_s']:.2f}",
         ),
-        (("the newest 50 calls of all nodes", "全ノードの最新 50 通話の読取り"), "", "", f"{read['list_ratio']:.2f}"),
-        (("the states of all nodes", "全ノードの状態の読取り"), "", "", f"{read['states_ratio']:.2f}"),
         (
-            ("steps a second of a node after an outage", "停止後に 1 ノードが複製する毎秒のステップ"),
+            ("reading the newest 50 calls of all nodes", "全ノードの最新 50 通話の読取り"),
+            "", "", f"{read['list_ratio']:.2f}",
+        ),
+        (("reading the states of all nodes", "全ノードの状態の読取り"), "", "", f"{read['states_ratio']:.2f}"),
+        (
+            ("steps per second that a node replicates after an outage", "停止後に 1 ノードが複製する毎秒のステップ"),
             "", f"{away['replayed_steps_per_s']:,.0f}", "",
         ),
         (
-            ("steps a second of a node that moves", "移動するノードの毎秒のステップ"),
+            ("steps per second that a moving node replicates", "移動するノードの毎秒のステップ"),
             "", f"{moved['steps_per_s']:,.0f}", "",
         ),
     )  # fmt: skip

@@ -20,8 +20,8 @@ _ENGLISH: Final[Words] = {
     ),
     "summary": (
         "`COUNT={count}`: {situations} situations, {calls} calls, {sounds} sounds. {claims_more} records claim more "
-        "than the phone received, {claims_less} claim less. Behind NAT, {behind_nat_whole} of {behind_nat} calls "
-        "brought the sound whole."
+        "than the phone received, and {claims_less} claim less. Behind NAT, {behind_nat_whole} of {behind_nat} calls "
+        "delivered the whole sound."
     ),
     "called": "called", "caller": "caller", "lab": "the lab's own",
     "confirmed": "confirmed", "sent": "sent", "not-known": "not known", "unplayed": "not known, not played",

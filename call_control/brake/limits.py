@@ -36,7 +36,7 @@ class SubjectKind(StrEnum):
     ENDPOINT = "endpoint"
     """The endpoint of the caller's channel."""
     CUSTOMER = "customer"
-    """The caller's account code."""
+    """The customer of the line in the table of lines, or else the caller's account code."""
     TRUNK = "trunk"
     """A PJSIP endpoint through which calls leave, or through which calls to be forwarded come."""
     NUMBER = "number"
@@ -246,8 +246,9 @@ SLOW_TIMES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class ShareLimits:
-    """Limits on the shares of short, abandoned and unanswered calls, from `config/misuse.yaml`.
+    """Limits on the shares of short, abandoned and unanswered calls.
 
+    The limits are those of `config/misuse.yaml`, except for the unanswered calls, which it does not limit.
     `false_alarm` is the accepted probability of a mark by chance in one window.
     """
 

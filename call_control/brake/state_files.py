@@ -63,7 +63,8 @@ def write_state(path: Path, key: bytes, state: Mapping[str, Any]) -> None:
 def read_state(path: Path, key: bytes | None = None) -> BrakeState:
     """Read the steps and releases. A missing file yields an empty state.
 
-    Tokens that were made with another key are recalculated with `key`. Raises UsageError if the file cannot be read.
+    Tokens that were made with another key are recalculated with `key`. Stops of numbers, and all windows, are lost
+    then. Raises UsageError if the file cannot be read.
     """
     try:
         told = json.loads(path.read_bytes())

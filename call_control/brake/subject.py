@@ -285,7 +285,7 @@ class Subject:
         return False
 
     def set_step(self, step: BrakeStep, signal: str, since_s: float, node: str, call_id: str, now_s: float) -> None:
-        """Set the step of the subject. `node` is the node that raised it, or empty for this node."""
+        """Set the step of the subject. `node` is the node that raised it, or empty if this process raised it."""
         self.step, self.signal, self.since_s, self.node, self.call_id = step, signal, since_s, node, call_id
         self.reached_s = now_s
         self._was_slowed |= step >= BrakeStep.SLOW

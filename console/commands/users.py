@@ -26,22 +26,24 @@ from ..administration import user_rules
 def user(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="As the user signs in, or as the proxy names the user."),
+        typer.Argument(metavar="NAME", help="The name with which the user signs in, or that the proxy sends."),
     ] = None,
     role: Annotated[list[Role] | None, typer.Option("--role", help="The user's roles. May be repeated.")] = None,
-    password: Annotated[bool, typer.Option("--password", help="Ask for a password, and make a second factor.")] = False,
+    password: Annotated[
+        bool, typer.Option("--password", help="Ask for a password, and create a second factor.")
+    ] = False,
     no_code: Annotated[
         bool, typer.Option("--no-code", help="Sign in with only the password: remove the second factor.")
     ] = False,
-    unlock: Annotated[bool, typer.Option("--unlock", help="Let a locked user sign in again.")] = False,
+    unlock: Annotated[bool, typer.Option("--unlock", help="Allow a locked user to sign in again.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the user. The user's sessions end.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the users and their roles; with NAME, add or change one, unlock or remove one.
 
-    --role adds a user, or gives the user these roles in place of others. --password removes the passkeys, and prints an
-    address (otpauth:) for an app for one-time codes, with its QR code.
+    --role adds a user, or replaces the user's roles. --password removes the passkeys and the mail address, and prints
+    an otpauth: address and its QR code for a one-time code app.
     """
     acts = [bool(role), unlock, remove]
     if name is None:

@@ -1,4 +1,4 @@
-"""Limits on the number and the idle time of a server's connections, as protection against slow clients.
+"""Limits on the number of a server's connections, and on the time that slow clients may take.
 
 aiohttp serves each connection by its own protocol object. `ConnectionLimits` wraps these objects.
 """
@@ -14,7 +14,7 @@ from aiohttp import web
 
 MOST: Final = 512
 """Maximum number of connections at a time. One more replaces the connection that has waited longest without a
-request.
+request, or is refused if no connection waits.
 """
 HEAD_WITHIN_S: Final = 10.0
 """Time for a new connection to send its first request, without the body."""
@@ -56,7 +56,10 @@ class ConnectionLimits:
 
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[None]:
-        """Protect the connection of a request from being cut during the block."""
+        """Mark a connection as busy during the block, so that it is not cut for waiting without a request.
+
+        The time limits of the request's body still apply.
+        """
         connection = self._by_inner.get(request.protocol)
         if connection is None:  # its client has left
             yield
@@ -141,7 +144,7 @@ class _Connection(asyncio.Protocol):
         self._set(within_s, self.cut)
 
     def watch_body(self, request: web.Request) -> None:
-        """Start the time limits for the body of a request."""
+        """Start the time limits for the body of a request. A request without a body has no limit."""
         if self._deadline:
             self._deadline.cancel()
         self._body_until_s = asyncio.get_running_loop().time() + BODY_WITHIN_S

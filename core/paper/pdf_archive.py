@@ -33,7 +33,10 @@ _XMP: Final = """\
 
 
 class ArchivedFont(TTFont):  # type: ignore[misc]  # reportlab has no types
-    """An embedded font. The document must write it last, after all text is known except for the page streams."""
+    """An embedded font. A document writes it last, when only the streams of the pages are still missing.
+
+    The font therefore adds these streams too. Each stream gets the line break that ISO 19005 requires before its end.
+    """
 
     def addObjects(self, document: Any) -> None:
         super().addObjects(document)

@@ -20,7 +20,7 @@ _NOT_CALLED: Final = frozenset({NumberKind.EMERGENCY, NumberKind.MALFORMED, Numb
 
 
 def _callable(value: str) -> str:
-    """Validate a number for canary calls. Emergency numbers are rejected. Raises ValueError."""
+    """Validate a complete telephone number for canary calls. Emergency numbers are rejected. Raises ValueError."""
     kind = parse(value).kind
     if kind is NumberKind.EMERGENCY:
         raise ValueError(

@@ -377,7 +377,8 @@ class SharedSettings:
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Load the settings. If `path` is None, the default file is read, if it exists.
 
-    Raises DocumentError with all faults in the files, the environment and the shared settings.
+    Raises DocumentError with all faults of the first source that has any: a file, the environment, or the shared
+    settings.
     """
     settings, tree = _own_settings(path, environment)
     if settings.fleet.settings is not None:

@@ -21,7 +21,8 @@ from idtone import __name__ as PACKAGE
 def outline(module: str, function: str) -> Callable[..., Any]:
     """Outline of a function for help or completion: its name, parameters and docstring.
 
-    The module is imported only when the outline is called. If only bytecode exists, the function itself is returned.
+    The module is imported only when the outline, or a function that a parameter names, is called. If only bytecode
+    exists, the function itself is returned.
     """
     names = _Names(module)
     outlined: Callable[..., Any] = names[function] if names.statements else getattr(import_module(module), function)

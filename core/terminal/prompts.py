@@ -74,7 +74,7 @@ def ask_entries(file: Path | None) -> list[str]:
 def entries_of(lines: Iterable[str]) -> list[str]:
     """Parse entries of telephone numbers from lines as people write or paste them.
 
-    `#` begins a comment. Raises UsageError.
+    `#` begins a comment. Raises UsageError if there is no entry, or if only a space separates two entries.
 
         03-1234-0100〜0199                  a range; the end may leave out what it has in common with the start
         03-1234-0100から0199まで             the same

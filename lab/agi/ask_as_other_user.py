@@ -1,7 +1,7 @@
-"""A client of a Unix socket as another user; as root: `python -m lab.agi.ask_as_other_user SOCKET USER GROUP[,GROUP…]`.
+"""A client of a Unix socket as another user. As root: `python -m lab.agi.ask_as_other_user SOCKET USER GROUP[,GROUP…]`.
 
-Sends its standard input, as this user and in these groups (the first one is the primary group). Writes the answers
-until the other side ends the connection.
+Sends its standard input as this user and in these groups. The first group is the primary one. Writes the answers to
+standard output until the other side ends the connection.
 """
 
 import os
@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 STRANGER = 54321
-"""The id of a user and of a group that do not exist."""
+"""Id of a user and of a group that do not exist."""
 
 
 def ask_as(path: Path, user: int, groups: Sequence[int], data: bytes) -> bytes:
-    """The socket's answer to this user. The modes of the socket and of its folder must let every user connect."""
+    """The socket's answer to this user.
+
+    Changes the modes of the socket and of its folder so that every user can connect.
+    """
     path.parent.chmod(0o711)
     path.chmod(0o666)
     command = [sys.executable, "-m", __name__, path, str(user), ",".join(map(str, groups))]
@@ -40,7 +43,7 @@ def main() -> None:
             while received := asking.recv(4096):
                 sys.stdout.buffer.write(received)
         except ConnectionError:
-            pass  # the server closed it without reading what was sent
+            pass  # the server closed the connection without reading what was sent
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A fake Asterisk for AGI, for responses that the real one does not give on demand."""
+"""A fake Asterisk for AGI, for responses that a real Asterisk does not give on demand."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ CALL = {
     "agi_accountcode": b"",
     "agi_threadid": b"140585945355968",
 }
-"""The fields that Asterisk 22.10.1 sends to a program."""
+"""Fields that Asterisk 22.10.1 sends to a program."""
 
 
 def agi_fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> dict[str, bytes]:
@@ -48,17 +48,20 @@ def encode_agi_fields(entry: str = "decide", arguments: Iterable[str] = (), **ch
 
 @dataclass
 class FakeAsterisk:
-    """Answers AGI commands like Asterisk. `instead`: first words of a command → another response, used once."""
+    """Answers AGI commands as Asterisk does.
+
+    `instead` maps the first words of a command to another response, which is used once.
+    """
 
     reader: asyncio.StreamReader
     write: Callable[[bytes], object]
     instead: dict[str, bytes] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
-    """The variables in the order of setting."""
+    """Variables, in the order in which they were set."""
     commands: list[str] = field(default_factory=list)
 
     async def serve(self) -> None:
-        """Answer commands until the peer ends the conversation."""
+        """Answer commands until the peer ends the connection."""
         with suppress(ConnectionError):
             while line := await self.reader.readline():
                 self.commands.append(line.decode().rstrip("\n"))
@@ -79,7 +82,7 @@ class FakeAsterisk:
 
 @asynccontextmanager
 async def connect_as_asterisk(address: Path | tuple[str, int], environment: bytes) -> AsyncIterator[FakeAsterisk]:
-    """Context of a connection to the service: the fake has sent `environment` and answers commands."""
+    """Context with a connection to the service on which the fake has sent `environment`."""
     if isinstance(address, Path):
         reader, writer = await asyncio.open_unix_connection(address)
     else:
@@ -93,8 +96,9 @@ async def connect_as_asterisk(address: Path | tuple[str, int], environment: byte
 
 @asynccontextmanager
 async def run_over_pipes() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, int]]:
-    """Context for a program that talks over two pipes, as under Asterisk. Yields the fake, and the program's input and
-    output.
+    """Context for a program that communicates over two pipes, as it does under Asterisk.
+
+    Yields the fake, and the input and output of the program.
     """
     loop = asyncio.get_running_loop()
     to_program, to_asterisk = os.pipe(), os.pipe()
@@ -116,14 +120,14 @@ async def run_over_pipes() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamRe
 
 
 class RecordingAnswer:
-    """A service's answer: it records the requests, and raises the given exceptions."""
+    """A service's answer that records the requests and raises the given exceptions."""
 
     def __init__(self, *raises: Exception, takes_s: float = 0) -> None:
         self.requests: list[AgiRequest] = []
         self.raises = raises
         self.takes_s = takes_s
         self.may_end = asyncio.Event()
-        """A test may clear it: then no answer ends before it is set."""
+        """Event without which no answer ends. A test may clear it."""
         self.may_end.set()
 
     async def __call__(self, request: AgiRequest) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
-"""Fuzzes the readers of AGI with inputs from atheris: `make fuzz SECONDS=60`.
+"""Fuzzes the AGI readers with inputs from atheris: `make fuzz SECONDS=60`.
 
-Every environment and every response must be read, or refused with AgiError; a value that was read must be written back
+Each environment and each response must be read, or refused with AgiError. A value that was read must be written back
 unchanged.
 """
 
@@ -21,7 +21,7 @@ from lab.fuzzing import fuzz
 from .fake_asterisk import CALL, encode_agi_fields
 
 _NETWORK, _PROGRAM, _RESPONSE = range(3)
-"""Targets that the first octet of an input chooses."""
+"""Targets, selected by the first octet of an input."""
 _RESPONSES: Final = (
     b"200 result=1 (a value)\n",
     b"200 result=0 endpos=8\n",

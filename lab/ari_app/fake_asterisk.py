@@ -1,6 +1,6 @@
-"""A fake Asterisk behind `Ari`, for failures that the real one does not produce on demand.
+"""A fake Asterisk behind `Ari`, for failures that a real Asterisk does not produce on demand.
 
-`test_contract.py` tests both with the same contract.
+`test_contract.py` tests both against the same contract.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from idtone.core.errors import AriRefused, AriUnavailable
 
 
 class FakeAsterisk:
-    """An Asterisk whose channels are only names. `refusals`: part of a request's path → HTTP status of the answer."""
+    """An Asterisk whose channels are only names.
+
+    `refusals` maps part of a request's path to the HTTP status of the answer.
+    """
 
     def __init__(self, refusals: Mapping[str, int] | None = None) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
-        """The requests in the order of arrival."""
+        """Requests in the order of arrival."""
         self.channels: dict[str, dict[str, str]] = {}
         """Channel → its place in the dialplan."""
         self.refusals = dict(refusals or {})
         self.unavailable: set[str] = set()
         """Parts of paths. A request with one of them breaks the connection."""
         self.answering = asyncio.Event()
-        """No request is answered before this is set."""
+        """Event without which no request is answered."""
         self.answering.set()
         self.left = False
         self._events: asyncio.Queue[events.Event | None] = asyncio.Queue()
@@ -77,12 +80,12 @@ class FakeAsterisk:
     # -- controlled by the test -----------------------------------------------------------------------------------
 
     def happens(self, *happenings: events.Event | None) -> None:
-        """Send events; None breaks the connection."""
+        """Send events. None breaks the connection."""
         for happening in happenings:
             self._events.put_nowait(happening)
 
     def enter(self, channel: str, *arguments: str) -> None:
-        """Let the channel's dialplan call Stasis()."""
+        """Make the channel call Stasis() in its dialplan."""
         self.channels[channel] = {"app_name": "Stasis", "app_data": ",".join((APPLICATION, *arguments))}
         if not self.left:
             self.happens(events.Entered(channel, arguments))
@@ -93,14 +96,16 @@ class FakeAsterisk:
     # -- for the test's assertions --------------------------------------------------------------------------------
 
     def continued(self, channel: str) -> list[dict[str, str]]:
-        """The places in the dialplan at which the channel continued. An empty entry means the place where it entered
-        Stasis().
+        """Places in the dialplan at which the channel continued.
+
+        An empty entry is the place where the channel entered Stasis().
         """
         return [query for method, path, query in self.requests if (method, path) == _continue(channel)]
 
     def resumed_at(self, channel: str) -> str | None:
-        """The extension at which the channel continued, empty for the place where it entered Stasis(). None if it did
-        not continue.
+        """Extension at which the channel continued, or None if it did not continue.
+
+        An empty string is the place where the channel entered Stasis().
         """
         return next((query.get("extension", "") for query in self.continued(channel)), None)
 

@@ -13,20 +13,20 @@ REQUESTED = (
     f"{NOW.timestamp():.6f}", "%2B81%203%2D1234%2D5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk",
     "050%2D1234%2D5678", "PJSIP%2F6001%2D0000002a", "A%2D1",
 )  # fmt: skip
-"""IDTONE_REQUEST in the form of the hook."""
+"""IDTONE_REQUEST, in the format of the hook."""
 
 
 def call_control(sounds: dict[str, Sound], evidence: MemoryEvidence) -> CallControl:
-    """Call control with the default policy, assembled like the service's."""
+    """Call control with the default policy, assembled as in the service."""
     return CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, now=lambda: NOW)
 
 
 async def no_journal() -> None:
-    """A journal without lines."""
+    """Read nothing, as from a journal without lines."""
 
 
 def end(calls: CallControl, call_id: str, nonce: str) -> None:
-    """Hand over the hook's line for the end of a call: the called party was busy."""
+    """Process the hook's line for the end of a call in which the called party was busy."""
     at = NOW + timedelta(seconds=5)
     calls.record_journal_line(
         journal_lines.read(f"ended,{call_id},{nonce},{at.timestamp():.6f},BUSY,17,licence-valid,BUSY,")

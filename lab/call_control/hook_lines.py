@@ -1,4 +1,4 @@
-"""Lines of the journal, as the hook writes them."""
+"""Lines of the journal in the hook's format."""
 
 from datetime import datetime
 from urllib.parse import quote
@@ -7,12 +7,12 @@ from .memory_evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
 
 
 def encode_text(text: str) -> str:
-    """The text, encoded as by Asterisk's URIENCODE()."""
+    """The text as encoded by Asterisk's URIENCODE()."""
     return quote(text, safe="", errors="replace")
 
 
 def hook_time(at: datetime) -> str:
-    """The time, as the hook writes it."""
+    """The time in the hook's format."""
     return f"{int(at.timestamp())}.{at.microsecond:06}"
 
 
@@ -42,7 +42,7 @@ def decision_line(
 
 
 def undecided_line(call_id: str = "", nonce: str = NONCE, at: datetime = NOW) -> str:
-    """The line of a call that ended before a decision."""
+    """Line of a call that ended before a decision."""
     return decision_line(call_id, nonce, at, outcome="", reason="", hears="")
 
 
@@ -67,7 +67,7 @@ def sound_line(
 
 
 def report_line(call_id: str = "", nonce: str = NONCE, at: datetime = NOW, lost: int = 0) -> str:
-    """The line of a phone's RTCP report. It confirms the sound if `lost` is 0."""
+    """Line with a phone's RTCP report. It confirms the sound if `lost` is 0."""
     rtcp = f"ssrc=198;themssrc=281;lp=0;rxjitter=0.000125;rxcount=83;txjitter=0.0005;txcount=73;rlp={lost};rtt=0.0"
     return ",".join(["reported", call_id or id_of(), nonce, hook_time(at), f"{rtcp};rxmes=88.08;txmes=0.0", "same"])
 

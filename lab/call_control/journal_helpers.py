@@ -13,7 +13,7 @@ from idtone.call_control.journal_reader import TAKEN, JournalFolder, JournalRead
 
 
 def append_text(folder: JournalFolder, text: str) -> None:
-    """Write like Asterisk: open the file, append the text in one write, and close it."""
+    """Write as Asterisk does: open the file, append the text in one write, and close the file."""
     descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
     try:
         assert os.write(descriptor, text.encode()) == len(text)
@@ -26,7 +26,7 @@ def taken_files(folder: JournalFolder) -> list[str]:
 
 
 def is_cleared(folder: JournalFolder) -> bool:
-    """True if all lines were read, entered and removed."""
+    """True if all lines have been read, entered and removed."""
     return not folder.path.stat().st_size and not taken_files(folder)
 
 
@@ -53,7 +53,10 @@ async def run_reader(reader: JournalReader) -> AsyncIterator[None]:
 
 @dataclass
 class EnteredLines:
-    """Collects the lines that a reader enters. `on_disk` says whether their evidence is on the disk at once."""
+    """Collects the lines that a reader enters.
+
+    `on_disk` is true if their evidence is on the disk at once.
+    """
 
     lines: list[str] = field(default_factory=list)
     on_disk: bool = True
@@ -76,24 +79,24 @@ class EnteredLines:
 
     @asynccontextmanager
     async def following(self, folder: JournalFolder) -> AsyncIterator[JournalReader]:
-        """Context of a reader that follows the journal and has already read the present lines."""
+        """Context with a reader that follows the journal and has already read the present lines."""
         reader = self.reader(folder)
         async with run_reader(reader):
             await reader.read.wait()
             yield reader
 
     async def has(self, many: int) -> None:
-        """Wait until this number of lines have been entered."""
+        """Wait until `many` lines have been entered."""
         await wait_until(lambda: len(self.lines) == many)
 
     async def looks(self, many: int = 10) -> None:
-        """Wait until the reader has read this many more times."""
+        """Wait until the reader has read `many` more times."""
         before = len(self.gaps_s)
         await wait_until(lambda: len(self.gaps_s) >= before + many)
 
 
 def new_journal(place: Path) -> JournalFolder:
-    """A new journal, in a new sounds folder in `place`."""
+    """Create a journal in a new sounds folder in `place`."""
     (place / "sounds").mkdir(parents=True)
     folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
     folder.make()

@@ -1,4 +1,4 @@
-"""A ledger in memory, with the interface that call control uses; and the registry and the call ids of its tests."""
+"""A ledger in memory with the interface that call control uses, and the registry and call ids of its tests."""
 
 import functools
 from collections.abc import Iterable
@@ -27,19 +27,20 @@ CALLER, CALLED = "09012345679", "05012345670"
 
 @dataclass
 class MemoryEvidence:
-    """Evidence in memory. It stores decisions at once, as the real ledger does with its file of pending decisions.
+    """Evidence in memory.
 
-    It also stores other steps at once. If `slow`, `commit` stores them, and a kill before `commit` loses them. If
-    `stuck`, decisions wait for `commit` too.
+    Decisions are stored at once, as in the real ledger with its file of pending decisions. Other steps are also stored
+    at once. If `slow`, they are stored by `commit`, and a kill before `commit` loses them. If `stuck`, decisions also
+    wait for `commit`.
     """
 
     full: bool = False
     slow: bool = False
     stuck: bool = False
     error: LedgerError | None = None
-    """Error of every further step, if it is set."""
+    """Error of every further step, or None."""
     steps: list[Step] = field(default_factory=list)
-    """The steps in the order of writing."""
+    """Steps in the order of writing."""
     hurried: int = 0
     _late: list[tuple[Step, Future[None]]] = field(default_factory=list)
 
@@ -58,7 +59,7 @@ class MemoryEvidence:
         self.hurried += 1
 
     def commit(self, most: int | None = None) -> None:
-        """Store the first `most` of the steps that wait; all of them by default."""
+        """Store the first `most` of the waiting steps, or all of them by default."""
         group, self._late = self._late[:most], self._late[len(self._late) if most is None else most :]
         self.steps += [step for step, _ in group]
         for _, written in group:
@@ -107,7 +108,7 @@ SUSPENDED_NOW = f'{SUSPENSION}, {{number: "{LICENSED}", since: 2026-10-31T23:59:
 
 @functools.cache
 def registry(suspensions: str = SUSPENSION, version: int = 42, more: str = "") -> RegistryIndex:
-    """A registry with the licensed numbers 0312345600 to 0312345699, and a number of another member."""
+    """A registry with the licensed numbers 0312345600 to 0312345699 and a number of another member."""
     text = f"""
 registry: {{association: JUSA, version: {version}, issued: 2026-10-01T00:00:00Z, expires: 2126-12-01T00:00:00Z}}
 tones:
@@ -132,12 +133,12 @@ suspensions: [{suspensions}]
 
 
 def suspending_registry() -> RegistryIndex:
-    """The next registry, which also suspends the licensed number."""
+    """The next version of the registry, which also suspends the licensed number."""
     return registry(SUSPENDED_NOW, version=43)
 
 
 def id_of(number: int = 1, at: datetime = NOW, calls: int = 1, system: str = "") -> str:
-    """A call id, as Asterisk and the hook make it for a channel that was created at this time."""
+    """A call id as Asterisk and the hook make it for a channel created at the time `at`."""
     return f"{system}{int(at.timestamp())}.{number}-{calls}"
 
 

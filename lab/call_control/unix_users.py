@@ -1,4 +1,4 @@
-"""Users of the machine for tests, such as the service's and Asterisk's."""
+"""Users of the machine for tests, such as the user of the service and that of Asterisk."""
 
 import os
 import tempfile
@@ -17,7 +17,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes ano
 
 @contextmanager
 def acting_as(user: int, group: int) -> Iterator[None]:
-    """Context in which this process acts as this user, and in no group but this one."""
+    """Context in which this process acts as `user`, in `group` and no other group."""
     groups = os.getgroups()
     os.setgroups([])
     os.setegid(group)
@@ -32,7 +32,10 @@ def acting_as(user: int, group: int) -> Iterator[None]:
 
 @contextmanager
 def shared_folder() -> Iterator[Path]:
-    """Context with a sounds folder as an operator makes it: owned by the service's user, Asterisk's group, mode g+s."""
+    """Context with a sounds folder as an operator creates it.
+
+    It belongs to the service's user and Asterisk's group, and has the mode g+s.
+    """
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o711)
         folder = Path(place, "sounds")

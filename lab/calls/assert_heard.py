@@ -10,21 +10,26 @@ from lab.rtp import Packet
 from lab.sound_detection import INTACT, DetectedSound, hear, hear_whole, identify
 
 LATEST_MS = 1500
-"""Latest beginning of the sound after the answer. Other tests use the machine at the same time; `test_load.py` measures
-the beginning on an idle machine.
+"""Latest start of the sound in ms after the answer.
+
+Other tests use the machine at the same time. `test_load.py` measures the start on an idle machine.
 """
 SHORTEST_MS = 400
-"""Shorter than any sound of the lab: a voice before this time means that no complete sound came before it."""
+"""Time in ms that is shorter than any sound of the lab.
+
+A voice before this time shows that no complete sound preceded it.
+"""
 FRAME_MS = 20
 APART_MS = 2 * FRAME_MS
-"""The greatest difference between two phones, in ms, for a sound that left Asterisk at one moment."""
+"""Maximum difference in ms between two phones, for a sound that left Asterisk at one moment."""
 FRAME_NS = FRAME_MS * 1_000_000
 MOST_EARLY = 4
-"""Packets that may come before the sound, within a frame of the answer and after it: ring-back tone and voice."""
+"""Maximum number of packets before the sound and within a frame of the answer: ring-back tone and voice."""
 
 MOST_HELD = 25
-"""Packets that may come between the answer and the sound, if a channel held them. More of them mean that the parties
-were connected before the sound.
+"""Maximum number of packets between the answer and the sound, if a channel held them.
+
+A larger number shows that the parties were connected before the sound.
 """
 
 
@@ -42,26 +47,32 @@ def heard_by_called(placed: PlacedCall, reference: Any) -> DetectedSound:
 
 
 def heard_by(placed: PlacedCall, party: str, reference: Any) -> DetectedSound:
-    """The sounds that one of the two phones received. Times count from the called phone's answer.
-
-    With early media, Asterisk passes on a packet or two before it knows of the answer: the other party's voice, and the
-    ring-back tone for the caller. These packets are left out. They arrive before the sound and within one frame of the
-    answer; on a busy machine, some come later.
-    """
+    """The sounds that one of the two phones received. Times are relative to the called phone's answer."""
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
     packets, voice = _received(placed, party)
-    early = sum(packet.arrival_ns < called.answered_ns + FRAME_NS for packet in packets)
+    return hear_from_answer(packets, called.answered_ns, reference=reference, voice=voice)
+
+
+def hear_from_answer(packets: Sequence[Packet], answered_ns: int, *, reference: Any, voice: Samples) -> DetectedSound:
+    """The measurement from the called phone's answer on.
+
+    With early media, Asterisk passes on a packet or two before it notices the answer: the other party's voice, or the
+    ring-back tone for the caller. These packets are left out. They arrive before the sound and within one frame of the
+    answer, or somewhat later on a busy machine.
+    """
+    early = sum(packet.arrival_ns < answered_ns + FRAME_NS for packet in packets)
     skips = range(max(early - MOST_EARLY, 0), early + MOST_EARLY + 1)
-    return hear_without_early(packets, called.answered_ns, skips, reference=reference, voice=voice)
+    return hear_without_early(packets, answered_ns, skips, reference=reference, voice=voice)
 
 
 def hear_without_early(
     packets: Sequence[Packet], answered_ns: int, skips: Iterable[int], *, reference: Any, voice: Samples
 ) -> DetectedSound:
-    """The measurement without the packets that came before Asterisk knew of the answer. `skips` are possible numbers of
-    such packets; the first of them with a complete sound before the voice counts.
+    """The measurement without the packets that came before Asterisk noticed the answer.
+
+    `skips` are possible numbers of such packets. The first number with a complete sound before the voice counts.
     """
     found = [hear_whole(packets[skip:], answered_ns, reference=reference, voice=voice) for skip in skips]
     return next((one for one in found if one.complete and not _voice_first(one)), found[0])
@@ -79,10 +90,11 @@ def assert_heard_by(
     latest_ms: float = LATEST_MS,
     through_local: bool = False,
 ) -> dict[str, DetectedSound]:
-    """Assert that each party in `profiles` hears its profile once and complete, directly after the answer; that the
-    other parties hear no sound; and that each voice arrives only after all sounds have ended. Packets that a Local
-    channel held at the answer arrive before the sound, and later on a busy machine. The caller may then miss the first
-    frame of the sound.
+    """Assert that each party in `profiles` hears its profile once and complete, directly after the answer.
+
+    The other parties must hear no sound, and each voice must arrive only after all sounds have ended. Packets that a
+    Local channel held at the answer arrive before the sound, and later on a busy machine. If `through_local`, the
+    caller may miss the first frame of the sound.
     """
     heard = {
         party: heard_by(placed, party, references[profiles.get(party, "sample")]) for party in ("called", "caller")
@@ -114,7 +126,7 @@ def assert_heard_by(
 
 
 def _heard_later(placed: PlacedCall, party: str, heard: DetectedSound, reference: Any) -> DetectedSound:
-    """The measurement of the packets that came after the sound began."""
+    """The measurement of the packets that came after the start of the sound."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns
@@ -134,11 +146,10 @@ def assert_heard_then_connected(
     early_media: bool = False,
     latest_ms: float = LATEST_MS,
 ) -> DetectedSound:
-    """Assert that the called party hears this profile and no other one, once and complete, directly after the answer;
-    and that the caller's voice follows the sound.
+    """Assert that the called party hears only this profile, once and complete, directly after the answer.
 
-    With early media the parties hear each other before the answer, as with any PBX. Packets that Asterisk passed on
-    before it knew of the answer arrive before the sound.
+    The caller's voice must follow the sound. With early media the parties hear each other before the answer, as with
+    any PBX. Packets that Asterisk passed on before it noticed the answer arrive before the sound.
     """
     heard = heard_by_called(placed, references[profile])
     assert placed.called
@@ -161,7 +172,7 @@ def assert_heard_then_connected(
 
 
 def assert_nothing_before_voice(placed: PlacedCall, references: dict[str, Any]) -> DetectedSound:
-    """Assert that no sound was played: the caller's voice comes before any sound could have ended."""
+    """Assert that no sound was played: the caller's voice arrives before any sound could have ended."""
     assert placed.called
     assert placed.called.answered_ns
     assert identify(placed.called.packets, references) is None

@@ -1,4 +1,4 @@
-"""The proofs of a call on a real Asterisk: both phones, the hook's result, and the evidence."""
+"""Assertions on a call on a real Asterisk: both phones, the hook's result, and the evidence."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,12 +17,12 @@ Case = TypeVar("Case")
 Result = TypeVar("Result")
 
 NOTIFY = {"incoming": "called", "outgoing": "both"}
-"""Direction → party that hears the sound."""
+"""Direction → the parties that hear the sound."""
 POLICY = "notify: {incoming: called, outgoing: both}, waiting: 200"
 DURING_S = 0.15
 """Seconds from the called party's answer to the middle of the sound."""
 RECOGNISED_S = 0.6
-"""Seconds of talk after which a voice is recognised, even after a sound that is sent late."""
+"""Seconds of talk after which a voice is recognised, even after a delayed sound."""
 AFTER_S = SOUND_S + 0.3
 """Seconds from the called party's answer until the parties talk."""
 
@@ -31,7 +31,10 @@ AT_ONCE = 6
 
 @dataclass(frozen=True)
 class Way:
-    """A call's interface and direction. The direction determines the parties that hear the sound."""
+    """The interface and the direction of a call.
+
+    The direction determines the parties that hear the sound.
+    """
 
     interface: str
     direction: str
@@ -48,7 +51,7 @@ WAYS = tuple(Way(interface, direction) for interface in ("ari", "agi") for direc
 
 
 def over_both_interfaces(*forwardings: Forwarding) -> list[Forwarding]:
-    """Each forwarding twice: once over ARI, once over AGI."""
+    """Each forwarding twice: once over ARI and once over AGI."""
     return [replace(forwarding, interface=interface) for forwarding in forwardings for interface in ("ari", "agi")]
 
 
@@ -63,7 +66,7 @@ class CallResult:
 async def run_concurrently(
     cases: Sequence[Case], one: Callable[[Case], Awaitable[Result]]
 ) -> list[tuple[Case, Result]]:
-    """Each case with the result of `one`. `AT_ONCE` cases run at a time."""
+    """Run `one` for each case, and return the cases with the results. `AT_ONCE` cases run at a time."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def placed(case: Case) -> Result:
@@ -74,14 +77,14 @@ async def run_concurrently(
 
 
 async def wait_for_answer(phones: Lab, placed: PlacedCall, after_s: float = DURING_S) -> None:
-    """Wait for the called phone's answer, and then `after_s` seconds more."""
+    """Wait for the called phone's answer, and then `after_s` seconds."""
     called = await phones.reached(placed)
     await wait_until(lambda: called.answered_ns, f"the answer to {placed.name}")
     await asyncio.sleep(after_s)
 
 
 async def call_result(phones: Lab, service: Service, placed: PlacedCall) -> CallResult:
-    """Wait for the end of the call; returns the hook's result and the closed record."""
+    """Wait for the end of the call, and return the hook's result and the closed record."""
     ending = await phones.ending(placed)
     closed: dict[str, Any] = {}
 
@@ -96,7 +99,7 @@ async def call_result(phones: Lab, service: Service, placed: PlacedCall) -> Call
 async def complete_call(
     phones: Lab, service: Service, forwarding: Forwarding, behaviour: Behaviour | None = None
 ) -> tuple[PlacedCall, CallResult]:
-    """Call, talk, hang up, and wait for the evidence."""
+    """Make a call, talk, hang up, and wait for the evidence."""
     placed = await phones.place(forwarding, behaviour=behaviour)
     await phones.talk_and_hang_up(placed, RECOGNISED_S)
     return placed, await call_result(phones, service, placed)
@@ -105,8 +108,9 @@ async def complete_call(
 def assert_proved(
     way: Way, placed: PlacedCall, told: CallResult, references: dict[str, Any], *, through_local: bool = False
 ) -> None:
-    """Assert that the right parties heard the sound once and complete, before the parties talked, and that the evidence
-    says the same.
+    """Assert that the right parties heard the sound once and complete before they talked.
+
+    The evidence must agree.
     """
     assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references, through_local=through_local)
     assert_connected(way, told)

@@ -1,5 +1,6 @@
-"""Paths through a forwarded call, as data: the parties' acts in order, and the faults of the service and of Asterisk
-meanwhile. All are drawn from a seed, so that a path can be repeated.
+"""Paths through a forwarded call as data: the parties' acts in order, and the faults of the service and Asterisk.
+
+All of them are drawn from a seed, so that a path can be repeated.
 """
 
 import random
@@ -14,7 +15,7 @@ from lab.lab import LICENSED, SUSPENDED
 Thing = TypeVar("Thing")
 
 STANDINGS: Final = {"licensed": LICENSED, "expired": "0352345678", "suspended": SUSPENDED}
-"""The standing of a forwarding number in the lab's registry."""
+"""State of a forwarding number in the lab's registry → an example."""
 HEARING: Final = ("called", "caller", "both")
 INTERFACES: Final = ("ari", "agi")
 DIRECTIONS: Final = ("incoming", "outgoing")
@@ -47,7 +48,7 @@ GOES_TO: Final[Mapping[Move, Step]] = {
     Move.PROGRESS: Step.EARLY_MEDIA,
     Move.ANSWER: Step.ANSWERED,
 }
-"""Move → the step that it leads to; the others leave the call where it is."""
+"""Move → the step that it leads to. All other moves leave the call at its step."""
 
 POSSIBLE: Final[Mapping[Step, Mapping[Move | Event, int]]] = {
     Step.DIALLING: {
@@ -61,10 +62,10 @@ POSSIBLE: Final[Mapping[Step, Mapping[Move | Event, int]]] = {
     Step.EARLY_MEDIA: {Move.ANSWER: 20, Event.CALLER_HANGS_UP: 1, **dict.fromkeys(_REFUSALS, 1)},
     Step.ANSWERED: {**dict.fromkeys(_TALK, 1), Event.CALLER_HANGS_UP: 4, Event.CALLED_HANGS_UP: 4},
 }
-"""Step → possible next acts, with their weights. After an event there is no call."""
+"""Step → possible next acts with their weights. An event ends the call."""
 
 PAUSES_MS: Final[Mapping[int, int]] = {0: 2, 20: 3, 60: 3, 150: 3, 300: 3, 430: 2, 460: 2, 700: 2, 1200: 1}
-"""Pauses before a move, with their weights: around the end of the sound, moves are close together."""
+"""Pauses before a move with their weights. Moves are close together around the end of the sound."""
 
 
 class InjectedFault(StrEnum):
@@ -93,10 +94,10 @@ class PathStep:
 
 @dataclass(frozen=True, slots=True)
 class CallPath:
-    """One call. The last step ends it, unless something else ended it before."""
+    """One call. The last step ends it, unless something else has ended it before."""
 
     name: str
-    """Seed, round and path, which reproduce it."""
+    """Seed, round and path, which suffice to repeat it."""
     begins_s: float
     """Seconds from the beginning of its round."""
     standing: str
@@ -114,11 +115,11 @@ class Round:
     """Simultaneous calls under one policy."""
 
     notify: Mapping[str, str]
-    """Direction → party that hears the sound."""
+    """Direction → the party that hears the sound."""
     answered_first: bool
     paths: tuple[CallPath, ...]
     mishaps: tuple[tuple[float, InjectedFault], ...]
-    """Time in seconds from the beginning, and mishap, in order."""
+    """Faults in order, each with its time in seconds from the beginning."""
 
     @property
     def policy(self) -> str:
@@ -132,7 +133,7 @@ class Round:
 
 
 def draw_round(seed: int, number: int, paths: int, within_s: float, mishaps: int) -> Round:
-    """Round `number` of a seed; it depends only on these arguments."""
+    """Round `number` of a seed, which depends only on these arguments."""
     dice = random.Random(f"{seed}/{number}")
     return Round(
         {direction: dice.choice(HEARING) for direction in DIRECTIONS},
@@ -156,8 +157,9 @@ def _draw_path(dice: random.Random, name: str, within_s: float) -> CallPath:
 
 
 def draw_storm(seed: int, number: int, kills: int, calls_per_s: float) -> Round:
-    """Calls at an even rate, all answered, with short and long conversations, while the service is killed `kills`
-    times.
+    """A round of answered calls at an even rate, while the service is killed `kills` times.
+
+    Some conversations are short, others long.
     """
     dice = random.Random(f"storm/{seed}/{number}")
     moments = [dice.uniform(0.3, 1.5)]

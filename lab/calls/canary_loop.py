@@ -1,6 +1,6 @@
-"""A PBX with a canary, and an Asterisk as its carrier. The carrier returns the call to the PBX, or is another node.
+"""A PBX with a canary, and an Asterisk as its carrier.
 
-Global variables set the carrier's behaviour.
+The carrier returns the call to the PBX, or is another node. A global variable selects the carrier's behaviour.
 """
 
 import json
@@ -20,7 +20,7 @@ from lab.service import Service
 from lab.site import JAPAN
 
 CANARY_CALLED: Final = "0312345690"
-"""The number that answers the canary."""
+"""Number at which the canary is answered."""
 PBX_DIALPLAN: Final = """
     #include idtone.conf
     [globals]
@@ -87,7 +87,7 @@ class Node:
     """Further environment variables of its command."""
 
     def canary(self, *options: str, **environment: str) -> tuple[int, dict[str, Any]]:
-        """Exit code and report of `idtone canary`, run as the service's user."""
+        """Run `idtone canary` as the service's user, and return the exit code and the report."""
         command = [IDTONE, "canary", "-c", self.service.settings, "--json", *options]
         ran = subprocess.run(
             self.service.as_itself(command),
@@ -138,8 +138,9 @@ def loop(
     codec: str = "allow = ulaw",
     canary: Mapping[str, str] | None = None,
 ) -> Iterator[Loop]:
-    """Context with a running loop. `registry` is the text of an unsigned registry; `canary` changes settings of the
-    canary.
+    """Context with a running loop.
+
+    `registry` is the text of an unsigned registry. `canary` changes settings of the canary.
     """
     source = folder / "registry" / "registry.yaml"
     source.parent.mkdir()
@@ -174,7 +175,7 @@ def loop(
         site=bare,
     )
     (folder / "pbx" / "spool" / "outgoing").mkdir(parents=True)
-    (folder / "carrier" / "sounds" / "canary").mkdir(parents=True)  # as its service would
+    (folder / "carrier" / "sounds" / "canary").mkdir(parents=True)  # as the carrier's service would
     (metrics_port,) = free_ports(1)
     section = ", ".join(f"{name}: '{value}'" for name, value in settings.items())
     with ExitStack() as life:

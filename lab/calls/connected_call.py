@@ -6,11 +6,11 @@ from lab.lab import Lab, PlacedCall, wait_until
 from lab.service import Service
 
 DEADLINE_S = 3.0
-"""Most seconds that the hook waits for a verdict."""
+"""Maximum time in seconds that the hook waits for a verdict."""
 
 
 async def connected_call(phones: Lab, service: Service) -> tuple[PlacedCall, str]:
-    """A call in conversation, and its id. The ledger already has the confirmation of its sound."""
+    """A call in conversation, and its id. The ledger already records that its sound was sent."""
     before = await asyncio.to_thread(service.records)
     placed = await phones.place()
     assert placed.caller.answered_ns

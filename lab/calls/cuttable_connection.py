@@ -1,4 +1,4 @@
-"""A TCP proxy before Asterisk's ARI that a test can cut, and a service that uses it."""
+"""A TCP proxy in front of Asterisk's ARI that a test can cut, and a service that uses it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from lab.service import Service
 
 @dataclass
 class CuttableConnection:
-    """A TCP proxy to Asterisk. `cut` aborts its connections. `swallow` makes them dead: they take data and drop
-    them.
+    """A TCP proxy to Asterisk.
+
+    `cut` aborts its connections. `swallow` makes them dead: they accept data and drop it.
     """
 
     port: int
@@ -34,7 +35,7 @@ class CuttableConnection:
                 if writer not in self.dead:
                     writer.write(data)
         except ConnectionError:
-            pass  # it was cut
+            pass  # the connection was cut
         finally:
             if writer not in self.dead:
                 writer.close()

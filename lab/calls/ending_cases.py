@@ -1,4 +1,4 @@
-"""The acts of each party at each step of a call, on a real Asterisk."""
+"""The acts of each party at each step of a call on a real Asterisk."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,18 +11,24 @@ from lab.phone import Behaviour
 
 SOUND_S = 0.44
 UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.003}
-"""Seconds from the answer to a later step, if the phones act by time."""
+"""Seconds from the answer to a later step, for phones that act by the clock."""
 AFTER_ANSWER = (*UNTIL, Step.CONNECTED)
 SOUNDING_PACKETS = 4
-"""Packets after the answer of which the last is of the sound: Asterisk may send some before it knows of the answer."""
+"""Number of packets after the answer, the last of which belongs to the sound.
+
+Asterisk may send some packets before it notices the answer.
+"""
 CONNECTED_PACKETS = 22 + 15
-"""Packets after which the parties are connected: the sound has 22; all others carry the caller's voice, 20 ms each."""
+"""Number of packets after which the parties are connected.
+
+The sound has 22 packets. All others carry 20 ms of the caller's voice.
+"""
 REFUSALS = {Event.BUSY: (486, 17), Event.DECLINED: (603, 21), Event.CONGESTION: (503, 34)}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One cell of the table of endings, over one interface, with one setting of the parties that hear the sound."""
+    """One cell of the table of endings, for one interface and one setting of the parties that hear the sound."""
 
     step: Step
     event: Event
@@ -49,7 +55,7 @@ async def bring_to_step(call: IncomingCall, step: Step) -> None:
 
 
 async def wait_after_answer(call: IncomingCall, step: Step) -> None:
-    """Wait until a call that was answered is at a later step."""
+    """Wait until an answered call is at a later step."""
     if step is Step.SOUNDING:
         await wait_for_sound(call)
     elif step is Step.CONNECTED:
@@ -71,12 +77,12 @@ async def wait_for_sound(call: IncomingCall) -> None:
 
 
 async def wait_for_caller_voice(call: IncomingCall) -> None:
-    """Wait until the called party has heard the caller for a while, however long Asterisk takes."""
+    """Wait until the called party has heard the caller for a while, regardless of Asterisk's delay."""
     await wait_until(lambda: len(call.packets) >= CONNECTED_PACKETS, "the caller's voice")
 
 
 def called_phone(case: Case) -> Behaviour:
-    """The behaviour of the called phone: its acts up to the step, and the event if the called party causes it."""
+    """Behaviour of the called phone: its acts up to the step, and the event if the called party causes it."""
 
     async def behave(call: IncomingCall) -> None:
         await bring_to_step(call, case.step)
@@ -89,7 +95,7 @@ def called_phone(case: Case) -> Behaviour:
 
 
 async def play_case(phones: Lab, case: Case) -> PlacedCall:
-    """Make the event happen, and wait until both phones know that the call is over."""
+    """Make the event happen, and wait until the call is over at both phones."""
     unreachable = case.event is Event.UNREACHABLE
     forwarding = Forwarding(
         interface=case.interface,

@@ -1,4 +1,4 @@
-"""A fault that hits calls at every step at once, over both interfaces; and the end of each call."""
+"""A fault that affects calls at all steps at once, over both interfaces, and the end of each call."""
 
 import asyncio
 import contextlib
@@ -24,19 +24,19 @@ from .walk_paths import listen
 Blow = Callable[[Service], AbstractAsyncContextManager[object]]
 
 LEAD_S = 0.6
-"""Seconds from the moment when all calls are at their steps to the blow: longer than a sound."""
+"""Seconds from the moment when all calls are at their steps until the fault. This is longer than a sound."""
 MOST_UNDER_WAY = 8
-"""Most calls that may wait for a verdict: fewer than `policy.waiting`."""
+"""Maximum number of calls that may wait for a verdict, less than `policy.waiting`."""
 HELD_S = 0.06
-"""Seconds before the blow during which undecided calls are held."""
+"""Seconds before the fault during which undecided calls are held."""
 AFTER_S = 0.3
-"""Seconds from the blow to the answers that waited for it."""
+"""Seconds from the fault to the answers that waited for it."""
 HEARD = {Hears.SOUND: "sample", Hears.NOTICE: "notice", Hears.NOTHING: None}
 
 
 @dataclass(frozen=True)
 class CallPosition:
-    """The step, interface and direction of a call when the fault comes."""
+    """The step, interface and direction of a call when the fault happens."""
 
     step: Step
     interface: str
@@ -53,25 +53,25 @@ EVERYWHERE = tuple(
 
 @dataclass(frozen=True)
 class CallFate:
-    """The result of a call after the fault, by both phones and by the hook."""
+    """The result of a call after the fault, from both phones and from the hook."""
 
     placed: PlacedCall
     told: Told
     called_heard: str | None
-    """The sound with the longest part in the recording, even if it came in pieces."""
+    """Sound with the longest part in the recording, even if it arrived in pieces."""
     whole: dict[str, frozenset[str]]
-    """Party → the sounds that were heard completely, from the first frame to the last."""
+    """Party → the sounds that it heard completely, from the first frame to the last."""
 
 
 class FaultMoment:
-    """The time of the fault. The called phones plan their acts by it."""
+    """The time of the fault, from which the called phones plan their acts."""
 
     def __init__(self) -> None:
         self.at_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.over = asyncio.Event()
 
     def behaviour(self, step: Step) -> Behaviour:
-        """The behaviour of the called phone that brings the call to `step` before the fault."""
+        """Behaviour of the called phone that brings the call to `step` before the fault."""
 
         async def behave(call: IncomingCall) -> None:
             if step in (Step.ANSWERED, Step.SOUNDING, Step.CONNECTING):
@@ -97,9 +97,10 @@ async def inject_fault(
     hold: Callable[[], object] | None = None,
     where: Iterable[CallPosition] = EVERYWHERE,
 ) -> dict[CallPosition, CallFate]:
-    """Bring calls to their steps, cause the fault, and let the surviving calls talk a little. `blow` is a context: its
-    start causes the fault, and its end follows the end of all calls. `hold` stops the service from deciding shortly
-    before the fault.
+    """Bring calls to their steps, cause the fault, and let the surviving calls talk a little.
+
+    `blow` is a context: entering it causes the fault, and it is left after all calls have ended. `hold` stops the
+    service from deciding shortly before the fault.
     """
     placed, moment = await bring_to_steps(phones, where, hold)
     async with blow:
@@ -130,15 +131,16 @@ def dial_all(phones: Lab, moment: FaultMoment, where: Iterable[CallPosition]) ->
 async def bring_to_steps(
     phones: Lab, where: Iterable[CallPosition], hold: Callable[[], object] | None
 ) -> tuple[dict[CallPosition, PlacedCall], FaultMoment]:
-    """Bring calls to their steps; returns them at the time of the fault. Calls before their decision are included only
-    with `hold`.
+    """Bring calls to their steps, and return them at the time of the fault.
+
+    Calls before their decision are included only if `hold` is given.
     """
     loop = asyncio.get_running_loop()
     moment = FaultMoment()
     placed: dict[CallPosition, PlacedCall] = {}
 
     def under_way() -> list[CallPosition]:
-        """The calls that have not reached their phones yet."""
+        """Calls that have not reached their phones yet."""
         for each in placed.values():
             phones.pair(each)
         over = {at: each.caller.final_status for at, each in placed.items() if not each.called}
@@ -148,7 +150,7 @@ async def bring_to_steps(
     for at in where:
         if at.step is not Step.DECIDING:
             placed |= dial_all(phones, moment, [at])
-            # The hook turns calls away if too many wait for a verdict, because the service or the machine is busy.
+            # The hook refuses calls if too many wait for a verdict, because the service or the machine is busy.
             await wait_until(lambda: len(under_way()) < MOST_UNDER_WAY, "calls to reach their phones")
     await wait_until(lambda: not under_way(), "every call to reach its phone")
     await wait_until(
@@ -205,7 +207,10 @@ def differences(event: Event, fates: dict[CallPosition, CallFate], records: dict
 
 
 def evidence_kind(record: dict[str, Any] | None) -> Evidence | None:
-    """The kind of evidence in a record. None for a record that stays open, because no end of its call will come."""
+    """The kind of evidence in a record, or None if the record stays open.
+
+    A record stays open if the end of its call is never reported.
+    """
     if record is None:
         return Evidence.NONE
     if record["fallback"]:
@@ -218,7 +223,10 @@ def evidence_kind(record: dict[str, Any] | None) -> Evidence | None:
 async def records_after_fault(
     service: Service, event: Event, blow: Blow, references, *, held: bool = False
 ) -> list[dict[str, Any]]:
-    """The records of the calls after a fault. Raises AssertionError if a call differs from the table of endings."""
+    """Cause a fault and return the records of the calls.
+
+    Raises AssertionError if a call differs from the table of endings.
+    """
 
     def hold() -> None:
         assert service.process
@@ -226,7 +234,7 @@ async def records_after_fault(
 
     async with lab(service.asterisk) as phones:
         fates = await inject_fault(phones, blow(service), references, hold if held else None)
-    with contextlib.suppress(AssertionError, RuntimeError):  # then it is among the complaints
+    with contextlib.suppress(AssertionError, RuntimeError):  # such a failure is then among the differences
         await asyncio.to_thread(service.entered)
         await wait_until(lambda: all(map(evidence_kind, service.records().values())), "every record to be closed")
     records = service.records()

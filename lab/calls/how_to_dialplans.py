@@ -1,8 +1,7 @@
-"""One Asterisk with all dialplans of docs/how-to, and phones at its lines. Each dialplan has exactly the text of its
-page.
+"""One Asterisk with all dialplans of docs/how-to, and phones at its lines.
 
-It also has the dialplans that FreePBX and Wazo generate (lab/systems). A phone at the end of each trunk answers for
-every number.
+Each dialplan has exactly the text of its page. The Asterisk also has the dialplans that FreePBX and Wazo generate
+(lab/systems). A phone at the end of each trunk answers for every number.
 """
 
 import asyncio
@@ -30,9 +29,9 @@ from lab.sound_detection import hear, hear_whole
 HOW_TO, SYSTEMS = ROOT / "docs" / "how-to", ROOT / "lab" / "systems"
 _RECIPE = re.compile(r"^( *)<!-- recipe: (\S+) -->\n\1```\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 EXTENSION = "101"
-"""The number of the extension that calls from inside FreePBX."""
+"""Number of the extension that makes calls from inside FreePBX."""
 FREEPBX_DATABASE = (
-    "CF 102 09010000002",  # what *72 stores
+    "CF 102 09010000002",  # as stored by *72
     f"DEVICE/{EXTENSION} user {EXTENSION}",
     f"AMPUSER/{EXTENSION} device {EXTENSION}",
     f"AMPUSER/{EXTENSION} cidname Desk",
@@ -40,9 +39,9 @@ FREEPBX_DATABASE = (
     "DEVICE/103 dial PJSIP/103",
 )
 QUESTION = "notice"
-"""The prompt that asks the called party to press 1: a sound that the lab can distinguish from the licensed one."""
+"""Prompt that asks the called party to press 1: a sound that the lab can distinguish from the licensed one."""
 
-# Dialplans that no page recommends, for the dangers of which the pages warn.
+# Dialplans that the pages do not recommend, with the dangers that the pages warn of.
 WARNINGS = """
 [next-trunk-without-hook]
 exten = _0X.,1,Dial(Local/${EXTEN}@suspended-members/n)
@@ -70,7 +69,7 @@ exten = suspended,1,Queue(suspended,r,,,1)
 exten = followme,1,FollowMe(me,l)
 """
 RECIPES = ("wazo", "members", "confirm", "together", "hunt", "office", "rooms", "parked-back")
-"""Recipes in extensions.conf."""
+"""Recipes for extensions.conf."""
 ALL_MODULES = """
     res_parking app_channelredirect app_followme app_queue app_read app_while pbx_ael pbx_lua res_ael_share
 """.split()
@@ -78,7 +77,7 @@ PARKING = """
 parkingtime = 3
 """
 PROMPTS = "pls_hold_prompt call_from_prompt norecording_prompt options_prompt".split()
-"""FollowMe() ends the call if one of these files is missing."""
+"""Files without which FollowMe() ends the call."""
 QUEUES = """
 [607]
 member => Local/09010000007@from-queue/n
@@ -90,7 +89,7 @@ member => Local/09010000078@suspended-members/n
 
 
 def recipes() -> dict[str, str]:
-    """The text of each recipe, by its name."""
+    """Name of each recipe → its text."""
     found: dict[str, str] = {}
     for page in sorted(HOW_TO.glob("*.md")):
         for indent, name, text in _RECIPE.findall(page.read_text("utf-8")):
@@ -100,7 +99,7 @@ def recipes() -> dict[str, str]:
 
 
 def freepbx_dialplan(recipe: str, *, macros: bool) -> dict[str, str]:
-    """FreePBX's dialplan with the recipe, by file name, in the order in which FreePBX includes the files."""
+    """File name → text of FreePBX's dialplan with the recipe, in FreePBX's order of inclusion."""
     additional, own = ((SYSTEMS / name).read_text("utf-8") for name in ("freepbx_additional.conf", "freepbx.conf"))
     if macros:
         additional, own = with_freepbx_16_macros(additional), with_freepbx_16_macros(own)
@@ -108,8 +107,9 @@ def freepbx_dialplan(recipe: str, *, macros: bool) -> dict[str, str]:
 
 
 def with_freepbx_16_macros(text: str) -> str:
-    """FreePBX 17's contexts, changed to those of FreePBX 16: each macro is called by Macro(), and Dial() runs in a
-    macro.
+    """FreePBX 17's contexts, changed to those of FreePBX 16.
+
+    Macro() calls each macro, and Dial() runs in a macro.
     """
     (dial,) = re.findall(r"^exten = _X,1,(Dial.*DIAL_TRUNK_OPTIONS.*)$", text, re.MULTILINE) or [""]
     text = re.sub(r"Gosub\(trunk-dial-with-exten,.*", lambda _: dial, text)
@@ -121,8 +121,10 @@ def with_freepbx_16_macros(text: str) -> str:
 
 
 def _macro(context: str) -> str:
-    """The context as a macro. Its extension `s`, and extensions that it jumps to, end with MacroExit(). Extensions that
-    Gosub() calls end with Return().
+    """The context as a macro.
+
+    Its extension `s`, and extensions that it jumps to, end with MacroExit(). Extensions that Gosub() calls end with
+    Return().
     """
     called = set(re.findall(r"[?:](\w+),1\(\)", context)) - {"ANSWER"}
     lines, exten = [], ""
@@ -134,7 +136,7 @@ def _macro(context: str) -> str:
 
 
 def for_suspended_number(recipes: str) -> str:
-    """The same recipes for a member whose number is suspended."""
+    """The same recipes for a member with a suspended number."""
     return (
         recipes.replace(LICENSED, SUSPENDED)
         .replace("[confirm]", "[suspended-confirm]")
@@ -144,7 +146,7 @@ def for_suspended_number(recipes: str) -> str:
 
 
 def endpoint_of_line(name: str, port: int, context: str) -> str:
-    """The endpoint of a trunk or of an extension, in pjsip.conf."""
+    """The endpoint of a trunk or of an extension in pjsip.conf."""
     return (
         f"[{name}]\ntype = aor\ncontact = sip:{name}@127.0.0.1:{port}\n"
         f"[{name}]\ntype = endpoint\naors = {name}\ncontext = {context}\ndisallow = all\nallow = ulaw\n"
@@ -158,8 +160,9 @@ LINES = {"trunk": "from-trunk", "trunk2": "from-trunk", "103": "from-internal", 
 
 @dataclass(frozen=True)
 class Pbx:
-    """The Asterisk with all recipes, its service, the ports of the phones at its lines, and the calls whose evidence a
-    test has seen.
+    """The Asterisk with all recipes, its service, and the ports of the phones at its lines.
+
+    `seen` holds the calls whose evidence a test has already seen.
     """
 
     service: Service
@@ -169,10 +172,10 @@ class Pbx:
 
 @contextmanager
 def running_pbx(installation: AsteriskInstallation, scratch: Path, *, macros: bool = False) -> Iterator[Pbx]:
-    """Context with the running Asterisk and service. With `macros` the dialplan is that of FreePBX 16, and Asterisk
-    needs `app_macro`.
+    """Context with the running Asterisk and its service.
 
-    Raises KeyError or AssertionError if the pages do not have the expected recipes.
+    If `macros`, the dialplan is that of FreePBX 16, and Asterisk needs `app_macro`. Raises KeyError or AssertionError
+    if the pages do not have the expected recipes.
     """
     texts = recipes()
     modules = [*MODULES, *ALL_MODULES, *(["app_macro"] if macros else [])]
@@ -222,14 +225,14 @@ class Case:
     at: str = "trunk"
     forwarding: str = LICENSED
     did: str = ""
-    """The number that was dialled into FreePBX or Wazo, if the context does not belong to a trunk."""
+    """Number that was dialled into FreePBX or Wazo, if the context does not belong to a trunk."""
 
     def __str__(self) -> str:
         return f"{self.exten}@{self.context}"
 
     @property
     def caller_id(self) -> str:
-        """The caller's number: an extension in FreePBX's internal contexts."""
+        """Number of the caller, which is an extension in FreePBX's internal contexts."""
         return EXTENSION if self.context.startswith(("from-internal", "ext-")) else CALLER_NUMBER
 
 
@@ -247,14 +250,14 @@ class Network:
         return PlacedCall(str(case), self.caller.dial(case.exten, address, caller_id=case.caller_id, headers=headers))
 
     def rung_at_all(self) -> list[str]:
-        """The numbers that rang, at any line."""
+        """Numbers that rang, at any line."""
         return [call.request.uri.user for phone in self.phones.values() for call in phone.calls]
 
     def rung(self, number: str, at: str = "trunk") -> list[IncomingCall]:
         return [call for call in self.phones[at].calls if call.request.uri.user == number]
 
     async def answered(self, case: Case) -> PlacedCall:
-        """Call, and wait until the phone at the number has answered."""
+        """Make a call, and wait until the phone with the number has answered."""
         placed = self.dial(case)
 
         def there() -> bool:
@@ -265,10 +268,10 @@ class Network:
         return placed
 
     async def talked(self, case: Case) -> PlacedCall:
-        """Call, and hang up when the parties hear each other."""
+        """Make a call, and hang up when the parties hear each other."""
         placed = await self.answered(case)
         await wait_until(lambda: parties_talk(placed), f"the parties of {case} to talk")
-        await placed.caller.final()  # the other's voice may be there before the answer
+        await placed.caller.final()  # the other party's voice may arrive before the answer
         await placed.caller.hangup()
         assert placed.called
         await placed.called.ended()
@@ -276,7 +279,7 @@ class Network:
 
 
 def parties_talk(placed: PlacedCall) -> bool:
-    """True if each party now receives the other's voice."""
+    """True if each party is now receiving the other's voice."""
     assert placed.called
     return all(
         hear(packets[-10:-4], 0, voice=voice).voice_ms is not None
@@ -306,8 +309,10 @@ Records = list[dict[str, Any]]
 
 @asynccontextmanager
 async def wait_for_records(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterator[Records]:
-    """Context around calls through the hook; at its end it holds their complete records. Waits for exactly `count`, or
-    for at least that many.
+    """Context around calls through the hook, which yields a list of their records.
+
+    The list is complete at the end of the context. Waits for exactly `count` records, or for at least that many if
+    `exactly` is false.
     """
     new: Records = []
     yield new
@@ -325,12 +330,12 @@ async def wait_for_records(pbx: Pbx, count: int, *, exactly: bool = True) -> Asy
 
 
 def records_of(records: Records, number: str) -> Records:
-    """The records of a called number."""
+    """Records of calls to the number."""
     return [record for record in records if record["numbers"]["called"]["last4"] == number[-4:]]
 
 
 def press_after_answer(key: str, references: Mapping[str, Any]) -> Behaviour:
-    """The behaviour of a phone that answers, hears the question to its end, and presses a key."""
+    """Behaviour of a phone that answers, hears the question to its end, and presses a key."""
 
     async def behave(call: IncomingCall) -> None:
         call.answer()

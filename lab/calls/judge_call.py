@@ -1,6 +1,6 @@
 """The rules for every call, with or without a fault: both phones, the dialplan's variables and the evidence agree.
 
-These functions do no I/O: the phones' captures were measured before.
+These functions do no I/O. The phones' captures have been measured before.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,15 +15,16 @@ from lab.endings import TABLE, Event, Step, endings_table
 from .call_paths import ENDS_OF_TALK, CallPath, Move
 
 ASSOCIATIONS: Final = "sample"
-"""The licensed profile of the lab's registry."""
+"""Licensed profile in the lab's registry."""
 NOTICE: Final = "notice"
 ARRIVAL_MS: Final = 30.0
-"""Tolerance of times: one frame, in which a sound may end and a voice begin, and half a frame for the packets' times of
-arrival.
+"""Tolerance of times in ms.
+
+It consists of one frame, in which a sound may end and a voice begin, and half a frame for the arrival times of packets.
 """
 LONGEST_WAIT_S: Final = 3.0
 MEASURED_S: Final = 0.5
-"""Tolerance above the limit for a busy machine."""
+"""Tolerance in seconds above the limit, for a busy machine."""
 _HEARD_BY: Final[Mapping[str, frozenset[str]]] = {
     "called": frozenset({"called"}),
     "caller": frozenset({"caller"}),
@@ -34,19 +35,22 @@ _REFUSED: Final = (CallStatus.REFUSED, 21, 403)
 _ENDINGS: Final = {
     (status, cause, sip) for row in TABLE for status in row.status for cause in row.cause for sip in row.sip
 } | {_REFUSED}
-"""All allowed combinations of IDTONE_STATUS, IDTONE_CAUSE and the answer to the caller's phone."""
+"""Allowed combinations of IDTONE_STATUS, IDTONE_CAUSE and the final status at the caller's phone."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeardSounds:
-    """The sounds and the voice in the RTP at one phone. Times are milliseconds from the called phone's answer."""
+    """Sounds and voice in the RTP at one phone. Times are milliseconds from the called phone's answer."""
 
     sounds: Mapping[str, float]
     """Profile that was long enough to be recognised → its first end."""
     whole: frozenset[str] = frozenset()
-    """Profiles heard from the first frame to the last at least once: after a hold the sound is played again."""
+    """Profiles that were heard at least once from the first frame to the last.
+
+    After a hold, the sound is played again.
+    """
     voice_ms: float | None = None
-    """Time of the other party's voice."""
+    """Time at which the other party's voice was heard."""
 
 
 SILENCE: Final = HeardSounds({})
@@ -58,33 +62,33 @@ class PlayedPath:
 
     path: CallPath
     hears: str
-    """The party in the policy: called, caller or both."""
+    """Party in the policy: called, caller or both."""
     answered_first: bool
-    """True if a caller who hears the sound is answered before."""
+    """True if a caller who hears the sound is answered before it."""
     disturbed: bool
     """True if the service had a fault during the call."""
     told: Told | None
-    """The dialplan's variables at the end; None if the call never came that far."""
+    """The dialplan's variables at the end, or None if the call did not get that far."""
     record: Mapping[str, Any] | None
-    """The evidence; None if the ledger does not have the call."""
+    """The evidence, or None if the ledger does not have the call."""
     sip: int | None
-    """The final status at the caller's phone."""
+    """Final status at the caller's phone."""
     rang: bool
     """True if the call reached the called phone."""
     heard: Mapping[str, HeardSounds]
-    """Party → what it heard."""
+    """Party → the sounds and the voice that it heard."""
     step: Step | None
-    """The step of the last leg; None if it was not walked, or if the step is not known."""
+    """Step of the call at its last act, or None if this act did not happen or the step is uncertain."""
     event: Event | None
-    """The event that ended the call; None if it ended before its last leg."""
+    """Event that ended the call, or None if it ended before its last act."""
     asked_s: float | None = None
-    """Seconds from the INVITE to the called phone."""
+    """Seconds from the INVITE to its arrival at the called phone."""
     waited_s: float | None = None
-    """Seconds from the answer to the other's voice, less the sound that was heard before it."""
+    """Seconds from the answer to the other party's voice, less the sound that was heard before it."""
     held: frozenset[str] = frozenset()
-    """The parties that were on hold at some time: Asterisk sends them nothing meanwhile."""
+    """Parties that were on hold at some time. Asterisk sends nothing to a party on hold."""
     hung: str = ""
-    """The event that was awaited in vain."""
+    """Description of an event that did not come in time."""
 
     @property
     def connected(self) -> bool:
@@ -98,15 +102,13 @@ class PlayedPath:
 
     @property
     def lost(self) -> bool:
-        """True if the call ended before the parties talked, because the service did not come back in time."""
+        """True if the call ended before the parties talked because the service did not return in time."""
         told = self.told and self.told.status
         return self.disturbed and not self.connected and self.event is None and told == CallStatus.FAILED
 
     @property
     def by_fallback(self) -> bool:
-        """True for a fallback call: Asterisk handled it while the service was down, and the service entered its record
-        later.
-        """
+        """True if Asterisk handled the call while the service was down, and the service entered its record later."""
         return self.record is not None and bool(self.record["fallback"])
 
     @property
@@ -127,18 +129,18 @@ class PlayedPath:
 
 
 def judge(walk: PlayedPath) -> list[str]:
-    """The faults of a call; empty if there is none."""
+    """Faults of a call, or an empty list."""
     rules = (_ended, _claims, _licence, _sound_first, _evidence, _waits, _undisturbed)
     return [complaint for rule in rules for complaint in rule(walk)]
 
 
 def false_claims(walk: PlayedPath) -> list[str]:
-    """Sounds that the evidence says were played, and that the RTP lacks."""
+    """Sounds that are played according to the evidence, but missing from the RTP."""
     return list(_claims(walk))
 
 
 def _ended(walk: PlayedPath) -> Iterator[str]:
-    """Faults of the call's end: the caller's phone, the dialplan and the path must agree on it."""
+    """Faults of the call's end, on which the caller's phone, the dialplan and the path must agree."""
     if walk.hung:
         yield f"it hung: {walk.hung}"
     if walk.told is None:
@@ -161,7 +163,7 @@ def _claims(walk: PlayedPath) -> Iterator[str]:
         return
     for party in walk.record["known_by"]:
         if party == "caller" and (party in walk.held or _keyed(walk)):
-            continue  # neither is seen: that it holds, nor that Dial() passes a key on to it (docs/explanation)
+            continue  # neither the hold nor a key that Dial() passes on to the party is seen (docs/explanation)
         profile = walk.record["profiles"][party]
         if profile not in walk.heard[party].whole:
             yield f"the evidence claims that {profile} was played to the {party} party, and the RTP does not"
@@ -172,8 +174,9 @@ def _keyed(walk: PlayedPath) -> bool:
 
 
 def _licence(walk: PlayedPath) -> Iterator[str]:
-    """A fault for the association's sound without a licence, and one for a suspended number that reached its
-    destination.
+    """Faults of the licence.
+
+    The association's sound must not be played without a licence, and a suspended number must not reach its destination.
     """
     parties = [party for party, one in walk.heard.items() if ASSOCIATIONS in one.sounds]
     if parties and (walk.path.standing != "licensed" or (walk.told and walk.told.reason != Reason.LICENCE_VALID)):
@@ -187,7 +190,7 @@ def _sound_first(walk: PlayedPath) -> Iterator[str]:
     voices_ms = [one.voice_ms for one in walk.heard.values() if one.voice_ms is not None]
     for party in _HEARD_BY[walk.hears] - walk.held if voices_ms else ():
         if party == "caller" and _keyed(walk):
-            continue  # it heard the key in the middle of the sound
+            continue  # this party heard the key in the middle of the sound
         heard = walk.heard[party].sounds
         if not heard:
             yield f"connected, and the {party} party heard neither the sound nor the notice"
@@ -196,8 +199,10 @@ def _sound_first(walk: PlayedPath) -> Iterator[str]:
 
 
 def _evidence(walk: PlayedPath) -> Iterator[str]:
-    """Faults of the evidence. A call that entered the hook must have a record that is complete, or marked as
-    interrupted, and that agrees with the dialplan.
+    """Faults of the evidence.
+
+    A call that entered the hook must have a record that agrees with the dialplan and that is complete or marked as
+    interrupted.
     """
     if walk.told is None:
         return
@@ -213,14 +218,15 @@ def _evidence(walk: PlayedPath) -> Iterator[str]:
         if told != written:
             yield f"the dialplan says {told}, and the evidence {written}"
         connected = walk.told.status == CallStatus.CONNECTED
-        missed = connected and (walk.disturbed or _at_once(walk))  # nobody was there to see it
+        missed = connected and (walk.disturbed or _at_once(walk))  # the service was not there to see it
         if ("connected" in walk.record["times"]) != connected and not missed:
             yield f"{walk.told.status}, and the evidence has {list(walk.record['times'])}"
 
 
 def _at_once(walk: PlayedPath) -> bool:
-    """True if a party hung up at the moment of the answer or of the connection. Asterisk may then report a connection
-    whose bridge is gone, or the caller's phone may have given up.
+    """True if a party hung up at the moment of the answer or of the connection.
+
+    Asterisk may then report a connection whose bridge is gone, or the caller's phone may have given up.
     """
     return walk.event in ENDS_OF_TALK and walk.step in (Step.ANSWERED, Step.CONNECTING)
 
@@ -241,10 +247,10 @@ def _undisturbed(walk: PlayedPath) -> Iterator[str]:
         return
     if walk.told.reason != _DECIDED[walk.path.standing]:
         yield f"decided as {walk.told.reason}"
-    # A party that held heard the notice at best, after its hold; the evidence remarks on it.
+    # A party on hold hears the notice at most, after its hold, and the evidence records this as an anomaly.
     if walk.record["anomalies"] and not _at_once(walk) and not walk.held:
         yield f"anomalies: {walk.record['anomalies']}"
-    # It was also connected later than its step says.
+    # Such a call was also connected later than its step indicates.
     notify = "called" if walk.hears == "called" else "both"
     told = walk.step and walk.event and not walk.held
     row = endings_table().get((walk.step, walk.event, walk.path.interface, notify)) if told else None

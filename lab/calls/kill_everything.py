@@ -1,6 +1,4 @@
-"""Kills the service and Asterisk together while calls come. Afterwards it compares the sounds at the phones with the
-ledger.
-"""
+"""Kills the service and Asterisk together during calls, and compares the sounds at the phones with the ledger."""
 
 import asyncio
 import random
@@ -28,7 +26,7 @@ from .walk_paths import listen
 
 CALLS_PER_S: Final = 20
 UNTIL_S: Final = (0.7, 2.5)
-"""Seconds from the first call to the kill: a sound is over after half a second."""
+"""Seconds from the first call to the kill. A sound is over after half a second."""
 
 
 @dataclass
@@ -36,9 +34,9 @@ class Figures:
     kills: int = 0
     calls: int = 0
     heard: int = 0
-    """Calls with the association's sound, or a part of it."""
+    """Number of calls with the association's sound, or with part of it."""
     connected: int = 0
-    """Calls in which a party heard the other."""
+    """Number of calls in which a party heard the other."""
     records: int = 0
     complaints: list[str] = field(default_factory=list)
 
@@ -50,8 +48,9 @@ async def kill_everything(
     kills: int,
     killed: Callable[[], object] = lambda: None,
 ) -> Figures:
-    """Kill the service and Asterisk `kills` times, on one ledger. This starts and stops `asterisk`, and calls `killed`
-    after each kill.
+    """Kill the service and Asterisk `kills` times, on one ledger.
+
+    Starts and stops `asterisk`, and calls `killed` after each kill.
     """
     dice, figures = random.Random(f"everything/{seed}"), Figures()
     service = Service(asterisk, LAB_REGISTRY)
@@ -83,7 +82,7 @@ async def kill_everything(
                 talked = any(one.voice_ms is not None for one in heard)
                 if talked or any(ASSOCIATIONS in one.sounds for one in heard):
                     owed[dialled] = talked
-                for phone in (each.caller, *each.rung):  # nobody is there to be told that it hangs up
+                for phone in (each.caller, *each.rung):  # the other side is gone and gets no BYE
                     phone.finish("us", time.time_ns())
         figures.calls += len(placed)
         figures.kills += 1

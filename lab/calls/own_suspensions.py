@@ -1,4 +1,4 @@
-"""The member's own suspensions on the node of a running service: its commands, and their effects."""
+"""The member's own suspensions on the node of a running service: its commands and their effects."""
 
 import json
 import subprocess

@@ -8,7 +8,7 @@ from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 OTHER = "0312345700"
-"""A number of the same member that is not suspended."""
+"""Number of the same member that is not suspended."""
 WITHIN_S = 2.0
 SUSPENSION = f"\nsuspensions:\n  - {{number: '{LICENSED}', since: 2026-01-01T00:00:00+09:00, reference: R-1}}\n"
 

@@ -11,19 +11,22 @@ from lab.sound_detection import identify
 
 CALLS_PER_S = 10
 UNANSWERED = 15
-"""Most calls that wait for their answer. The hook lets 20 wait for a verdict, so even on a slow machine none is
-refused.
+"""Maximum number of calls that wait for their answer.
+
+The hook allows 20 calls to wait for a verdict, so none is refused even on a slow machine.
 """
 TALKS_S = 1.0
-"""Talk time, in seconds: longer than the start of the next instance takes the processors from Asterisk and the
-phones.
+"""Seconds of talk.
+
+This is longer than the time for which the start of the next instance takes the processors from Asterisk and the phones.
 """
 
 
 @asynccontextmanager
 async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> AsyncIterator[list[PlacedCall]]:
-    """Context that places calls at an even rate, over these interfaces in turn. At its end it waits for the end of all
-    calls. On a slow machine it places fewer calls, rather than late ones in a burst.
+    """Context in which calls are placed at an even rate, over the interfaces in turn.
+
+    Its end waits for the end of all calls. On a slow machine it places fewer calls, rather than a burst of late calls.
     """
     placed: list[PlacedCall] = []
     calls: set[asyncio.Task[None]] = set()
@@ -60,7 +63,7 @@ async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> As
 
 
 def heard_profile(placed: PlacedCall, references) -> str:
-    """The profile that the called party heard. Asserts that the call was connected after one complete sound."""
+    """Profile that the called party heard. Asserts that the call was connected after one complete sound."""
     assert placed.called, f"{placed.name}: the called phone never rang"
     assert placed.caller.final_status == 200
     profile = identify(placed.called.packets, references)

@@ -1,4 +1,4 @@
-"""Makes real calls along paths, many at a time, and injects faults into the service and Asterisk meanwhile."""
+"""Makes many real calls along paths at a time, and injects faults into the service and Asterisk meanwhile."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ from .ending_cases import REFUSALS
 from .judge_call import ASSOCIATIONS, NOTICE, SILENCE, HeardSounds, PlayedPath, false_claims, judge
 
 HANGS_S: Final = 10.0
-"""The longest wait. A longer one is reported as hanging."""
+"""Maximum time in seconds of a wait. A longer one is reported as hanging."""
 RINGS_S: Final = "1"
 """Seconds that an unanswered phone rings."""
 STILL_S: Final = 0.4
-"""Seconds that a service is stopped: shorter than the watchdog's second."""
+"""Seconds that a service is stopped, less than the watchdog's second."""
 SETTLES_S: Final = 0.5
-"""Seconds that a service needs, after it is ready, for the calls that it takes over."""
+"""Seconds that a ready service needs for the calls that it takes over."""
 WRITES_S: Final = 0.3
-"""Seconds that the service may need, after a call, to write its end."""
+"""Seconds that the service may need to write the end of a call."""
 KEPT_S: Final = 5.0
 """Seconds after the last call within which remains of a call are allowed."""
 ENTERED_S: Final = 30.0
-"""Seconds that the service may need to enter what the hook did alone: it may be killed repeatedly."""
+"""Seconds that the service may need to enter what the hook did alone. It may be killed repeatedly."""
 SECOND_S: Final = 2.0
-"""Seconds that a second instance has to notice the first one."""
+"""Seconds in which a second instance must notice the first one."""
 UNSURE_S: Final = 0.06
-"""Distance from a change of steps within which the step is uncertain."""
+"""Distance in seconds from a change of steps within which the step is uncertain."""
 
 
 class WalkedService(CuttableService, Supervisor):
-    """A service that runs by its unit file, and reaches Asterisk through a connection that can be cut."""
+    """A service that runs according to its unit file, and reaches Asterisk through a connection that can be cut."""
 
 
 # -- one call -----------------------------------------------------------------------------------------------------
@@ -71,13 +71,13 @@ class Walker:
     begun_ns: int = 0
     over_s: float = 0.0
     reached: list[PathStep] = field(default_factory=list)
-    """The legs that were walked."""
+    """Acts that have begun."""
     connected_before_the_end: bool = False
-    """True if the caller's phone had its answer when the last leg began."""
+    """True if the caller's phone had its answer when the last act began."""
     after_the_answer_s: float | None = None
-    """Seconds from the called phone's answer to the last leg."""
+    """Seconds from the called phone's answer to the last act."""
     hung: str = ""
-    """The event that was awaited in vain."""
+    """Description of an event that did not come in time."""
 
     async def walk(self) -> None:
         await asyncio.sleep(self.path.begins_s)
@@ -86,7 +86,7 @@ class Walker:
             await self._walk()
             await self.placed.caller.ended(HANGS_S)
             called = self.placed.called
-            # A phone that has said nothing cannot be told that the caller gave up (RFC 3261, 9.1).
+            # A phone that has not responded cannot be told that the caller gave up (RFC 3261, 9.1).
             if called and (called.provisional or called.final_status):
                 await called.ended(HANGS_S)
         except TimeoutError:
@@ -115,7 +115,7 @@ class Walker:
             if self.placed.called is None:
                 return
             await asyncio.sleep(leg.pause_ms / 1000)
-            # A phone that nobody answers may stop ringing before the other events of the path have come.
+            # A phone that is not answered may stop ringing before the other events of the path have happened.
             if self._is_over() and self.path.legs[-1].what is not Event.NO_ANSWER:
                 return
             self._note(leg)
@@ -151,7 +151,10 @@ def _called(placed: PlacedCall) -> IncomingCall:
 
 
 async def _reinvite(call: Call, direction: Any) -> None:
-    """Send a re-INVITE. Any response is right: 491 if both sides sent one at once, 481 after the end of the call."""
+    """Send a re-INVITE, and accept any response.
+
+    A 491 is right if both sides sent one at once, and a 481 after the end of the call.
+    """
     if call.dialog and call.answered_ns and call.ended_ns is None:
         await call.reinvite(direction)
 
@@ -162,7 +165,7 @@ async def _press(call: Call) -> None:
 
 
 async def _do(work: object) -> None:
-    """Do nothing. This makes an act awaitable that is done when its argument is evaluated."""
+    """Do nothing, as the act has been done when the argument was evaluated. This makes the act awaitable."""
 
 
 def _refuse(event: Event) -> Callable[[PlacedCall], Awaitable[None]]:
@@ -199,7 +202,7 @@ _UNTIL_READY: Final = frozenset(
         InjectedFault.DEAD,
     }
 )
-"""Mishaps after which the service becomes ready again."""
+"""Faults after which the service becomes ready again."""
 
 
 @dataclass
@@ -209,17 +212,17 @@ class FaultInjector:
     service: WalkedService
     detour: CuttableConnection
     struck: list[tuple[float, float, InjectedFault]] = field(default_factory=list)
-    """Beginning, end and kind of each mishap; times by `time.monotonic()`."""
+    """Beginning, end and kind of each fault. Times are from `time.monotonic()`."""
     ready_s: list[float] = field(default_factory=list)
     """Times at which the service became ready for ARI."""
 
     async def strike(self, mishaps: Sequence[tuple[float, InjectedFault]]) -> None:
-        """Inject each fault at its time, in seconds from now; then wait until the service is ready again."""
+        """Inject each fault at its time, in seconds from now, and wait until the service is ready again."""
         began_s = time.monotonic()
         for at_s, mishap in mishaps:
             await asyncio.sleep(began_s + at_s - time.monotonic())
             struck_s = time.monotonic()
-            with contextlib.suppress(ProcessLookupError):  # between two lives there is nobody to strike
+            with contextlib.suppress(ProcessLookupError):  # between two lives there is no process to strike
                 await getattr(self, f"_{mishap.name.lower()}")()
             self.struck.append((struck_s, time.monotonic(), mishap))
         last_s = max((struck_s for struck_s, _, mishap in self.struck if mishap in _UNTIL_READY), default=0.0)
@@ -227,7 +230,7 @@ class FaultInjector:
             await wait_until(lambda: self.ready_s and self.ready_s[-1] > last_s, "the service to be back", 20)
 
     async def watch(self) -> None:
-        """Record, until cancelled, when the service is ready."""
+        """Record the times at which the service is ready, until cancelled."""
         with self.service.log_file.open("rb") as log:
             log.seek(0, os.SEEK_END)
             rest = b""
@@ -244,7 +247,7 @@ class FaultInjector:
         for struck_s, done_s, mishap in self.struck:
             back_s = next((at_s for at_s in self.ready_s if at_s > struck_s), time.monotonic())
             yield struck_s, back_s if mishap in _UNTIL_READY else done_s
-        for before, after in pairwise(self.service.lives):  # a slow machine may call up the watchdog by itself
+        for before, after in pairwise(self.service.lives):  # on a slow machine, the watchdog may act without a fault
             if before.ended_s:
                 yield before.silent_s or before.ended_s, after.ready_s or time.monotonic()
 
@@ -272,7 +275,7 @@ class FaultInjector:
         try:
             async with asyncio.timeout(SECOND_S):
                 await process.wait()
-        except TimeoutError:  # the first one was just down
+        except TimeoutError:  # the first instance was down at that moment
             process.terminate()
             await process.wait()
 
@@ -325,7 +328,7 @@ async def walk_round(
 
 
 async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
-    """The channels and bridges that Asterisk still has after the allowed time, and the number of channel shells.
+    """Channels and bridges that Asterisk still has after the allowed time, and the number of channel shells.
 
     If Bridge() takes a channel out of its dialplan, a shell of the channel remains. Asterisk removes the shell later.
     On an overloaded machine, one shell in hundreds stays forever. It has no leg, no thread and no media.
@@ -344,8 +347,9 @@ async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
 
 
 async def _closed(service: WalkedService) -> dict[str, dict[str, Any]]:
-    """The ledger's records. Waits until the ledger has the hook's lines and no record is open, but not longer than
-    allowed.
+    """The ledger's records, after waiting until no record is open.
+
+    Also waits until the ledger has the hook's lines. Waits no longer than allowed.
     """
     await asyncio.to_thread(service.entered, ENTERED_S)
     deadline_s = time.monotonic() + KEPT_S
@@ -369,12 +373,12 @@ class Figures:
     alone: int
     """Calls that Asterisk served without the service."""
     lost: int
-    """Calls given up before they were connected: the service did not come back in time to release the channel."""
+    """Calls that ended unconnected, because the service did not return in time to release the channel."""
     dropped: int
     false_claims: int
     shells: int
     longest_wait_s: float
-    """Beyond the sound, between one step that a party waits for and the next."""
+    """Longest time that a party waited from one step to the next, without the sound."""
     events: dict[str, int]
     mishaps: dict[str, int]
 
@@ -404,7 +408,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class FinishedRound:
-    """The results of a finished round."""
+    """Results of a finished round."""
 
     drawn: Round
     walks: list[PlayedPath]
@@ -412,7 +416,7 @@ class FinishedRound:
     left: list[str]
     """Channels and bridges that still existed after the last call."""
     shells: int
-    """Shells of channels, see `_left`."""
+    """Number of channel shells, see `_left`."""
 
     @property
     def figures(self) -> Figures:
@@ -420,7 +424,7 @@ class FinishedRound:
 
     @property
     def complaints(self) -> list[str]:
-        """The faults, each with its path."""
+        """Faults, each with its path."""
         return [
             *(f"{complaint}\n    {walk}" for walk in self.walks for complaint in judge(walk)),
             *(f"left in Asterisk: {channel}" for channel in self.left),
@@ -463,7 +467,7 @@ def _measured(
 
 
 def _step(walker: Walker, drawn: Round, hears: str, sound_s: float) -> Step | None:
-    """The step of the call at the path's last act, as far as the phones can tell."""
+    """Step of the call at the path's last act, as far as the phones can tell, or None if it is uncertain."""
     step = Step.DIALLING
     for leg in walker.reached[:-1]:
         step = GOES_TO.get(leg.what, step) if isinstance(leg.what, Move) else step
@@ -487,7 +491,7 @@ def listen(placed: PlacedCall, party: str, references: Mapping[str, Any]) -> Hea
     capture = Capture([packet for packet in call.packets if packet.payload_type in CODECS], called.answered_ns)
     measured = {name: hear_each(in_order(capture.packets), 0, reference=one) for name, one in references.items()}
     cut = call.ended_ns is not None and call.ended_by == "us"
-    # The parties hear each other before the answer by early media, and packets under way then arrive after it.
+    # With early media, the parties hear each other before the answer, and packets in transit arrive after it.
     settled_ns = called.answered_ns + 5 * FRAME_NS
     later = Capture([each for each in capture.packets if each.arrival_ns > settled_ns], called.answered_ns)
     voice_ms = hear(in_order(later.packets), 0, voice=voice).voice_ms
@@ -500,23 +504,25 @@ def listen(placed: PlacedCall, party: str, references: Mapping[str, Any]) -> Hea
 
 @dataclass(frozen=True)
 class Capture:
-    """The packets of one phone, in the order of arrival. On a busy machine, their order and their time stamps differ.
+    """Packets of one phone, in the order of arrival.
 
-    A delayed packet arrives in a later burst, with a time stamp from before its arrival.
+    On a busy machine, this order differs from that of their time stamps. A delayed packet arrives in a later burst,
+    with a time stamp from before its arrival.
     """
 
     packets: Sequence[Packet]
     answered_ns: int
 
     def arrival_ms(self, at_ms: float) -> float:
-        """The arrival of the packet for the place `at_ms` in the signal, in ms after the answer."""
+        """Arrival of the packet for the position `at_ms` in the signal, in ms after the answer."""
         packet = self.packets[min(int(at_ms // FRAME_MS), len(self.packets) - 1)]
         return (packet.arrival_ns - self.answered_ns) / 1e6
 
 
 def _is_whole(one: DetectedSound, capture: Capture, cut: bool) -> bool:
-    """True if all frames were heard. With `cut` the last frames may be missing: they were in transit when the call
-    ended.
+    """True if all frames were heard.
+
+    If `cut`, the last frames may be missing, because they were in transit when the call ended.
     """
     if one.end_ms is None:
         return False
@@ -525,7 +531,7 @@ def _is_whole(one: DetectedSound, capture: Capture, cut: bool) -> bool:
 
 
 def _waited_s(heard: Mapping[str, HeardSounds], references: Mapping[str, Any]) -> float | None:
-    """Seconds from the answer to the other party's voice, minus the length of the longest complete sound before it."""
+    """Seconds from the answer to the other party's voice, minus the longest complete sound before it."""
     voices_ms = [one.voice_ms for one in heard.values() if one.voice_ms is not None]
     sounds_ms = [len(references[name]) / 8 for one in heard.values() for name in one.sounds]
     return (min(voices_ms) - max(sounds_ms, default=0.0)) / 1000 if voices_ms else None

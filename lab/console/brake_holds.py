@@ -1,4 +1,4 @@
-"""Examples of the brake's holds for pages: one for each step and one for a number, on this node and on another."""
+"""Example holds of the brake for pages: one for each step and one for a number, on this node and on another."""
 
 from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
 from idtone.call_control.brake.shared_stops import Hold, token_of
@@ -15,7 +15,7 @@ def hold(name: str, step: BrakeStep, since_s: float, kind: SubjectKind, node: st
 
 
 def holds(own: str) -> tuple[Hold, ...]:
-    """The holds; two of them are from the node `own`."""
+    """The holds. Two of them are from the node `own`."""
     return (
         hold("6001", BrakeStep.MARK, 1.8e9, SubjectKind.ENDPOINT, "another", "1.1-1"),
         hold("<script>alert(1)</script>", BrakeStep.STOP, 1.7e9, SubjectKind.CUSTOMER, own, "a/b-1"),

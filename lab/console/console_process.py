@@ -15,13 +15,13 @@ class ConsoleProcess:
     """A running console."""
 
     address: str
-    """Address with a slash at its end."""
+    """Address, with a slash at the end."""
     pid: int
 
 
 @contextmanager
 def console_process(config: Path) -> Iterator[ConsoleProcess]:
-    """Context with a console that has these settings. It logs to a file beside them."""
+    """Context with a console that has these settings. Its log file is beside them. Raises RuntimeError."""
     log = config.with_suffix(".log")
     with (
         log.open("wb") as said,

@@ -68,8 +68,9 @@ def tell(line: str) -> None:
 def demo(
     folder: Path, seconds: float, rate: float = RATE, hold_s: float = HOLD_S, year: Path | None = None
 ) -> Iterator[Demo]:
-    """Context with the console, and with calls for `seconds`. `year` is the folder of a finished year; without it, a
-    new one is made. Raises AsteriskMissing.
+    """Context with the console, and with calls for `seconds`. Raises AsteriskMissing.
+
+    `year` is the folder of a finished year. Without it, a new year is created.
     """
     installation = find_or_get()
     with ExitStack() as started:
@@ -93,7 +94,7 @@ def demo(
 
 
 def _write_past_calls(pbx: Path) -> None:
-    """Write past calls into the service's ledger, before the service starts."""
+    """Write past calls into the service's ledger. This must happen before the service starts."""
     ledger = {"url": f"sqlite:///{pbx}/ledger/ledger.sqlite3", "key_file": str(pbx / "ledger" / "ledger.key")}
     settings = Settings.model_validate({"node": "lab", "ledger": ledger, "sounds": {"directory": str(pbx / "sounds")}})
     write_past_calls(settings, PAST_CALLS, PAST, datetime.now(UTC))
@@ -101,7 +102,7 @@ def _write_past_calls(pbx: Path) -> None:
 
 @contextmanager
 def _year(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Context in which a process makes the association's folder while other parts of the demo start."""
+    """Context in which a process creates the association's folder while other parts of the demo start."""
     command = [sys.executable, "-m", "lab.office.year", folder]
     with (
         folder.with_suffix(".log").open("wb") as log,
@@ -115,7 +116,7 @@ def _year(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _configure(service: Service, folder: Path) -> tuple[Path, str]:
-    """The settings of the service and the console, and the password of the console's user."""
+    """The settings file of the service and the console, and the password of the console's user."""
     password = secrets.token_urlsafe(9)
     user = {"name": NAME, "roles": [*map(str, Role)], "password": hash_password(password)}
     (folder / "users.yaml").write_text(yaml.safe_dump({"users": [user]}), "utf-8")
@@ -130,7 +131,7 @@ def _configure(service: Service, folder: Path) -> tuple[Path, str]:
 
 
 def _port() -> int:
-    """The console's usual port if it is free; otherwise any free port."""
+    """The console's usual port if it is free, and otherwise any free port."""
     with contextlib.suppress(OSError), socket.socket() as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((LOOPBACK, PORT))

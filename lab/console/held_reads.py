@@ -1,4 +1,4 @@
-"""Long reads in separate processes. A test decides when they end."""
+"""Long reads in separate processes, which a test ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from idtone.ledger.store.sqlite import path_of
 
 
 class Held:
-    """The held reads that a folder controls."""
+    """The held reads that are controlled through a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,7 +33,7 @@ class Held:
         return cls(path_of(settings.ledger.own_url()).parent)
 
     def begun(self) -> list[int]:
-        """The ids of the held processes."""
+        """Process ids of the held reads."""
         return [int(each.suffix[1:]) for each in self._folder.glob("read.*")]
 
     def running(self) -> list[int]:
@@ -59,7 +59,7 @@ def held_search(settings: Settings, *_: object) -> ShownCalls:
 
 
 def held_part(settings: Settings, *_: object) -> CsvPart:
-    """A part of an export that does not end."""
+    """A part of an export that does not end until the test ends it."""
     Held.of(settings).wait()
     return CsvPart("", 0, NEWEST)
 
@@ -71,8 +71,9 @@ def held_pack(file: Path, key: str, limit: int) -> None:
 
 
 def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
-    """A search that looks at only a few steps. Afterwards it restores the limits, because its process also serves later
-    tests.
+    """A search that examines only a few steps.
+
+    It restores the limits afterwards, because its process also serves later tests.
     """
     with (
         patch.multiple(call_search, FIRST_STEPS=4, MOST_STEPS=4),
@@ -82,7 +83,7 @@ def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bo
 
 
 def held_password(entered: str, expected: str) -> bool:
-    """A held comparison. A password `hold FOLDER` names the folder."""
+    """A held comparison. The password `hold FOLDER` names the folder."""
     if entered.startswith("hold "):
         Held(Path(entered.removeprefix("hold "))).wait()
     return is_password(entered, expected)
@@ -103,7 +104,7 @@ def greedy() -> int:
 
 
 def busy() -> None:
-    """Compute for ever, and catch every exception."""
+    """Compute forever, and catch every exception."""
     while True:
         with suppress(BaseException):
             sum(range(10_000))
@@ -114,7 +115,7 @@ def broken() -> None:
 
 
 def sockets() -> frozenset[str]:
-    """The sockets of this process."""
+    """Sockets of this process."""
     return sockets_of(os.getpid())
 
 
@@ -124,5 +125,5 @@ def sockets_of(pid: int) -> frozenset[str]:
 
 
 def priority() -> tuple[int, str]:
-    """The niceness and the kernel's out-of-memory score of this process."""
+    """Niceness and out-of-memory score adjustment of this process."""
     return os.nice(0), Path("/proc/self/oom_score_adj").read_text().strip()

@@ -1,4 +1,4 @@
-"""A small provider of OpenID Connect on this machine. `forge` damages its next tokens."""
+"""A small OpenID Connect provider on this machine. `forge` damages its next tokens."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ CLIENT, SECRET = "console", "s3cret: &%"
 
 @dataclass
 class OpenIdProvider:
-    """A provider that signs every visitor in as `user`."""
+    """A provider that signs in every visitor as `user`."""
 
     issuer: str
     user: dict[str, Any] = field(default_factory=lambda: {"sub": "viewer"})
@@ -31,9 +31,9 @@ class OpenIdProvider:
     forge: Callable[[dict[str, Any]], dict[str, Any]] = lambda claims: claims
     header: dict[str, str] = field(default_factory=lambda: {"alg": "RS256", "kid": "1"})
     signs_with: RSAKey | OctKey | None = None
-    """Key that signs the tokens; None: the provider's."""
+    """Key that signs the tokens, or None for the provider's own key."""
     asked: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Code → the console's request for it. A code counts once."""
+    """Code → the console's request for it. A code can be used only once."""
     answers_iss: bool = True
 
     async def configuration(self, request: web.Request) -> web.Response:
@@ -109,5 +109,5 @@ async def provider() -> AsyncIterator[OpenIdProvider]:
 
 
 def openid(settings: Settings) -> OpenIdSettings:
-    """The settings of a console whose users sign in at a provider."""
+    """Settings of a console whose users sign in at a provider."""
     return settings.console.openid.model_copy(update={"issuer": "https://login.example", "client_id": "console"})

@@ -1,4 +1,4 @@
-"""Stops by a node's operator: one in force on two of three nodes, one that waits for approval, and one lifted."""
+"""Suspensions by an operator: one in force on two of three nodes, one waiting for approval, and one lifted."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -10,7 +10,10 @@ from urllib.parse import urlencode, urlsplit
 
 @dataclass
 class PageForm:
-    """A form. `values` are those that a browser sends if nothing is typed. `required` are the required fields."""
+    """A form.
+
+    `values` are the values that a browser sends if the user types nothing. `required` are the required fields.
+    """
 
     action: str
     has_file: bool
@@ -53,14 +56,14 @@ class _Forms(HTMLParser):
 
 
 def forms_of(page: str) -> list[PageForm]:
-    """The forms in the page that are sent by POST and have a required field."""
+    """Forms in the page that are sent by POST and have a required field."""
     parser = _Forms()
     parser.feed(page)
     return [each for each in parser.found if each.required]
 
 
 def sent_empty(form: PageForm, address: str, cookies: Mapping[str, str]) -> tuple[int, str]:
-    """The status and the page of the answer to the form without its required values."""
+    """Send the form without its required values, and return the status and the page of the answer."""
     values = {name: "" if name in form.required else value for name, value in form.values.items()}
     body, kind = urlencode(values).encode(), "application/x-www-form-urlencoded"
     if form.has_file:

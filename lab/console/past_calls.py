@@ -1,5 +1,7 @@
-"""Calls of the last hours for a ledger, as on a small PBX. In most calls the sound was heard, some were refused, and
-some had the fallback. No phone rang: the decisions are invented, but every step is written as the service writes it.
+"""Calls of the last hours for a ledger, as on a small PBX.
+
+In most calls the sound was heard. Some calls were refused, and some were handled by the fallback. No phone rang. The
+decisions are invented, but every step is written as the service writes it.
 """
 
 import random
@@ -19,14 +21,15 @@ from lab.ledger.sample_evidence import BYPASS, NONCE, NOTICE, PLAY, REFUSE
 
 NOT_DECIDED = Decision(Outcome.NOTICE, Reason.NUMBER_UNKNOWN, None, {Party.CALLED: "notice"}, 42)
 KINDS = ((PLAY, 85), (NOTICE, 5), (NOT_DECIDED, 4), (REFUSE, 3), (BYPASS, 1), (None, 2))
-"""Outcome → number of calls; None: the hook decided without the service."""
+"""Decision → relative number of calls. None means that the hook decided without the service."""
 
 
 def past_calls(
     count: int, period: timedelta, until: datetime, sounds: Mapping[str, Sound], seed: int = 1
 ) -> Iterator[list[Step]]:
-    """The steps of each call, the oldest call first. There are fewer calls at night. In the newest call the sound was
-    heard.
+    """Yield the steps of each call, oldest call first.
+
+    At night there are fewer calls. In the newest call, the sound was heard.
     """
     dice = random.Random(seed)
     starts = sorted(until - timedelta(minutes=3) - period * dice.random() for _ in range(count))
@@ -81,8 +84,9 @@ def _call(
 
 
 def write_past_calls(settings: Settings, count: int, period: timedelta, until: datetime) -> None:
-    """Write past calls into the ledger of the settings, and create their sounds. No service may use the ledger
-    meanwhile. Raises LedgerError.
+    """Write past calls into the ledger of the settings, and create their sounds. Raises LedgerError.
+
+    No service may use the ledger meanwhile.
     """
     sounds = ensure_sounds(settings.sounds.directory, load_library().values())
     with LedgerWriter.open(

@@ -12,8 +12,9 @@ def host_of(site: Site) -> tuple[str, int]:
 
 
 async def answered(site: Site, octets: bytes) -> bytes:
-    """The console's complete answer, until it closes the connection or is silent for half a second. The first octets
-    may take long.
+    """Complete answer of the console, until it closes the connection or sends nothing for half a second.
+
+    The first octets may take up to a minute.
     """
     reader, writer = await asyncio.open_connection(*host_of(site))
     with suppress(ConnectionError):

@@ -1,5 +1,6 @@
-"""The console on a free port, and visitors with each role. Their requests look like a browser's, but no browser sends
-them.
+"""The console on a free port, and visitors with each role.
+
+Their requests look like a browser's, but are sent without a browser.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from lab.asterisk import LOOPBACK, free_ports
 
 PASSWORD = "correct horse battery"  # noqa: S105 — of users of a test
 HASHED = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-"""A password hash of the lowest cost, for tests that do not measure the cost of a guess."""
+"""Password hash of the lowest cost, for tests that do not measure the cost of a guess."""
 
 
 class SharedReads(ReadProcesses):
@@ -50,7 +51,7 @@ READS = SharedReads()
 
 
 def users_file(path: Path, users: Mapping[str, Iterable[Role]]) -> Path:
-    """A file with users who have `PASSWORD` and no one-time codes."""
+    """Write a file with users who have `PASSWORD` and no one-time codes."""
     rows = [{"name": name, "roles": [*map(str, roles)], "password": HASHED} for name, roles in users.items()]
     path.write_text(yaml.safe_dump({"users": rows}), "utf-8")
     return path
@@ -73,7 +74,7 @@ class Answer:
 
 @dataclass
 class Visitor:
-    """A client like a browser. It keeps cookies and sends its origin, but follows no redirect."""
+    """A client like a browser. It keeps cookies and sends its origin, but does not follow redirects."""
 
     site: Site
     http: aiohttp.ClientSession
@@ -88,12 +89,12 @@ class Visitor:
         return await self._send("POST", path, {"Origin": self.site.address} | headers, data=dict(fields or {}))
 
     async def send(self, page: str, path: str, fields: Mapping[str, str] | None = None) -> Answer:
-        """Open a page, and send one of its forms to `path`."""
+        """Open a page and send one of its forms to `path`."""
         token = (await self.get(page)).form_token
         return await self.post(path, {"form_token": token, **(fields or {})})
 
     async def download(self, path: str, fields: Mapping[str, str]) -> bytes:
-        """The file that the answer to a form contains."""
+        """Send a form and return the file in the answer."""
         headers = {"Origin": self.site.address, "Cookie": f"{SESSION.name}={self.cookies[SESSION.name]}"}
         async with self.http.post(f"{self.site.address}{path}", headers=headers, data=dict(fields)) as answer:
             assert answer.status == HTTPStatus.OK, await answer.text(errors="replace")
@@ -134,8 +135,9 @@ class Site:
         return self.app[CONSOLE]
 
     async def visitor(self, *roles: Role, language: str = "en") -> Visitor:
-        """A browser in which a user with these roles is signed in; without roles, no user is. The sign-in form is
-        skipped, because it is slow on purpose. `test_sign_in` tests it.
+        """A browser in which a user with these roles is signed in. Without roles, no user is signed in.
+
+        The sign-in form is skipped because it is slow on purpose. `test_sign_in` tests it.
         """
         http = await self.stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         visitor = Visitor(self, http, language=language)
@@ -173,7 +175,7 @@ async def running_site(settings: Settings, *combined: tuple[Role, ...]) -> Async
 
 @contextmanager
 def site_in_thread(settings: Settings) -> Iterator[Site]:
-    """Context with a console whose event loop runs in a thread beside the test."""
+    """Context with a console whose event loop runs in a separate thread."""
     begun: Future[tuple[Site, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def serve() -> None:
@@ -203,7 +205,7 @@ def site_in_thread(settings: Settings) -> Iterator[Site]:
 
 
 async def events(visitor: Visitor, path: str) -> str:
-    """All events of a page's stream, up to the last one."""
+    """Events of a page's stream, up to the last one."""
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
     timeout = aiohttp.ClientTimeout(total=60)
     async with visitor.http.get(f"{visitor.site.address}{path}", headers=headers, timeout=timeout) as answer:

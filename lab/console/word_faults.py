@@ -1,5 +1,6 @@
-"""Finds text that a page should not show: moments and codes in the form for programs, and English sentences in a
-Japanese page.
+"""Finds text that a page should not show.
+
+Such text is a time or a code in the format for programs, or an English sentence in a Japanese page.
 """
 
 import re
@@ -18,7 +19,7 @@ ODD: Final = {
     "a value of the code": re.compile(r"(?<![\w-])(?:None|True|False|null|uid \d+|[a-z]+_[a-z]+=\w+)(?![\w-])"),
 }
 ENGLISH: Final = re.compile(r"(?:\b[A-Za-z][a-z]+\b[ ,]+){4,}[a-z]+")
-"""An English sentence; names have fewer words."""
+"""An English sentence. Names have fewer words."""
 
 
 class _Texts(HTMLParser):
@@ -43,7 +44,7 @@ class _Texts(HTMLParser):
 
 
 def word_faults(page: str, language: str) -> Iterator[str]:
-    """The faulty words, with the text around them."""
+    """Yield each faulty text with its fault."""
     parser = _Texts()
     parser.feed(page)
     for text in parser.found:

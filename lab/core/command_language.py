@@ -19,7 +19,7 @@ def set_language(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """A function that runs a command and returns its exit code, standard output and standard error."""
+    """Function that runs a command and returns its exit code, standard output and standard error."""
 
     def run(*arguments: str, columns: str = "200", **environment: str) -> tuple[int, str, str]:
         set_language(monkeypatch, **environment, COLUMNS=columns)

@@ -1,4 +1,4 @@
-"""A fake registry, and calls for decisions."""
+"""A fake registry, and calls to be decided."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -43,7 +43,7 @@ EXPIRED = replace(LICENCE, id="L-expired", valid_until=NOW)
 
 @dataclass
 class FakeRegistry:
-    """A registry with a number of the node's member, and one of another member, both with the same licences."""
+    """A registry with a number of the node's member and one of another member, both with the same licences."""
 
     held: Sequence[Licence] = (LICENCE,)
     expires: datetime = datetime(2026, 12, 1, tzinfo=JST)
@@ -54,12 +54,12 @@ class FakeRegistry:
     newer: NewerStops | None = None
     issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
     chain: WholesaleChain | None = None
-    """Wholesale chain of the number of the node's member."""
+    """Wholesale chain of the number that belongs to the node's member."""
     unoriginated: dict[Number, Period] = field(default_factory=dict)
     """Numbers that never originate."""
 
     certified_until: datetime | None = None
-    """End of the certification of the member with licences."""
+    """End of the certification of the member who has the licences."""
 
     def suspended_spans(self, stocks: bool = True) -> list[tuple[NumberSpan, Suspension]]:
         return [(NumberSpan(int(number.e164), int(number.e164)), each) for number, each in self.stopped.items()]
@@ -85,7 +85,7 @@ class FakeRegistry:
 
 
 def own_policy(**changes: Any) -> Policy:
-    """The policy of a node that belongs to the member."""
+    """Policy of a node that belongs to the member."""
     return Policy(member=MEMBER, **changes)
 
 

@@ -133,4 +133,4 @@ OTHER = {
     ("log", "format"): ("journald", LogFormat.JOURNALD),
     ("log", "level"): ("debug", "debug"),
 }
-"""Key → a text that is not the default, if another is possible, and the value that it becomes."""
+"""Key → a text that is not the default, if another text is possible, and the resulting value."""

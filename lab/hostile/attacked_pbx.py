@@ -1,4 +1,4 @@
-"""The PBX under attack, with a member's dialplan from the README, and with careless ones."""
+"""The PBX under attack, with a member's dialplan from the README and with careless ones."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ exten = _.,1,Set(DB(canary/sang)=yes)
 exten = s,1,Set(DB(canary/sang)=yes)
  same = n,Return()
 """
-"""The dialplan. A header of the lab selects the way, and gives the name and the called phone of each call."""
+"""Dialplan in which a header of the lab selects the way. Other headers give the name and the called phone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCall:
-    """The parts of a call, as Asterisk read them."""
+    """Parts of a call, as Asterisk read them."""
 
     extension: str
     caller: str
@@ -72,7 +72,7 @@ class ReceivedCall:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """One hostile call and its final SIP status: 0 if there was no response."""
+    """One hostile call. `status` is its final SIP status, or 0 if there was no response."""
 
     name: str
     parts: Parts
@@ -84,14 +84,14 @@ def headers(name: str, way: str, called: Address) -> bytes:
 
 
 async def attack(asterisk: Asterisk, attacker: Attacker, called: Counter, parts: Parts, way: str) -> Attack:
-    """Make one hostile call, and return when it is over."""
+    """Make one hostile call, and return its result when it is over."""
     name = unique_name()
     invite = parts.invite(attacker.address, asterisk.sip_address, headers(name, way, called.address))
     return Attack(name, parts, await attacker.send_invite(invite, asterisk.sip_address))
 
 
 def received_calls(asterisk: Asterisk) -> dict[str, ReceivedCall]:
-    """The calls that reached the dialplan, by name."""
+    """Name of each call that reached the dialplan → its parts."""
     found = {}
     for line in asterisk.command("database show seen").splitlines():
         key, separator, value = line.partition(": ")
@@ -113,7 +113,7 @@ class Pbx:
     service: Service
 
     async def batch(self, calls: Sequence[tuple[Parts, str]], answering: bool = False) -> Batch:
-        """Place all calls at once, wait until Asterisk has no channels, and collect the results."""
+        """Place all calls at once, wait until Asterisk has no channels, and return the results."""
         async with Attacker() as attacker, Counter(answering) as called:
             attacks = await asyncio.gather(
                 *(attack(self.asterisk, attacker, called, parts, way) for parts, way in calls)

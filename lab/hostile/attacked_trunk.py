@@ -1,5 +1,6 @@
-"""A PBX whose trunk is under attack. Hostile INVITEs come through separate endpoints, honest calls through the
-lab's.
+"""A PBX whose trunk is under attack.
+
+Hostile INVITEs come through separate endpoints, and honest calls through the lab's endpoints.
 """
 
 from dataclasses import replace
@@ -35,8 +36,10 @@ _DIALPLAN: Final = f"""
 
 
 class AttackedTrunk(Asterisk):
-    """Accepts calls over UDP and TCP from two trunks: `anonymous` trusts nothing, `trusting` trusts asserted
-    identities. The test must set the global variable `ATTACKED_PORT` to the called phone's port.
+    """Accepts calls over UDP and TCP from two trunks.
+
+    `anonymous` trusts no identities, and `trusting` trusts asserted identities. The test must set the global variable
+    `ATTACKED_PORT` to the called phone's port.
     """
 
     def __post_init__(self) -> None:

@@ -46,7 +46,7 @@ def read_channel(text: str) -> None:
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
-        return  # which `_body` of the connection refuses
+        return  # `_body` of the connection refuses such an answer
     channel = events.read_channel(answer, "idtone")
     assert channel.id.isprintable()
     assert channel.entered is None or channel.entered.channel == channel.id
@@ -101,11 +101,11 @@ TARGETS: Final[tuple[Callable[[str], None], ...]] = (
     read_registry,
     read_settings,
 )
-"""Targets; the first octet of an input chooses one."""
+"""Targets, selected by the first octet of an input."""
 
 
 def texts() -> Iterator[tuple[Callable[[str], None], str]]:
-    """Valid inputs of every kind, with their readers. atheris mutates them."""
+    """Yield valid inputs of every kind with their readers. atheris mutates these inputs."""
     recorded = json.loads((_HERE / "recorded.json").read_text("utf-8"))
     for message in recorded["events"]:
         yield read_event, json.dumps(message)

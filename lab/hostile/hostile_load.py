@@ -2,7 +2,7 @@
 
     python -m lab.hostile.hostile_load --seed N --first N --count N --rate R --pbx PORT --tcp PORT [--weapon NAME]
 
-It runs in a separate process, so that it does not delay the phones of honest calls. It prints a line of JSON when it is
+It runs in a separate process so that it does not delay the phones of honest calls. It prints a line of JSON when it is
 ready, each second, and at the end.
 """
 
@@ -23,30 +23,30 @@ from .invites import Invite, hostile_invite
 from .raw_sip import Endpoint, header, respond, sdp
 
 FIRST_S: Final = 0.8
-"""Seconds to wait for the first response; Asterisk drops messages that it cannot read."""
+"""Seconds to wait for the first response. Asterisk drops messages that it cannot read."""
 FINAL_S: Final = 12.0
 HELD_EVERY: Final = 40
-"""One of this many answered calls stays until all are hung up; so does each with a LONG INVITE."""
+"""One in this many answered calls is held until all are hung up, and so is each call with a LONG INVITE."""
 LONG: Final = 15_000
 ANSWERED_EVERY: Final = 4
-"""The called phone answers one of this many hostile calls; the others find it busy."""
+"""The called phone answers one in this many hostile calls. For the others it is busy."""
 _MARK: Final = re.compile(rb"hx(\d+)y")
 
 
 @dataclass
 class LoadResult:
-    """The results of the INVITEs."""
+    """Results of the INVITEs."""
 
     sent: int = 0
     answers: Counter[str] = field(default_factory=Counter)
-    """Counts by final status; `none` without any response, `no end` after a provisional one only."""
+    """Counts by final status. `none` is no response, and `no end` is only a provisional response."""
     rang: int = 0
     waiting: list[str] = field(default_factory=list)
-    """The hostile parts of the latest INVITEs without a final response."""
+    """Hostile parts of the latest INVITEs without a final response."""
 
 
 class CalledPhone(Endpoint):
-    """The called phone of the hostile calls. It is mostly busy."""
+    """Called phone of the hostile calls. It is mostly busy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Attacker(Endpoint):
             queue.put_nowait(data)
 
     async def attack(self, invite: Invite) -> None:
-        """Send one INVITE, and end its call."""
+        """Send one INVITE and end its call."""
         self.told.sent += 1
         self._waiting[invite.number] = invite.about
         try:
@@ -121,8 +121,9 @@ class Attacker(Endpoint):
             del self._responses[invite.number]
 
     async def _over_tcp(self, invite: Invite) -> str:
-        """The result of an INVITE over TCP. The connection closes at the end of the call, or after the same time as
-        over UDP.
+        """Send an INVITE over TCP and return its result.
+
+        The connection closes at the end of the call, or after the same time as over UDP.
         """
         writer = None
         try:
@@ -200,14 +201,14 @@ def follow_up(invite: bytes, response: bytes, method: bytes, number: bytes) -> b
 
 
 async def run(chosen: argparse.Namespace) -> None:
-    """Send the INVITEs, and wait for the last answers."""
+    """Send the INVITEs and wait for the last answers."""
     pbx, tcp = (HOST, chosen.pbx), (HOST, chosen.tcp)
     async with Attacker(pbx, tcp) as attacker, CalledPhone() as called:
         numbers = range(chosen.first, chosen.first + chosen.count)
-        # Made before, so that the answers are read at once.
+        # Created in advance, so that the answers are read at once.
         invites = [hostile_invite(chosen.seed, number, attacker.address, pbx, chosen.weapon) for number in numbers]
         print(json.dumps({"called": called.address[1]}), flush=True)
-        await asyncio.to_thread(input)  # the PBX knows the called phone's port now
+        await asyncio.to_thread(input)  # from now on the PBX has the called phone's port
         began_s = told_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for at, invite in enumerate(invites):
@@ -218,7 +219,7 @@ async def run(chosen: argparse.Namespace) -> None:
                     told_s = time.monotonic()
                     print(attacker.tell(called), flush=True)
         print(attacker.tell(called), flush=True)
-        await asyncio.to_thread(input)  # held calls stay until then
+        await asyncio.to_thread(input)  # held calls continue until then
         attacker.hang_up()
         await asyncio.sleep(1)
 

@@ -1,4 +1,4 @@
-"""An HTTP server in place of Asterisk's, for behaviour that the real one never shows on demand."""
+"""An HTTP server in place of Asterisk's, for behaviour that a real Asterisk never shows on demand."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from lab.asterisk import LOOPBACK
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 
-PASSWORD: Final = "p:ä ß&?#"  # noqa: S105 — of no Asterisk; what an address would have to escape
+PASSWORD: Final = "p:ä ß&?#"  # noqa: S105 — of no real Asterisk; an address would have to escape it
 INFO: Final = "/ari/asterisk/info"
 EVENTS: Final = "/ari/events"
 FILTER: Final = "/ari/applications/idtone/eventFilter"
 APPLICATION: Final = "/ari/applications/idtone"
-"""The application, which exists as long as a WebSocket is open."""
+"""Application, which exists as long as a WebSocket is open."""
 CHANNEL: Final = "/ari/channels/1795.1"
 
 
 def fixed_response(**response: Any) -> Answer:
-    """A handler that always gives this response."""
+    """A handler that always returns this response."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(**response)
@@ -38,7 +38,7 @@ def fixed_response(**response: Any) -> Answer:
 
 @dataclass
 class HostileServer:
-    """A server that answers like Asterisk, except for the paths in `answers`. `talk` handles the WebSocket."""
+    """A server that answers as Asterisk does, except for the paths in `answers`. `talk` handles the WebSocket."""
 
     talk: Talk
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class HostileServer:
             try:
                 await self.talk(socket)
             except ConnectionError:
-                pass  # the other side had enough
+                pass  # the other side closed the connection
             finally:
                 self.listeners -= 1
             return socket
@@ -86,7 +86,7 @@ class HostileServer:
 
 
 async def requests(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any]]:
-    """The requests over the WebSocket. Answers pings meanwhile."""
+    """Yield the requests over the WebSocket. Answers pings meanwhile."""
     async for message in socket:
         if message.type is WSMsgType.PING:
             await socket.pong(message.data)
@@ -95,13 +95,13 @@ async def requests(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any
 
 
 async def answer_like_asterisk(socket: web.WebSocketResponse) -> None:
-    """Answer every request like Asterisk."""
+    """Answer every request as Asterisk does."""
     async for asked in requests(socket):
         await socket.send_str(encode_answer(asked))
 
 
 def answer_always(**changes: Any) -> Talk:
-    """A WebSocket handler that answers each request, with the same `changes` of Asterisk's answer."""
+    """A WebSocket handler that applies the same `changes` to Asterisk's answer to each request."""
 
     async def talk(socket: web.WebSocketResponse) -> None:
         async for asked in requests(socket):
@@ -111,7 +111,7 @@ def answer_always(**changes: Any) -> Talk:
 
 
 def encode_answer(asked: dict[str, Any], **changes: Any) -> str:
-    """Asterisk's answer to a request over the WebSocket, in JSON. `changes` replaces fields."""
+    """Asterisk's answer to a request over the WebSocket, as JSON. `changes` replaces fields."""
     said = {
         "type": "RESTResponse",
         "request_id": asked["request_id"],
@@ -123,5 +123,5 @@ def encode_answer(asked: dict[str, Any], **changes: Any) -> str:
 
 
 async def hang_forever(_: web.WebSocketResponse) -> None:
-    """Keep the WebSocket open, but read and send nothing."""
+    """Keep the WebSocket open, without reading or sending."""
     await asyncio.Event().wait()

@@ -1,7 +1,7 @@
-"""Hostile INVITEs by number: the same seed and number make the same octets.
+"""Hostile INVITEs by number. The same seed and number result in the same octets.
 
-They vary each header that the hook or Asterisk's JSON reads: its length (up to a datagram), its octets, its escapes and
-its repetitions. One in thirty is a message from `torture`.
+The INVITEs vary each header that the hook or Asterisk's JSON reads: its length (up to a datagram), its octets, its
+escapes and its repetitions. One in thirty is a message from `torture`.
 """
 
 import random
@@ -18,15 +18,17 @@ from .raw_sip import escape_user, sdp
 from .torture import MESSAGES
 
 LONGEST: Final = 60_000
-"""Most octets of all headers of a message."""
+"""Maximum number of octets in all headers of a message."""
 LENGTHS: Final = (79, 80, 81, 127, 128, 129, 255, 256, 257, 511, 1_024, 4_095, 4_097, 8_192, 20_000, LONGEST)
 TIMES: Final = (2, 3, 20, 100, 400)
-"""Numbers of repetitions of a header."""
+"""Possible numbers of repetitions of a header."""
 TORTURE_EVERY: Final = 30
 TCP_EVERY: Final = 12
 WAYS: Final = "iaovd"
-"""The first letter of the dialled user, by which `attacked_trunk.DIALPLAN` chooses: the hook for an incoming call over
-ARI and over AGI, for an outgoing call, for a diverted call, and the operator's own Dial().
+"""First letters of the dialled user, by which the dialplan of `attacked_trunk` selects the way.
+
+In this order: the hook for an incoming call over ARI and over AGI, for an outgoing call, for a diverted call, and the
+operator's own Dial().
 """
 
 PLACES: Final[dict[str, tuple[str, bytes]]] = {
@@ -60,7 +62,10 @@ PLACES: Final[dict[str, tuple[str, bytes]]] = {
     "Privacy": ("Privacy", b"@@"),
     "Accept-Language": ("Accept-Language", b"@@"),
 }  # fmt: skip
-"""Name → header and its value: `@@` is the drawn text, MARK the INVITE's number, OWN and HOST the addresses."""
+"""Name of a place → its header and value.
+
+In the value, `@@` is the drawn text, MARK the number of the INVITE, and OWN and HOST the addresses.
+"""
 
 NOT_UTF_8: Final[dict[str, bytes]] = {
     "FF": b"\xff",
@@ -111,7 +116,7 @@ class Invite:
 
 
 def mark(number: int) -> bytes:
-    """The mark in an INVITE's branch, tag and Call-ID. It identifies the answers to this INVITE."""
+    """Mark in the branch, tag and Call-ID of an INVITE, which identifies the answers to it."""
     return b"hx%dy" % number
 
 
@@ -147,8 +152,9 @@ WEAPONS: Final[dict[str, tuple[str, Mapping[str, bytes]]]] = {
     "subject": ("Subject", {"60000 octets": b"x" * 59_700}),
     "harmless": ("Subject", {"a word": b"x"}),
 }
-"""Inputs that harm an unguarded Asterisk or service; they are drawn more often than by chance. `harmless` is for
-comparison: the effect of the load alone.
+"""Inputs that harm an unguarded Asterisk or service. They are drawn more often than by chance.
+
+`harmless` is for comparison, as it shows the effect of the load alone.
 """
 WEAPON_EVERY: Final = 8
 
@@ -156,7 +162,7 @@ CONTENTS: Final = (_long, _octets, _octets, _named(NOT_UTF_8), _named(UNICODE), 
 
 
 def _content(rng: random.Random) -> tuple[str, bytes]:
-    """A hostile text, mostly next to a number. Half of the time it is escaped as in a user part."""
+    """A hostile text, mostly beside a number. It is often escaped as in a user part."""
     about, drawn = rng.choice(CONTENTS)(rng)
     if rng.random() < 0.4:
         drawn, about = escape_user(drawn)[:LONGEST], f"{about}, escaped"
@@ -165,7 +171,7 @@ def _content(rng: random.Random) -> tuple[str, bytes]:
 
 
 def hostile_invite(seed: int, number: int, own: Address, to: Address, weapon: str = "") -> Invite:
-    """INVITE `number`, from `own` to the PBX at `to`. With the name of a weapon, only that part is hostile."""
+    """INVITE `number` from `own` to the PBX at `to`. If `weapon` is given, only that part is hostile."""
     rng = random.Random(f"{seed}/{number}")
     tcp = rng.randrange(TCP_EVERY) == 0
     words = {
@@ -197,7 +203,7 @@ def hostile_invite(seed: int, number: int, own: Address, to: Address, weapon: st
             continue
         header, template = PLACES[place]
         value = _one_line(template.replace(b"@@", content))
-        # Headers that may come once come twice now and then, the others up to hundreds of times.
+        # Headers that may appear once sometimes appear twice, and the others up to hundreds of times.
         times = rng.choice(TIMES) if not weapon and rng.random() < 0.12 else 1
         if times > 1:
             about[-1] += f", {times} times"
@@ -212,13 +218,13 @@ def hostile_invite(seed: int, number: int, own: Address, to: Address, weapon: st
             if left > 0:
                 lines.append(line)
             left -= len(line)
-    body = sdp(9)  # nobody listens at the port
+    body = sdp(9)  # no phone listens at this port
     lines += [b"Content-Length: %d" % len(body), b"", b""]
     return Invite(number, "; ".join(about), _filled(b"\r\n".join(lines), words) + body, tcp)
 
 
 def _one_line(value: bytes) -> bytes:
-    """The value without line breaks: a line break would only begin another header, and so would not be hostile."""
+    """The value without line breaks, which would only begin another header."""
     return _RAW.sub(b"", value).rstrip(b"\r\n")
 
 

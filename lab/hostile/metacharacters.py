@@ -1,4 +1,4 @@
-"""Characters with a meaning in one of the languages that process them."""
+"""Characters that have a meaning in one of the languages that process them."""
 
 from typing import Final
 
@@ -57,4 +57,4 @@ META: Final[dict[str, bytes]] = {
     "10 kB of digits": b"1" * 10_000,
     "a delete and an escape": b"\x7f\x1b[31m",
 }
-"""Hostile contents of a part. Digits come before it, and sometimes after it."""
+"""Hostile contents of a part. Digits precede them and sometimes follow them."""

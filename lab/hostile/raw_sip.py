@@ -1,6 +1,6 @@
-"""SIP in octets: a caller whose messages no SIP library would write, and phones that only count calls.
+"""SIP as octets: a caller whose messages no SIP library would write, and phones that only count calls.
 
-The lab's normal phones rightly refuse to write or to read most of this.
+The lab's normal phones rightly refuse to write or read most of these messages.
 """
 
 import asyncio
@@ -15,7 +15,10 @@ from typing import Final, Self
 from lab.rtp import HOST, Address
 
 REPEATS_S: Final = (0.25, 0.5, 0.75)
-"""Seconds without any response before a message is repeated; a message without a response was not understood."""
+"""Seconds without a response before a message is repeated.
+
+A message without a response was not understood.
+"""
 FINAL_S: Final = 10.0
 """Seconds to wait for the final response."""
 _UNRESERVED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.!~*'()&=+$,;?/")
@@ -23,12 +26,12 @@ _UNRESERVED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU
 
 
 def escape_user(user: bytes) -> bytes:
-    """The octets, escaped as the user part of a SIP URI."""
+    """The octets, escaped as in the user part of a SIP URI."""
     return b"".join(bytes([octet]) if octet in _UNRESERVED else b"%%%02x" % octet for octet in user)
 
 
 def quote_name(name: bytes) -> bytes:
-    """A quoted display name. A space replaces a line break, which would end the header."""
+    """The octets as a quoted display name, with a space in place of each line break or NUL."""
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", re.sub(rb"[\r\n\0]", b" ", name)) + b'"'
 
 
@@ -38,7 +41,7 @@ def sdp(port: int = 40_000) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of an INVITE that other programs read: octets, escaped by SIP's rules."""
+    """The parts of an INVITE that other programs read, as octets that are escaped by SIP's rules."""
 
     called: bytes
     caller: bytes = b"05012345678"
@@ -93,7 +96,7 @@ class Endpoint(asyncio.DatagramProtocol):
 
 
 def header(message: bytes, name: bytes) -> bytes:
-    """The first header of this name, with its line break; empty if there is none."""
+    """The first header with this name, including its line break, or empty bytes if it is missing."""
     found = re.search(rb"(?im)^%s[ \t]*:[^\r\n]*\r\n" % re.escape(name), message)
     return found[0] if found else b""
 
@@ -103,16 +106,16 @@ def call_id(message: bytes) -> bytes:
 
 
 class Attacker(Endpoint):
-    """Sends hostile messages, and returns the final status of each."""
+    """Sends hostile messages and returns the final status of each."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heard: set[bytes] = set()
-        """The Call-IDs of all answered messages."""
+        """Call-IDs of all answered messages."""
         self._waiting: dict[bytes, asyncio.Queue[bytes]] = {}
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        if not data.startswith(b"SIP/2.0 "):  # a BYE, or a request that was meant for us
+        if not data.startswith(b"SIP/2.0 "):  # a BYE, or a request for this endpoint
             self.send(respond(data, b"200 OK"), addr)
             return
         self.heard.add(call_id(data))
@@ -120,10 +123,9 @@ class Attacker(Endpoint):
             waiting.put_nowait(data)
 
     async def send_invite(self, invite: bytes, address: Address) -> int:
-        """Send an INVITE; returns the status of the final response, 0 if there is none. Hangs up an answered call at
-        once.
+        """Send an INVITE and return the final status, or 0 without any response.
 
-        Raises TimeoutError if only a provisional response came.
+        Hangs up an answered call at once. Raises TimeoutError if only provisional responses arrive.
         """
         responses = self._waiting[call_id(invite)] = asyncio.Queue()
         response = b""
@@ -205,7 +207,7 @@ class Counter(Endpoint):
         return respond(invite, b"200 OK", contact + b"Content-Type: application/sdp\r\n", sdp())
 
     def users_of(self, call: str) -> list[bytes]:
-        """The users that a call of the lab dialled here. The call's mark in the Request-URI identifies it."""
+        """Users that a call of the lab dialled at this phone. The call's mark in the Request-URI identifies it."""
         mark = b";lab=" + call.encode()
         return [uri.removeprefix(b"sip:").partition(b"@")[0] for uri in self.invited if uri.endswith(mark)]
 

@@ -1,6 +1,6 @@
-"""Torture messages written from the descriptions of RFC 4475. They are INVITEs if their fault allows that.
+"""Torture messages, written from the descriptions in RFC 4475.
 
-`MARK`, `OWN`, `HOST` and `OVER` are filled in as in `invites`.
+They are INVITEs if their fault allows that. `MARK`, `OWN`, `HOST` and `OVER` are filled in as in `invites`.
 """
 
 from collections.abc import Sequence
@@ -188,4 +188,4 @@ MESSAGES: Final[dict[str, bytes]] = {
         b"Record-Route: <sip:HOST>"],
     ),
 }  # fmt: skip
-"""The messages by the RFC's section and their subject."""
+"""Section and subject in the RFC → the message."""

@@ -1,6 +1,6 @@
-"""The worked example of docs/evidence-format.md: a pack by two persons, made with fixed keys, times and random octets.
+"""The worked example of docs/evidence-format.md: a pack by two persons, with fixed keys, times and random octets.
 
-python -m lab.ledger.example_pack writes it to tests/ledger/example, and prints the blocks of the document
+`python -m lab.ledger.example_pack` writes it to lab/ledger/example, and prints the blocks of the document.
 """
 
 import base64
@@ -56,7 +56,7 @@ WITNESS_SEED: Final = bytes(range(64, 96))
 WITNESS: Final = Signer("witness.example/w", WITNESS_SEED)
 COSIGNED_AT_S: Final = 1793498460
 CALLS: Final = ("pbx-1-1793491200.2", "pbx-1-1793491200.4")
-"""The calls of the pack; a third one is only in the tree."""
+"""Calls of the pack. A third call is only in the tree."""
 
 Files = dict[str, bytes]
 
@@ -84,11 +84,12 @@ def _calls() -> Iterator[Step]:
 
 
 def make_pack(shown: LegalBasis = BASIS) -> tuple[Files, dict[str, str]]:
-    """The files of the pack, and the values in the document, by their names there. `shown` is the legal basis that the
-    request shows to the second person.
+    """Files of the pack, and the values in the document by their names there.
+
+    `shown` is the legal basis that the request shows to the second person.
     """
     draws = count(1)
-    # Each draw of random octets is one value repeated: 01 01 …, then 02 02 …
+    # Each draw of random octets repeats one value: 01 01 …, then 02 02 …
     with (
         tempfile.TemporaryDirectory() as folder,
         patch.object(sealing, "os", SimpleNamespace(urandom=lambda length: bytes([next(draws)]) * length)),
@@ -126,7 +127,7 @@ def _made(url: str, shown: LegalBasis) -> tuple[Files, dict[str, str]]:
 def _values(
     files: Files, chosen: list[PackedCall], approval: list[PackedCall], note: Note, days: str
 ) -> dict[str, str]:
-    """The values of keys and plaintext, computed as the document says, without the product's code."""
+    """Values of keys and plaintext, computed as the document describes, without the product's code."""
     leaves = {one.proof.index: one.content for each in (*chosen, *approval) for one in each.proven}
     [record_key] = [each.record_key for each in chosen if each.call_id == CALLS[1]]
     assert record_key
@@ -175,7 +176,7 @@ def _canonical(value: object) -> str:
 
 
 def zip_values(octets: bytes) -> dict[str, str]:
-    """The part of the ZIP file that the document prints. Its sizes differ between versions of zlib."""
+    """Parts of the ZIP file that the document prints. The sizes in it differ between versions of zlib."""
     listed = octets.index(b"PK\1\2")
     name = MANIFEST.encode()
     return {
@@ -186,7 +187,7 @@ def zip_values(octets: bytes) -> dict[str, str]:
 
 
 def blocks(values: dict[str, str]) -> str:
-    """The values in the document's form."""
+    """The values in the format of the document."""
     return "\n".join(f"`{name}`:\n\n```\n{_folded(text)}\n```\n" for name, text in values.items())
 
 
@@ -197,7 +198,7 @@ def _folded(text: str) -> str:
 
 
 def printed_blocks() -> dict[str, str]:
-    """The blocks that the page of the evidence format prints, by name."""
+    """Name of each block on the page of the evidence format → its text."""
     found = re.findall(r"^`([^`\n]+)`:\n\n```\n(.*?)\n```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return {name: text.replace("\n  ", "") for name, text in found}
 

@@ -28,8 +28,9 @@ _FORKS.set_forkserver_preload([__name__])
 
 
 def run_until_killed(after_s: float | None, work: Callable[..., None], *arguments: object) -> list[str]:
-    """Run `work` in a process and kill it `after_s` after its first text; returns its texts. With None, the process
-    kills itself. Asserts that it does not end in another way.
+    """Run `work` in a process, kill it `after_s` seconds after its first text, and return its texts.
+
+    If `after_s` is None, the process kills itself. Asserts that the process ends by SIGKILL.
     """
     receiving, sending = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=_begin, args=(dict(os.environ), work, sending, *arguments), daemon=True)
@@ -51,14 +52,14 @@ def run_until_killed(after_s: float | None, work: Callable[..., None], *argument
 
 
 def _begin(environment: dict[str, str], work: Callable[..., None], *arguments: object) -> None:
-    """Use the environment of the test. The parent process may have the environment of an earlier test."""
+    """Run `work` with the environment of the test. The parent process may have that of an earlier test."""
     os.environ.clear()
     os.environ.update(environment)
     work(*arguments)
 
 
 def write_calls(telling: Connection, url: str, journal: str, start: str) -> None:
-    """Write calls, and report each when all its steps are acknowledged. Maintain the tree meanwhile."""
+    """Write calls and maintain the tree. Report each call when all its steps are acknowledged."""
     sqlite.journal_mode = lambda: journal
     maintenance_thread.LOOK_EVERY_S = ledger_writer.LINGER_S = 0.005
     writer = writer_of(url)
@@ -118,8 +119,9 @@ def replace_key(telling: Connection, config: str, moment: str) -> None:
 
 
 def _die_after(where: Any, name: str, moment: tuple[Any, str]) -> None:
-    """Make this process die before the call `where.name`, once the call `moment` has begun: the ledger is open by
-    then.
+    """Make this process die before the method of `moment`, once `where.name` has been called.
+
+    The ledger is open by then.
     """
     owner, method = moment
     done = getattr(owner, method)

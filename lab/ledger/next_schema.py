@@ -1,4 +1,4 @@
 """Tables of a future version."""
 
 NEXT = ("ALTER TABLE steps ADD COLUMN more {whole}", "CREATE INDEX ix_steps_more ON steps (more)")
-"""Tables that a later version may add."""
+"""Changes of the tables that a later version may make."""

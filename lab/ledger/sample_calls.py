@@ -12,7 +12,7 @@ CALLER_ONLY = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0002", {Party.CALL
 def sounded_call(
     call_id: str, ms: float, decision: Decision, *parties: Party, instead: str | None = None
 ) -> list[Step]:
-    """A call whose parties heard a sound."""
+    """A call in which these parties heard a sound."""
     heard = [
         step
         for party in parties
@@ -31,8 +31,9 @@ def sounded_call(
 
 
 def calls_of_all_kinds() -> list[Step]:
-    """Calls of every kind that a search could confuse. Some happen at the same time, and some are written out of
-    order.
+    """Calls of every kind that a search could confuse.
+
+    Some happen at the same time, and some are written out of order.
     """
     alone = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="alone", ms=3000)
     late = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="late", ms=4000)

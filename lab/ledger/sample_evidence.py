@@ -1,4 +1,4 @@
-"""The evidence of sample calls, and the places of the tests' ledgers."""
+"""The evidence of sample calls, and the locations of the tests' ledgers."""
 
 import time
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def decided(decision: Decision = PLAY, call_id: str = "c-1", ms: float = 0) -> S
 def fallback(
     outcome: Outcome | None, reason: Reason | None, *parties: Party, call_id: str = "c-1", ms: float = 0
 ) -> Step:
-    """The step of a fallback decision by the hook. `parties` hear the notice."""
+    """Step of a fallback decision by the hook. `parties` hear the notice."""
     return steps.fallback(forwarded(call_id), time_after(ms), outcome, reason, dict.fromkeys(parties, "notice"), NONCE)
 
 
@@ -73,7 +73,10 @@ def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
 
 
 def played_to(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[Step]:
-    """Steps of a call whose sound was played to some parties. `known_by` says for each party how that is known."""
+    """Steps of a call whose sound was played to some parties.
+
+    `known_by` maps each party to the way in which the end of the sound is known.
+    """
     told = [
         decided(PLAY._replace(profiles=dict.fromkeys(known_by, "sample")), call_id),
         steps.answered(call_id, time_after(10)),
@@ -96,8 +99,9 @@ def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
 
 
 def evidence(calls: int = 20) -> list[Step]:
-    """Overlapping calls, most of them finished. In each group of four, one call has a sent sound, and the second call
-    has two leaves.
+    """Steps of overlapping calls, most of them finished, sorted by time.
+
+    In each group of four calls, one has a sent sound, and the second has two leaves.
     """
     told: list[Step] = []
     for number in range(calls):
@@ -117,7 +121,7 @@ def url_of(path: Path) -> str:
 
 
 def days_of(url: str) -> DayKeys:
-    """The day keys in the file beside the ledger."""
+    """Day keys in the file beside the ledger."""
     return DayKeys(path_of(url).with_name("key.days"), RING)
 
 
@@ -126,7 +130,7 @@ def successor_trees_of(url: str) -> SuccessorTrees:
 
 
 def key_ring_of(url: str) -> KeyRing:
-    """The key ring of a ledger: in memory, or in the files beside it."""
+    """Key ring of a ledger: a signing key in memory, and otherwise the files beside the ledger."""
     return KeyRing(
         days_of(url),
         Signer(LOG.name, SEED),
@@ -145,7 +149,7 @@ def write_each(writer: LedgerWriter, *told: Step, within_s: float = 60) -> None:
 
 
 def without_tokens(step: Step) -> Step:
-    """The step as it is read back without keys: without the search tokens."""
+    """The step as it is read without keys: without the search tokens."""
     return replace(step, details={name: value for name, value in step.details.items() if not name.endswith("_token")})
 
 

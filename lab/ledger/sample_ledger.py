@@ -22,7 +22,7 @@ from .sample_evidence import KEY, LOG, SEED, days_of, key_ring_of, wait_until
 
 
 def writer_of(url: str, *reserve_bytes: int) -> LedgerWriter:
-    """The node's open writer. Raises LedgerError."""
+    """Open the node's writer. Raises LedgerError."""
     return LedgerWriter.open(url, "pbx-1", key_ring_of(url), *reserve_bytes)
 
 
@@ -35,7 +35,7 @@ def write(url: str, *calls: Iterable[Step]) -> None:
 
 
 def write_keys(folder: Path) -> None:
-    """Write the two keys beside a ledger: one opens its numbers, and one signs it."""
+    """Write the two keys beside a ledger: one for its sealed numbers, and one for its signature."""
     for name, octets in (("key", KEY), ("key.sign", SEED)):
         (folder / name).write_bytes(octets)
         (folder / name).chmod(0o600)
@@ -55,13 +55,13 @@ def wait_until_written(writer: LedgerWriter) -> None:
 
 
 def records_of(url: str) -> dict[str, Record]:
-    """The records by call id, read with the ledger's keys. The newest is the last."""
+    """Call id → record, read with the ledger's keys, newest last."""
     with LedgerReader.open(url, days_of(url)) as reader:
         return {record.call_id: record for record in reader.records()}
 
 
 def open_reader(url: str, days: DayKeys | None = None, server: Server | None = None) -> LedgerReader:
-    """A reader of a ledger. With `server`, it copies the ledger there and reads that replica."""
+    """A reader of a ledger. If `server` is given, replicates the ledger there and reads the replica."""
     if server is None:
         return LedgerReader.open(url, days)
     spool = path_of(url)
@@ -76,7 +76,7 @@ def open_reader(url: str, days: DayKeys | None = None, server: Server | None = N
 
 
 def verification_faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> list[str]:
-    """The faults that `idtone ledger verify` finds, or the error if the database cannot be read."""
+    """Faults that `idtone ledger verify` finds, or the error if the database cannot be read."""
     try:
         seen = key_ring_of(url).seen.latest(LOG)
         with LedgerReader.open(url, days_of(url)) as reader:
@@ -87,14 +87,17 @@ def verification_faults(url: str, *notes: tuple[str, Note], log: Signer | None =
 
 
 def query(file: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
-    """The rows of a statement that reads or changes a ledger's file. The writer does not know of it."""
+    """Run a statement that reads or changes a ledger's file, and return its rows. The writer does not notice it."""
     with closing(sqlite3.connect(file)) as connection, connection:
         return connection.execute(statement, values).fetchall()
 
 
 @contextmanager
 def lock_ledger(file: Path, *statements: str) -> Iterator[sqlite3.Connection]:
-    """Context in which another connection locks the ledger with these statements, by default like a writer."""
+    """Context in which another connection locks the ledger with these statements.
+
+    The default is a writer's lock.
+    """
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         for statement in statements or ("BEGIN IMMEDIATE",):
             other.execute(statement).fetchall()

@@ -1,7 +1,7 @@
-"""The failures of a node, with their reports. `idtone status`, an alert and a mail report each within two minutes.
+"""Failures of a node, with their reports.
 
-`tests/packages/first_month.py` causes each failure and measures the time. `when-something-fails.md` has the same table
-for operators.
+`idtone status`, an alert and a mail report each failure within two minutes. `tests/packages/first_month.py` causes each
+failure and measures the time. `when-something-fails.md` has the same table for operators.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SAMPLE: Final = "/usr/share/doc/idtone/examples/registry.yaml"
 LEDGER: Final = "/var/lib/idtone/ledger.sqlite3"
 LINES: Final = "/etc/idtone/numbers.yaml"
 NO_POSTGRESQL: Final = "postgresql://idtone@127.0.0.1:9/idtone"
-"""An address at which nothing listens."""
+"""Address at which no server listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Failure:
     """Its id in `troubles` of `idtone status --json`."""
     alert: str
     mail: str
-    """The beginning of its line in the mail."""
+    """Beginning of its line in the mail."""
 
     @property
     def expected_reports(self) -> tuple[str, str, str]:
@@ -56,7 +56,7 @@ FAILURES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FailureCause:
-    """Failures at the same time, with their cause. Root types the lines `make`; the lines `mend` revert them."""
+    """A cause of simultaneous failures. Root types the lines `make` to cause them, and the lines `mend` to end them."""
 
     failures: tuple[str, ...]
     make: tuple[str, ...]
@@ -78,12 +78,13 @@ ledger:
 _HOOK: Final = "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
 
 HAPPENINGS: Final = (
-    # This comes first: its alert counts restarts of the last three minutes, and other drills restart the service, too.
+    # This must be first: its alert counts restarts of the last three minutes, and other drills also restart the
+    # service.
     FailureCause(
         ("restarts",),
         (
-            # Each instance ends three seconds after it was ready, on a busy machine too: so its metrics are read.
-            # The line ends when the loop has a session of its own: the shell's end would end it, too.
+            # Each instance ends three seconds after it was ready, also on a busy machine, so that its metrics are read.
+            # The loop has its own session. Otherwise the end of the shell would also end the loop.
             "rm -f /opt/loop; setsid sh -c 'echo $$ > /opt/loop; while sleep 0.2; do"
             " systemctl is-active --quiet idtone || continue;"
             " sleep 3; systemctl kill --kill-whom main --signal KILL idtone; done' > /dev/null 2>&1 &"
@@ -97,12 +98,12 @@ HAPPENINGS: Final = (
             f"cp {SAMPLE} {_KEPT}",
             f'sed -i "0,/expires: [^,}}]*/s//expires: {_ENDED}/" {SAMPLE}',
             f'sed -i "/id: L-0001/,/until/s/until: [^}}]*/until: {_ENDED}/" {SAMPLE}',
-            # All pages of the database but the first.
+            # All pages of the database except the first.
             f"head -c $(($(stat --format %s {LEDGER}) - 4096)) /dev/zero | tr '\\0' '\\377' |"
             f" dd of={LEDGER} bs=4096 seek=1 conv=notrunc status=none",
             "systemctl restart idtone",
             "systemctl stop asterisk",
-            # Only another owner lasts: the service repairs the mode of its own folder.
+            # Only a change of the owner lasts: the service repairs the mode of its own folder.
             f"chown root: {SOUNDS}/journal && chmod 700 {SOUNDS}/journal",
         ),
         (
@@ -129,7 +130,7 @@ HAPPENINGS: Final = (
         (f"echo 'association: {{member: m-9999}}' > {_MEMBER}", "systemctl reload idtone"),
         (f"rm {_MEMBER}", "systemctl reload idtone"),
     ),
-    # Parts of a node that does more than the first month needs.
+    # Parts of a node that does more than the first month requires.
     FailureCause(
         ("fallback", "lines", "replication", "timestamp", "backup", "canary"),
         (
@@ -150,4 +151,4 @@ HAPPENINGS: Final = (
     ),
     FailureCause(("service",), ("systemctl stop idtone",), ("systemctl start idtone",)),
 )
-"""Happenings. The full disk has a separate drill, because the ledger moves to another disk first."""
+"""Causes of failures. The full disk has a separate drill, because the ledger must first move to another disk."""

@@ -17,7 +17,7 @@ class Act:
     name: str
     page: str
     refused: tuple[str, ...] = ()
-    """Beginnings of commands that end with 1 here, because they report a fault."""
+    """Beginnings of commands that end with 1 here because they report a fault."""
 
 
 ACTS: Final = (
@@ -67,7 +67,7 @@ LATER: Final = (
     Act("purge", "upgrade.md"),
     Act("restore", "backup.md", refused=("idtone setup",)),
 )
-"""Acts that need a failure first, or end something."""
+"""Acts that require a failure first, or that end something."""
 SECOND: Final = tuple(
     Act(f"second-{name}", "second-node.md") for name in ("database", "key", "name", "join", "look", "leave", "left")
 )
@@ -75,12 +75,12 @@ SECOND: Final = tuple(
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
-    """The marked blocks of a page in order: the mark, and the commands."""
+    """Marked blocks of a page in order, each as a pair of the mark and the commands."""
     return _BLOCK.findall(page.read_text("utf-8"))
 
 
 def commands(mark: str, page: str) -> list[str]:
-    """The commands on the Japanese page for the mark of an act, or for `first day`."""
+    """Commands on the Japanese page for the mark of an act, or for `first day`."""
     found = [line for name, block in blocks(JAPANESE / page) if name == mark for line in block.splitlines()]
     assert found, f"docs/ja/how-to/{page} has no commands for {mark}"
     return found

@@ -1,7 +1,8 @@
 """A separate Debian with a real systemd, in which packages are built and installed.
 
-Its processes, files, cgroups and name are separate; the network is this machine's. It needs root. It ends with the
-Python process that started it, and leaves no process and no mount. Two of them at a time must use different ports.
+It has its own processes, files, cgroups and name, but uses this machine's network. It needs root. It ends with the
+Python process that started it, and leaves no process and no mount behind. Two machines at a time must use different
+ports.
 """
 
 from __future__ import annotations
@@ -27,17 +28,19 @@ from lab import debian_archive
 from lab.unpacked_packages import cache_directory
 
 RELEASES: Final = ("bookworm", "trixie")
-"""Debian 12 and 13: there is a package for each, because each has another Python."""
+"""Debian 12 and 13. Each has its own package, because each has another version of Python."""
 CHOSEN = tuple(os.environ.get("RELEASES", "").split()) or RELEASES
 _ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
 _WITHOUT_CLOCK: Final = ("setpriv", "--bounding-set", "-sys_time", "--inh-caps", "-sys_time")
 BOOT_WITHIN_S: Final = 300
 END_WITHIN_S: Final = 10
 COMMAND_S: Final = 1200.0
-"""The limit of a command. The longest ones build a package, and download Debian."""
+"""Maximum time of a command in seconds. The longest ones build a package, or download Debian."""
 UP: Final = ("running", "degraded")
-"""States of a started machine. `degraded`: a unit failed that a machine of this kind cannot have, for example one that
-loads a kernel module.
+"""States of a started machine.
+
+The state `degraded` means that a unit has failed that a machine of this kind cannot run, for example one that loads a
+kernel module.
 """
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
@@ -69,17 +72,20 @@ pivot_root . run/before
 umount -l /run/before
 exec env -i container=idtone-lab PATH=/usr/sbin:/usr/bin:/sbin:/bin setpriv --bounding-set -sys_time /sbin/init
 """
-"""Its clock is this machine's, so it must not set it: the first `timedatectl set-timezone` since the start of a kernel
-moves the kernel's clock by the zone. Its files are in memory. It reaches Debian and PyPI by this machine's name servers
-and certificates."""
+"""Script that boots the machine.
+
+The machine uses this machine's clock, so it must not set it: the first `timedatectl set-timezone` after the start of a
+kernel moves the kernel's clock by the zone. Its files are in memory. It reaches Debian and PyPI through this machine's
+name servers and certificates.
+"""
 
 
 class MachineFailed(Exception):
-    """A machine did not start, or a command in it failed. The message has the output."""
+    """A machine did not start, or a command in it failed. The message contains the output."""
 
 
 class Machine:
-    """One Debian, from an image. It sees the folders `lent` of this machine at the same path."""
+    """One Debian, from an image. It sees the folders `lent` of this machine at the same paths."""
 
     def __init__(self, image: Path, *lent: Path) -> None:
         if os.geteuid():
@@ -115,12 +121,12 @@ class Machine:
 
     def _end(self) -> None:
         assert self._started
-        self._started.kill()  # and with it its systemd, which is all processes of the machine
+        self._started.kill()  # this also kills its systemd, and so all processes of the machine
         self._started.wait()
 
     @property
     def root(self) -> Path:
-        """The folder of its files on this machine."""
+        """Folder of its files on this machine."""
         return Path(f"/proc/{self.leader}/root")
 
     def _is_up(self) -> bool:
@@ -129,18 +135,18 @@ class Machine:
 
     @property
     def leader(self) -> int:
-        """The process id of its systemd on this machine. 0 if systemd does not run."""
+        """Process id of its systemd on this machine, or 0 if systemd does not run."""
         assert self._started
         children = Path(f"/proc/{self._started.pid}/task/{self._started.pid}/children").read_text().split()
         return int(children[0]) if children else 0
 
     def inside(self, *namespaces: str) -> list[str]:
-        """The prefix of a command that runs in the machine, or only in these of its namespaces."""
+        """Prefix of a command that runs in the machine, or only in the given namespaces of the machine."""
         entered = [f"--{name}" for name in namespaces or ("mount", "pid", "ipc", "uts", "cgroup")]
         return [*_WITHOUT_CLOCK, "nsenter", "--target", str(self.leader), *entered, "--root", "--wd"]
 
     def run(self, *command: str | Path, **environment: str) -> str:
-        """Run a command as root; returns its output. Raises MachineFailed if it fails."""
+        """Run a command as root and return its output. Raises MachineFailed if it fails."""
         done = self._run(*command, **environment)
         if done.returncode:
             raise MachineFailed(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
@@ -163,7 +169,7 @@ class Machine:
             _end_all(started)
 
     def status(self, *command: str | Path) -> int:
-        """The exit code of a command."""
+        """Run a command and return its exit code."""
         return self._run(*command).returncode
 
     def _run(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -184,19 +190,20 @@ class Machine:
         return subprocess.CompletedProcess(command, started.returncode, said)
 
     def install(self, *packages: str | Path) -> str:
-        """Install packages by name, or from a file, with their dependencies."""
+        """Install packages and their dependencies, by name or from a file."""
         return self.run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages)
 
 
 class Shell:
-    """A shell that gets typed lines. Variables and the current folder last from line to line."""
+    """A shell that receives typed lines. Variables and the current folder are kept from line to line."""
 
     def __init__(self, started: subprocess.Popen[bytes]) -> None:
         self._started = started
 
     def type(self, line: str, within_s: float) -> tuple[int, str]:
-        """Type a line; returns its exit code and its output. Raises MachineFailed if it does not end within the
-        time.
+        """Type a line, and return its exit code and its output.
+
+        Raises MachineFailed if the shell ends or the line does not end within the time.
         """
         end = f"end of {secrets.token_hex(8)}"
         assert self._started.stdin
@@ -236,15 +243,15 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _end_all(started: subprocess.Popen[Any]) -> None:
-    """End a command in the machine, and all that it has started in its session."""
+    """End a command in the machine, and everything that it started in its session."""
     with suppress(ProcessLookupError):
         os.killpg(started.pid, signal.SIGKILL)
-    with started:  # waits for it, and closes its pipes
+    with started:  # waits for the process and closes its pipes
         pass
 
 
 def image(release: str, *packages: str) -> Path:
-    """A tar archive of a fresh Debian with `packages` and systemd. It is made once, and stays in the user's cache."""
+    """A tar archive of a fresh Debian with `packages` and systemd. It is created once and kept in the user's cache."""
     base = image(release) if packages else None
     cache = cache_directory(os.environ, _tell)
     kept = cache / f"machine-{'-'.join((release, *packages))}-{debian_archive.architecture()}.tar"
@@ -280,7 +287,7 @@ def _extend(base: Path, packages: Sequence[str], into: Path) -> None:
     with Machine(base) as machine, into.open("wb") as archive:
         machine.install(*packages)
         machine.run("apt-get", "clean")
-        # A second view of the files shows none of the mounts above them.
+        # A second mount of the files shows none of the mounts above them.
         archived = "mount --bind / /mnt && exec tar --create --xattrs --exclude ./var/log/journal --directory /mnt ."
         subprocess.run([*machine.inside(), "sh", "-c", archived], stdout=archive, check=True)
 

@@ -12,8 +12,9 @@ _SITE: Final = "opt/venvs/idtone/lib/python3*/site-packages"
 
 
 def make_next(machine: Machine, packages: Sequence[Path], version: str) -> list[Path]:
-    """Make the packages of another version beside `packages`; returns their paths. All paths are in the machine. The
-    conffile differs too.
+    """Create the packages of another version beside `packages`, and return their paths.
+
+    All paths are in the machine. The conffile differs too.
     """
     return [_make_next(machine, package, version) for package in packages]
 

@@ -13,17 +13,17 @@ from .first_month import Act, commands
 from .machine import Machine, MachineFailed
 
 NUMBER: Final = "0312345678"
-"""A number with a licence in the sample registry."""
+"""Number with a licence in the sample registry."""
 JAPAN: Final = {"LC_ALL": "", "LANG": "ja_JP.UTF-8", "LANGUAGE": "ja"}
 ANSWERS: Final = {
     "idtone setup --call": NUMBER,
     "sudo idtone-evidence hold place ": NUMBER,
     "sudo -u idtone idtone console": "a long pass phrase of mine",
 }
-"""The operator's answers; to all other questions, yes."""
+"""Beginning of a command → the operator's answer. The answer to all other questions is yes."""
 IDS: Final = {
     "s-1a2b3c4d": ("idtone suspensions list --json", "id"),
-    "CALL_ID": ("idtone ledger list --limit 1 --until 0s --json", "call_id"),  # none of a clock that was ahead
+    "CALL_ID": ("idtone ledger list --limit 1 --until 0s --json", "call_id"),  # no call from the future
     "h-1a2b3c4d": ("idtone-evidence hold list --json", "hold"),
 }
 """Placeholder of an id on a page → the command that prints this node's id, and its field."""
@@ -44,7 +44,7 @@ cat > {MAILS}/$(date +%s%N)
 """
 CALL_S: Final = 30.0
 LINE_S: Final = 1200.0
-"""The limit of a line that an operator types. The longest one fetches and installs Asterisk."""
+"""Maximum time in seconds of a typed line. The longest one fetches and installs Asterisk."""
 LISTEN: Final = "127.0.0.1:9573"
 
 
@@ -54,7 +54,7 @@ class OperatorNode:
     commands: int = 0
     took: dict[str, float] = field(default_factory=dict)
     _known: set[str] | None = None
-    """The result of the last look after an act, if the node was as good as before."""
+    """Result of the last check after an act, or None if the doctor must check again."""
 
     @property
     def root(self) -> Path:
@@ -67,17 +67,16 @@ class OperatorNode:
         file.chmod(mode)
 
     def resemble(self) -> None:
-        """Add what an operator's machine has and this one lacks: a current mirror, a limit of open files, a known host
-        name.
-        """
+        """Add what an operator's machine has: a current mirror, a limit of open files, and a known host name."""
         self.write("/etc/apt/apt.conf.d/50old-mirror", 'Acquire::Check-Valid-Until "false";\n')
         self.write("/etc/systemd/system/asterisk.service.d/limit.conf", "[Service]\nLimitNOFILE=65536\n")
         with (self.root / "etc/hosts").open("a") as hosts:  # as Debian's installer writes it
             hosts.write(f"127.0.0.1 localhost\n127.0.1.1 {self.machine.run('hostname').strip()}\n")
 
     def type(self, lines: Iterable[str], refused: tuple[str, ...] = ()) -> str:
-        """Type lines in one shell, as an operator does; returns their output. A line that begins like one of `refused`
-        may fail. Each line may take `LINE_S`.
+        """Type lines in one shell, as an operator does, and return their output.
+
+        A line that begins like one of `refused` may fail. Each line may take `LINE_S`.
         """
         said = ""
         with self.machine.shell(**JAPAN) as shell:
@@ -123,7 +122,7 @@ class OperatorNode:
         return found
 
     def call(self) -> dict[str, Any]:
-        """Place a call; returns its record when it has ended."""
+        """Place a call, wait until it has ended, and return its record."""
         before = {each["call_id"] for each in self.records(1000)}
         self.place()
         new: list[dict[str, Any]] = []
@@ -136,14 +135,15 @@ class OperatorNode:
         return new[0]
 
     def call_with_a_wrong_clock(self) -> dict[str, Any]:
-        """Place a call while the service's time is two hours ahead; returns its record. The machine's clock stays as it
-        is.
+        """Place a call while the service's clock is two hours ahead, and return its record.
+
+        The machine's clock is not changed.
         """
         self.machine.install("libfaketime")
         (library,) = (self.root / "usr/lib").glob("*/faketime/libfaketime.so.1")
         faked = f"LD_PRELOAD=/{library.relative_to(self.root)} FAKETIME=+2h FAKETIME_DONT_FAKE_MONOTONIC=1"
         part = "/etc/systemd/system/idtone.service.d/ahead.conf"
-        # The library makes each look at the clock slow, and so the service on a busy machine.
+        # The library slows down each look at the clock, and thereby the service on a busy machine.
         self.write(part, f"[Service]\nEnvironment={faked}\nWatchdogSec=30s\n")
         restart = "systemctl daemon-reload && systemctl restart idtone"
         self.machine.run("sh", "-c", restart)
@@ -154,13 +154,13 @@ class OperatorNode:
             self.machine.run("sh", "-c", f"rm {part} && {restart}")
 
     def status(self) -> dict[str, Any]:
-        """The output of `idtone status --json`, which ends with 1 if no service runs."""
+        """Output of `idtone status --json`, which ends with 1 if no service runs."""
         printed = self.machine.run("sh", "-c", "idtone status --json || true")
         found: dict[str, Any] = json.loads(printed)
         return found
 
     def processor_s(self, unit: str) -> float:
-        """The processor time of a unit's processes since its start, in seconds."""
+        """Processor time of a unit's processes since its start, in seconds."""
         shown = self.machine.run("systemctl", "show", "--value", "--property", "CPUUsageNSec", unit)
         return int(shown) / 1e9
 
@@ -173,8 +173,9 @@ class OperatorNode:
         return bool(found["running"] and found["ari"]["connected"] and not found["troubles"])
 
     def bad(self) -> set[str]:
-        """The doctor's findings that are not good. The result after one act is reused before the next one, because the
-        doctor takes longer than most acts.
+        """The doctor's findings that are not good.
+
+        The result after one act is reused before the next one, because the doctor takes longer than most acts.
         """
         known, self._known = self._known, None
         return self._look() if known is None else known
@@ -184,11 +185,12 @@ class OperatorNode:
         return {f"{each['id']}: {each['state']}" for each in found if each["state"] in ("bad", "warning")}
 
     def is_as_good(self, before: set[str], said: str) -> None:
-        """Assert that the node is as good as before an act: it is well, the doctor finds nothing new, a call gets the
-        licensed sound, and the evidence verifies. Raises AssertionError with the act's output `said`.
+        """Assert that the node is as good as before an act. A failure shows the act's output `said`.
+
+        The node is well, the doctor finds nothing new, a call gets the licensed sound, and the evidence verifies.
         """
         self.wait(self.is_well, said, 60)
-        # One look of the doctor on a busy machine can find a name that resolves slowly.
+        # On a busy machine, a single check by the doctor may find a name that resolves slowly.
         after: set[str] = set()
 
         def is_no_worse() -> bool:
@@ -199,7 +201,7 @@ class OperatorNode:
         self.wait(is_no_worse, f"no finding but {sorted(before)}; {said}", 60)
         record = self.call()
         assert (record["outcome"], record["status"], record["fallback"]) == ("PLAY", "CONNECTED", False), said
-        # Local channels have no packets that could be counted.
+        # Local channels have no packets to count.
         assert (record["profile"], record["known_by"]) == ("sample", {"called": "playback"}), (record, said)
         self.machine.run("idtone", "ledger", "verify")
         self._known = after
@@ -210,7 +212,7 @@ class OperatorNode:
         return [f"To: {each['To']}\n{each['Subject']}\n{each.get_content()}" for each in read if each["To"]]
 
     def wait(self, condition: Callable[[], bool], what: str, within_s: float, every_s: float = 0.5) -> float:
-        """Wait until a condition holds; returns the seconds that it took."""
+        """Wait until a condition is true, and return the number of seconds that it took. Raises AssertionError."""
         began_s = time.monotonic()
         while not condition():
             assert time.monotonic() - began_s < within_s, f"not within {within_s:.0f} s: {what}; {self.status()}"

@@ -1,5 +1,6 @@
-"""An Asterisk that runs in a machine as the machine's user `asterisk`. It has nothing of idtone before `idtone
-setup`.
+"""An Asterisk that runs in a machine as the machine's user `asterisk`.
+
+It has no part of idtone before `idtone setup`.
 """
 
 import shlex
@@ -14,15 +15,17 @@ from .machine import Machine
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 _AS_ASTERISK = ("setpriv", "--reuid=asterisk", "--regid=asterisk", "--clear-groups", "--pdeathsig=KILL")
-"""Command prefix. Asterisk ends with the Python that started it, like the machine, although it is not one of the
-machine's processes.
+"""Command prefix.
+
+Asterisk ends with the Python process that started it, as the machine does, although it is not one of the machine's
+processes.
 """
 _PROGRAM = "usr/sbin/asterisk"
 
 
 class PbxInMachine(Asterisk):
     def __init__(self, installation: AsteriskInstallation, scratch: Path, machine: Machine) -> None:
-        # It has only the files of the machine, so the lab can end it by its process id.
+        # It uses only the machine's files, so the lab can end it by its process id.
         inside = [*machine.inside("mount"), *_AS_ASTERISK, *installation.command]
         super().__init__(replace(installation, command=inside), scratch, site=BARE)  # the machine has its own users
         self.machine = machine

@@ -15,7 +15,7 @@ ENTRIES: Final = {
     "contact": "info@example.jp", "signed": "2026-01-04", "signatory": "代表取締役", "tone": "sample",
     "incoming": "yes",
 }  # fmt: skip
-"""An applicant's entries in the public form."""
+"""Entries of an applicant in the public form."""
 PLEDGE: Final = b"%PDF-1.7 a signed pledge"
 
 

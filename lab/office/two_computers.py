@@ -1,8 +1,8 @@
-"""The computers of the documentation's pages about the office, as folders. A page's commands run in them. The holders
-of the first day share one home folder; a successor has another one.
+"""The computers of the documentation's pages about the office, as folders in which a page's commands run.
 
-The commands are those of the page, with few changes: its folders begin elsewhere, each question is answered with yes,
-`runuser` and `chown` change no user, and `systemctl` only records its arguments.
+The holders of the first day share one home folder, and a successor has another one. The commands are those of the page
+with few changes: folders begin elsewhere, each question is answered with yes, `runuser` and `chown` change no user, and
+`systemctl` only records its arguments.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ systemctl() { echo "systemctl $*" >> "$UNITS"; }
 
 @dataclass
 class TwoComputers:
-    """The two computers. `root` is the office's, and contains the USB stick. No private key of a person may be on the
-    stick.
+    """The two computers. `root` is the office's, and contains the USB stick.
+
+    No private key of a person may be on the stick.
     """
 
     root: Path
@@ -44,7 +45,7 @@ class TwoComputers:
 
     @classmethod
     def founded(cls, root: Path, office: Office) -> TwoComputers:
-        """The computers after the first day, with the keys and users that its page makes."""
+        """The computers after the first day, with the keys and users that the page creates."""
         here = cls(root, office)
         for folder in (here.home, here.stick, here.officer, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
             folder.mkdir(parents=True)
@@ -72,12 +73,12 @@ class TwoComputers:
 
     @property
     def officer(self) -> Path:
-        """The folder in place of the medium on which a duty officer brings a key for the night."""
+        """Folder in place of the medium on which a duty officer brings a key for the night."""
         return self.root / "media/officer"
 
     @property
     def own(self) -> Path:
-        """The folder with the holders' keys and the root file."""
+        """Folder with the holders' keys and the root file."""
         return self.holder / "idtone-keys"
 
     @property
@@ -86,7 +87,7 @@ class TwoComputers:
 
     @property
     def units(self) -> Path:
-        """The record of the requests to `systemctl`."""
+        """Record of the requests to `systemctl`."""
         return self.root.with_name("units")
 
     def key(self, name: str) -> Path:
@@ -96,9 +97,11 @@ class TwoComputers:
         return [word for name in names for word in ("--key", self.key(name))]
 
     def type(self, page: str, *names: str, typed: str = "", home: Path | None = None, **changed: str) -> str:
-        """Run the commands of these blocks of the page in a shell; returns their output. `typed`: the answers to
-        OpenSSL. `home`: the home folder of a holder with another computer. `changed`: words that replace words of the
-        page. Raises AssertionError if a command fails.
+        """Run the commands of these blocks of the page in a shell, and return their output.
+
+        `typed` are the answers to OpenSSL. `home` is the home folder of a holder with another computer. `changed` maps
+        words of the page to their replacements. Raises AssertionError if a command fails or a private key is on the
+        stick.
         """
         said = ""
         for name in names:
@@ -115,7 +118,7 @@ class TwoComputers:
             done = subprocess.run(
                 ["bash", "-c", _START + script], cwd=home or self.own, input=typed, env=environment, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
-                start_new_session=True,  # OpenSSL would ask the terminal
+                start_new_session=True,  # otherwise OpenSSL asks the terminal
             )  # fmt: skip
             said += done.stdout
             assert done.returncode == 0, f"{page}: {name}:\n{script}\n{done.stdout}"
@@ -123,7 +126,7 @@ class TwoComputers:
         return said
 
     def private_keys(self) -> list[str]:
-        """The files and archives on the stick that contain a private key of a person."""
+        """Files and archives on the stick that contain a private key of a person."""
         found = []
         for path in self.stick.rglob("*") if self.stick.exists() else ():
             if path.suffixes[-2:] == [".tar", ".gz"]:
@@ -138,7 +141,7 @@ class TwoComputers:
         return _FOLDER.sub(rf"{self.root}/\1", script).replace("--directory /", f"--directory {self.root}/")
 
     def as_member(self, node: Path, root: Path | None = None) -> Any:
-        """Let a member's node look for a new edition; returns its output. `root` replaces the node's root file."""
+        """Make a member's node fetch a new edition, and return the output. `root` replaces the node's root file."""
         node.mkdir(exist_ok=True)
         if root or not (node / "root.json").exists():
             shutil.copy(root or self.own / "1.root.json", node / "root.json")

@@ -22,7 +22,7 @@ SECRET = pyrage.x25519.Identity.generate()
 
 @dataclass
 class BackedUpNode:
-    """A node in a separate folder: its settings, its ledger, and the folder of its archives."""
+    """A node in a separate folder, with its settings, its ledger and the folder of its archives."""
 
     folder: Path
 
@@ -71,7 +71,7 @@ class BackedUpNode:
         return LedgerWriter.open(settings.ledger.own_url(), settings.node, KeyRing.of(settings.ledger, settings.node))
 
     def sign(self, *calls: str) -> tuple[str, int] | None:
-        """Write calls. Returns the name and the size of the signed tree, or None if nothing is signed."""
+        """Write calls, and return the name and the size of the signed tree, or None if nothing is signed."""
         with self.writer() as writer:
             for number, call in enumerate(calls):
                 write_each(writer, *heard_call(call, number * 1000))
@@ -79,7 +79,7 @@ class BackedUpNode:
         return (note.text.split("\n")[0], int(note.text.split("\n")[1])) if note else None
 
     def next_tree(self) -> str:
-        """The name of the tree that a newly started service would sign."""
+        """Name of the tree that a newly started service would sign."""
         settings = self.settings
         return successor_trees_of(settings.ledger, settings.node).origin
 

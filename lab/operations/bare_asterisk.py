@@ -24,12 +24,15 @@ from lab.site import BARE
 
 FEW_MODULES = "pbx_config app_dial bridge_simple res_timing_timerfd codec_ulaw codec_resample".split()
 ALL_MODULES = modules_conf(*MODULES, *DIALPLAN_VIEW)
-"""modules.conf that loads all modules, so that setup has none to load: that takes seconds."""
+"""modules.conf that loads all modules.
+
+Setup then has no modules to load, which would take seconds.
+"""
 EXTENSIONS = "[general]\n\n[incoming]\nexten = _X.,1,Hangup()\n"
 
 
 class BareAsterisk(Asterisk):
-    """An Asterisk without idtone: no ARI, no HTTP server, no hook, few modules."""
+    """An Asterisk without idtone: it has no ARI, no HTTP server, no hook and few modules."""
 
     def _write_configuration(self) -> None:
         self._write_files()
@@ -46,7 +49,7 @@ class BareAsterisk(Asterisk):
 
 
 class Pbx:
-    """A bare Asterisk, with the commands of idtone."""
+    """A bare Asterisk, and the idtone commands for it."""
 
     def __init__(self, asterisk: Asterisk) -> None:
         self.asterisk, self.etc, self.scratch = asterisk, asterisk.etc, asterisk.scratch
@@ -59,7 +62,7 @@ class Pbx:
         }
 
     def run(self, *arguments: str, text: str = "") -> tuple[int, str]:
-        """Run a command; returns its exit code and output. Asserts that no secret is shown."""
+        """Run a command and return its exit code and output. Asserts that no secret is shown."""
         return self._run(arguments[0], "-c", str(self.config), *arguments[1:], text=text)
 
     def _run(self, *arguments: str, text: str = "") -> tuple[int, str]:

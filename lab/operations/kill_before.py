@@ -10,8 +10,9 @@ _ACTS = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod",
 
 
 def kill_before(act: int, folder: Path, work: Callable[[], object]) -> bool:
-    """Do the work in a separate process, and kill it (SIGKILL) before act number `act` in the folder, counted from 1.
-    False if the work ended with fewer acts.
+    """Run `work` in a separate process, and kill it (SIGKILL) before act number `act` in the folder, counted from 1.
+
+    Returns False if the work ended with fewer acts.
     """
     child = os.fork()
     if child == 0:

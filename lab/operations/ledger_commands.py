@@ -21,7 +21,7 @@ DEMAND = (
     "--authority", "見本警察署", "--reference", "見本 第7号", "--scope", "calls of one number in November",
     "--received", "1h",
 )  # fmt: skip
-"""The texts that each legal basis needs."""
+"""Texts that each legal basis requires."""
 WARRANT = ("--basis", "warrant", *DEMAND, "--court", "見本簡易裁判所", "--valid-until", "2096-12-31")
 """Options for a legal basis that opens telephone numbers."""
 
@@ -34,9 +34,7 @@ def run(*arguments: object) -> Result:
 
 
 def reseal(pack: Path, ledger: LedgerSettings, files: Mapping[str, bytes]) -> None:
-    """Write the pack again with these files and a valid signature. The member, who has the signing key, could do the
-    same.
-    """
+    """Rewrite the pack with these files and a valid signature, as the member with the signing key could."""
     manifest = json.loads(files[MANIFEST])
     manifest["files"] = {
         name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)
@@ -47,7 +45,7 @@ def reseal(pack: Path, ledger: LedgerSettings, files: Mapping[str, bytes]) -> No
 
 
 def write_settings(folder: Path) -> Path:
-    """Write settings with a ledger, which has two ended calls and one in progress."""
+    """Write settings with a ledger that has two ended calls and one in progress."""
     path = folder / "idtone.yaml"
     path.write_text(
         f"node: pbx-1\nledger: {{url: 'sqlite:///{folder}/ledger/l.sqlite3', key_file: {folder}/ledger/key}}\n"

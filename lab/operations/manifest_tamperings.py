@@ -1,4 +1,4 @@
-"""Changes to the manifest of a pack by two persons. A holder of the signing key could make them."""
+"""Changes to the manifest of a pack by two persons that a holder of the signing key could make."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,8 +1,7 @@
-"""Test of setup and doctor on a real Asterisk that is too old: `make test-asterisk SUITE=bullseye` (16.28), or another
-build.
+"""Test of setup and doctor on a real Asterisk that is too old.
 
-`make test` leaves it out: tests/operations/setup/test_old_asterisk.py tests the same with a script in place of
-Asterisk.
+`make test-asterisk SUITE=bullseye` (16.28), or another build, runs it. `make test` leaves it out:
+tests/operations/setup/test_old_asterisk.py tests the same with a script in place of Asterisk.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""Phones, clients and media relays of other makers, as test equipment beside the lab's own phones."""
+"""Phones, clients and media relays of other vendors, as test equipment in addition to the lab's own phones."""

@@ -1,4 +1,4 @@
-"""An aiortc phone that speaks SIP over a WebSocket (RFC 7118); it runs as a process: `aiortc_process.py SETTINGS`.
+"""An aiortc phone that uses SIP over a WebSocket (RFC 7118), run as a process: `aiortc_process.py SETTINGS`.
 
 It reads and writes the same lines as `pjsua_process.py`. It registers, because the PBX cannot open a WebSocket to it.
 It needs the packages aiortc and aiohttp, and this repository in PYTHONPATH.
@@ -34,7 +34,7 @@ def tell(what: str, number: int | None = None, **more: Any) -> None:
 
 
 class Call:
-    """One call's media, and the objects that are needed at its end."""
+    """Media of one call, and the objects that its end requires."""
 
     def __init__(self, number: int) -> None:
         self.number = number

@@ -1,5 +1,6 @@
-"""Debian's baresip. It records what it plays, after its buffers. The module ctrl_tcp reports its events and controls
-it.
+"""Debian's baresip, which records what it plays, after its buffers.
+
+The module ctrl_tcp reports its events and controls it.
 """
 
 import asyncio
@@ -25,9 +26,9 @@ RATES: Final = {"G722": 16000, "opus": 48000}
 MODULES: Final = (
     "g711", "g722", "gsm", "opus", "srtp", "dtls_srtp", "ice", "stun", "aufile", "account", "menu", "ctrl_tcp",
 )  # fmt: skip
-"""Modules. An account may name only those that were loaded before it."""
+"""Modules. An account may name only modules that were loaded before it."""
 ROOMY: Final = ("jitter_buffer_type adaptive", "jitter_buffer_delay 2-10", "audio_buffer 40-160")
-"""Buffers that are large enough to keep the sound."""
+"""Buffers that are large enough to preserve the sound."""
 EVENTS: Final = {
     "CALL_INCOMING": ("incoming",),
     "CALL_ESTABLISHED": ("answered", "connected"),
@@ -37,7 +38,7 @@ WITHOUT: Final = (*DESKTOP, "libgl1-*")
 
 
 class Baresip(Program):
-    """A baresip. `wanted.settings` are more lines of its configuration, such as its buffers."""
+    """A baresip. `wanted.settings` are further lines of its configuration, for example for its buffers."""
 
     name = "baresip"
 
@@ -52,7 +53,7 @@ class Baresip(Program):
         wanted = self.wanted
         self._control = free_ports(1)[0]
         listens = self.port
-        self.port += wanted.transport == "tls"  # for which it takes the next port
+        self.port += wanted.transport == "tls"  # with TLS it uses the next port
         self._played = self.folder / "played.wav"
         rate_hz = RATES.get(wanted.codec, 8000)
         lines = [
@@ -98,7 +99,7 @@ class Baresip(Program):
             await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
-        """Read baresip's events, which come as netstrings."""
+        """Read baresip's events, which arrive as netstrings."""
         with contextlib.closing(self._writer):
             await self._heed(reader)
 

@@ -1,4 +1,4 @@
-"""A phone in a real Chromium: JsSIP over a WebSocket, WebRTC, and the sound in WebAudio."""
+"""A phone in a real Chromium, with JsSIP over a WebSocket, WebRTC, and its sound in WebAudio."""
 
 import asyncio
 import base64
@@ -120,7 +120,7 @@ class Browser(Program):
             await asyncio.sleep(LOOK_S)
 
     async def _run(self, script: str) -> Any:
-        """Run a script in the page; returns its result. Only one script runs at a time."""
+        """Run a script in the page and return its result. Only one script runs at a time."""
         async with self._turn:
             return await asyncio.to_thread(self.driver.execute_script, script)
 

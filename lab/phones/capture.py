@@ -1,4 +1,4 @@
-"""A capture of a phone's ports on the loopback interface, independent of the phone. It needs root on Linux."""
+"""A capture of a phone's ports on the loopback interface, independent of the phone. Needs root on Linux."""
 
 import contextlib
 import ctypes
@@ -21,24 +21,29 @@ ANY: Final = "0.0.0.0"
 _IPV4: Final = 0x0800
 _UDP: Final = 17
 _RTCP: Final = range(64, 96)
-"""Payload types that RTP leaves free, because RTCP at the same port looks like them (RFC 5761, 4)."""
+"""Payload types that RTP does not use, because RTCP at the same port looks like them (RFC 5761, 4)."""
 _OCTETS: Final = 1 << 24
-"""Size of the socket's buffer in octets: some ten seconds of many calls."""
+"""Size of the socket's buffer in octets, enough for some ten seconds of many calls."""
 _SO_RCVBUFFORCE: Final = 33
-"""Socket option for a buffer above the system's limit; from asm-generic/socket.h, because Python has no name for it."""
+"""Socket option for a buffer above the system's limit.
+
+The value is from asm-generic/socket.h, because Python has no name for it.
+"""
 _SO_ATTACH_FILTER: Final = 26
 _ONLY_UDP: Final = b"".join(
     struct.pack("@HBBI", *each)
     for each in ((0x30, 0, 0, 9), (0x15, 0, 1, _UDP), (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0))
 )
-"""A filter for the kernel (linux/filter.h). Segments of TCP would fill the buffer, and packets of phones would be
-dropped.
+"""Filter for the kernel (linux/filter.h).
+
+Without it, TCP segments would fill the buffer, and packets of phones would be dropped.
 """
 
 
 class Capture:
-    """The RTP packets on the loopback interface, by destination port. Use it as a context manager. It raises OSError if
-    it missed packets.
+    """RTP packets on the loopback interface by destination port, captured while the context is open.
+
+    Raises OSError on exit if it missed packets.
     """
 
     def __init__(self) -> None:
@@ -72,9 +77,10 @@ class Capture:
             raise OSError(f"the capture read too late: {lost} packets on the loopback interface were dropped")
 
     def take(self, sockets: Collection[Address], since_ns: int, until_ns: int) -> list[Packet]:
-        """The packets that arrived at these sockets between these times. Drops packets older than two minutes.
+        """The packets that arrived at these sockets between these times.
 
-        The last packets of a call may arrive after the next call has begun. So a stream that began earlier is left out.
+        Packets older than two minutes are dropped. The last packets of a call may arrive after the next call has begun,
+        so a stream that began before `since_ns` is left out.
         """
         oldest_ns = time.time_ns() - KEPT_NS
         with self._lock:
@@ -89,13 +95,13 @@ class Capture:
         while not self._closing:
             with contextlib.suppress(TimeoutError):
                 data, address = self._socket.recvfrom(65535)
-                if address[2] != socket.PACKET_OUTGOING and (found := media(data)):  # each is seen twice
+                if address[2] != socket.PACKET_OUTGOING and (found := media(data)):  # loopback shows each twice
                     with self._lock:
                         self._packets.append(found)
 
 
 def media(data: bytes) -> tuple[Address, Packet] | None:
-    """The destination of an RTP packet, and the packet. None for another datagram."""
+    """The destination of an RTP packet and the packet, or None for another datagram."""
     start = (data[0] & 0x0F) * 4
     if data[9] != _UDP or len(data) < start + 8:
         return None
@@ -106,7 +112,7 @@ def media(data: bytes) -> tuple[Address, Packet] | None:
 
 
 def sockets(process: int) -> set[Address]:
-    """The addresses on which a process and its children listen on UDP."""
+    """Addresses on which a process and its children listen on UDP."""
     inodes = set()
     for each in _family(process):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The kinds of other makers' phones, by name."""
+"""The kinds of other vendors' phones, by name."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -32,8 +32,9 @@ TOLD: Final = (
 
 
 class Linphone(Program):
-    """A linphonec that answers by itself. It records each call in a separate file, whose name is set before the
-    call.
+    """A linphonec that answers by itself.
+
+    It records each call in a separate file, whose name is set before the call.
     """
 
     name = "linphone"
@@ -69,8 +70,10 @@ class Linphone(Program):
         return [loader, option, f"{self._own_grammars(root)}:{libraries}", program, "-c", settings, "-a"]
 
     def _own_grammars(self, root: Path) -> Path:
-        """A folder with a changed copy of libbelr, which looks for its grammars in the working folder. The original
-        looks only in the folder of an installed package.
+        """A folder with a changed copy of libbelr, which looks for its grammars in the working folder.
+
+        The original looks only in the folder of an installed package. Raises PackagesUnavailable if it differs from
+        what is expected.
         """
         (self.folder / "grammars").symlink_to(root / "usr/share/belr/grammars")
         library = next(root.glob("usr/lib/*/libbelr.so.1"))
@@ -90,7 +93,7 @@ class Linphone(Program):
         await self._order(f"record {self.recording(0)}")
 
     async def _order(self, line: str) -> None:
-        """Send one command. If several lines come before linphonec reads its input, it keeps only the last one."""
+        """Send one command. If several lines arrive before linphonec reads its input, it keeps only the last one."""
         await self.write(line)
         await asyncio.sleep(LOOKS_EVERY_S)
 

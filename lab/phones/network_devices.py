@@ -1,7 +1,6 @@
 """Devices between the PBX and a phone: a NAT, a lossy network, a wrong address, a media relay.
 
-Each is a proxy for SIP over UDP before one phone. It changes the session descriptions as such a device does, and
-nothing else.
+Each is a proxy for SIP over UDP in front of one phone. It changes only the session descriptions, as such a device does.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ class MediaPath(Protocol):
     """The changes of a call's session descriptions. `call` is its Call-ID."""
 
     async def offer(self, call: str, body: bytes) -> bytes:
-        """The PBX's offer, changed for the phone."""
+        """Change the PBX's offer for the phone."""
 
     async def answer(self, call: str, body: bytes, status: int) -> bytes:
-        """The phone's answer, changed for the PBX."""
+        """Change the phone's answer for the PBX."""
 
     async def close(self) -> None: ...
 
 
 def change_media_address(body: bytes, host: str | None = None, port: int | None = None) -> bytes:
-    """The session description with another media address; None keeps a part."""
+    """The session description with another media address. None keeps the host or the port."""
     if host:
         body = _HOST.sub(host.encode(), body)
     if port is not None:
@@ -48,7 +47,7 @@ def change_media_address(body: bytes, host: str | None = None, port: int | None 
 
 @dataclass
 class AnnouncedAddress:
-    """A phone that announces a wrong address: `host` or `port`. With `early`, it does so only before the answer."""
+    """A phone that announces a wrong `host` or `port`. If `early`, it does so only before the answer."""
 
     host: str | None = None
     port: int | None = None
@@ -66,15 +65,16 @@ class AnnouncedAddress:
 
 @dataclass
 class LossyNetwork:
-    """A network that loses `percent` of the RTP packets in each direction, but no RTCP. It records the packets that
-    reach the phone.
+    """A network that loses `percent` of the RTP packets in each direction, but no RTCP.
+
+    It records the packets that reach the phone.
     """
 
     percent: int
     announced: str = LOOPBACK
-    """The address that the phone announces through it; a phone behind NAT announces another one than its own."""
+    """Address that the phone announces. Behind NAT, it differs from the phone's own."""
     received: list[Packet] = field(default_factory=list)
-    """The packets that reached the phone in the latest call."""
+    """Packets that reached the phone in the latest call."""
     _relays: dict[str, tuple[_Relay, _Relay]] = field(default_factory=dict)
     _random: random.Random = field(default_factory=lambda: random.Random(26))
 
@@ -100,7 +100,7 @@ class LossyNetwork:
 
 
 class _Relay(asyncio.DatagramProtocol):
-    """Relays one component (RTP or RTCP) between the PBX (`far`) and the phone (`near`)."""
+    """Relay of one component (RTP or RTCP) between the PBX (`far`) and the phone (`near`)."""
 
     def __init__(self, lossy: LossyNetwork, component: int) -> None:
         self.lossy, self.component, self.port = lossy, component, 0
@@ -133,7 +133,7 @@ async def _relays(lossy: LossyNetwork) -> tuple[_Relay, _Relay]:
                 )
                 relay.port = first + component
                 made.append(relay)
-        except OSError:  # another has the next port
+        except OSError:  # another program has the next port
             for relay in made:
                 relay.transport.close()
             continue
@@ -148,7 +148,7 @@ def _address(body: bytes, component: int) -> Address:
 
 
 class NetworkDevice(asyncio.DatagramProtocol):
-    """The SIP proxy before the phone at `phone`. The PBX dials the proxy's `port`."""
+    """SIP proxy in front of the phone at `phone`. The PBX dials the proxy's `port`."""
 
     def __init__(self, phone: Address, media: MediaPath, port: int) -> None:
         self.phone, self.media, self.port = phone, media, port
@@ -184,7 +184,7 @@ class NetworkDevice(asyncio.DatagramProtocol):
 
     async def _forward(self, request: Request, source: Address) -> None:
         branch = request.branch
-        # The same for a retransmission, a CANCEL and the ACK of a refusal: they belong to one transaction.
+        # The same for a retransmission, a CANCEL and the ACK of a refusal, because they belong to one transaction.
         ours = f"{BRANCH_COOKIE}between{branch.removeprefix(BRANCH_COOKIE)}"
         self._vias[ours] = source
         if request.body and request.method == "INVITE":
@@ -211,7 +211,7 @@ class NetworkDevice(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def network_device(phone: Address, media: MediaPath) -> AsyncIterator[NetworkDevice]:
-    """Context with a running proxy before this phone."""
+    """Context with a running proxy in front of this phone."""
     (port,) = free_ports(1, socket.SOCK_DGRAM)
     loop = asyncio.get_running_loop()
     transport, proxy = await loop.create_datagram_endpoint(

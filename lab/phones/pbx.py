@@ -1,4 +1,4 @@
-"""An Asterisk for other makers' phones: over UDP, TCP, TLS and WebSocket, with SRTP, DTLS and ICE."""
+"""An Asterisk for other vendors' phones: over UDP, TCP, TLS and WebSocket, with SRTP, DTLS and ICE."""
 
 import os
 import re
@@ -27,11 +27,11 @@ ENDPOINTS: Final = {
     "webrtc": "allow = opus,ulaw\nwebrtc = yes\ndtls_auto_generate_cert = yes",
     "webrtc-ulaw": "allow = ulaw\nwebrtc = yes\ndtls_auto_generate_cert = yes",
 }
-"""Name → its own settings. A phone that calls names its endpoint as the user of its From."""
+"""Name of an endpoint → its own settings. A phone that calls names its endpoint as the user of its From."""
 MEDIA: Final = "PHONES_INSIDE"
-"""Environment variable with a non-loopback address for ICE, whose agents leave loopback out."""
+"""Environment variable with a non-loopback address for ICE, whose agents ignore loopback addresses."""
 REGISTERED: Final = ("webrtc", "webrtc-ulaw")
-"""Endpoints whose phones register: Asterisk cannot open a WebSocket to them."""
+"""Endpoints whose phones register, because Asterisk cannot open a WebSocket to them."""
 ICE: Final = (*REGISTERED, "phone-ice")
 
 DIALPLAN: Final = """
@@ -53,7 +53,7 @@ ALSO: Final = (
 
 
 class PhonesPbx(Asterisk):
-    """A PBX, used like `Asterisk`. It also has `tcp_port` and `tls_port`; the WebSocket is at `http_port`."""
+    """A PBX, used like `Asterisk`. It also has `tcp_port` and `tls_port`. The WebSocket is at `http_port`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,7 +64,7 @@ class PhonesPbx(Asterisk):
         modules = [*MODULES, *(name for name in ALSO if name not in MODULES)]
         return files | {
             "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in modules),
-            # The setting is an operator's: only the lab's own phones are quicker without it.
+            # strictrtp is an operator's setting. Only the lab's own phones are faster without it.
             "rtp.conf": "[general]\nrtpstart = 10000\nrtpend = 19999\nstrictrtp = yes\nicesupport = yes\n",
             "extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(DIALPLAN)}",
             "pjsip.conf": self._pjsip(),
@@ -78,12 +78,12 @@ class PhonesPbx(Asterisk):
 
     @property
     def key_and_certificate(self) -> Path:
-        """A file with a key and a certificate for SIP over TLS. The PBX and the phones use the same file."""
+        """File with the key and certificate for SIP over TLS, the same for the PBX and the phones."""
         return self.etc / "phones.pem"
 
     @property
     def websocket(self) -> str:
-        """The URL for SIP over a WebSocket (RFC 7118)."""
+        """URL for SIP over a WebSocket (RFC 7118)."""
         return f"ws://{LOOPBACK}:{self.http_port}/ws"
 
     def _pjsip(self) -> str:

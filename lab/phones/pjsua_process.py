@@ -1,7 +1,7 @@
-"""A phone of PJSUA2, as a process of a separate Python: `pjsua_process.py SETTINGS`. SETTINGS is a JSON file.
+"""A PJSUA2 phone, as a process of a separate Python: `pjsua_process.py SETTINGS`. SETTINGS is a JSON file.
 
-It writes JSON lines: `ready`, then `incoming`, `answered` and `ended` with the call's number. It reads the lines `call
-URI`, `hangup` and `quit`. It records call n as `n.wav`. It needs only the package pjsua2-python.
+It writes JSON lines: `ready`, then `incoming`, `answered`, `connected` and `ended` with the call's number. It reads the
+lines `call URI`, `hangup` and `quit`. It records call n as `n.wav`. It needs only the package pjsua2-python.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Call(pj.Call):  # type: ignore[misc]
             self.hangup(pj.CallOpParam())
 
     def onCallMediaState(self, given: Any) -> None:
-        info = self.getInfo()  # its media live as long as it
+        info = self.getInfo()  # the media exist only as long as this object
         for index, media in enumerate(info.media):
             if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
                 if self.recorder is None:
@@ -179,7 +179,7 @@ class Call(pj.Call):  # type: ignore[misc]
             self.phone.later(0, self.close)
 
     def close(self) -> None:
-        self.recorder = None  # which writes the file to its end
+        self.recorder = None  # this writes the file to its end
         tell("ended", self.number, status=self.status)
 
 

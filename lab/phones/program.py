@@ -1,4 +1,4 @@
-"""A phone that is another maker's program: the common part of all such phones."""
+"""Common part of all phones that are other vendors' programs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ LOOKS_EVERY_S: Final = 0.02
 DESKTOP: Final = (
     "mesa-*", "libllvm*", "libz3-*", "libgtk*", "adwaita-*", "fonts-*", "systemd*", "dbus*", "alsa-*",
 )  # fmt: skip
-"""Packages that a phone needs only on a desktop."""
+"""Patterns of packages that a phone needs only on a desktop."""
 
 
 def two_ports() -> int:
-    """A port that is free for UDP and TCP, and whose next port is free too. For SIP over TLS some phones use both
-    ports.
+    """A port that is free for UDP and TCP, and whose next port is free too.
+
+    Some phones use both ports for SIP over TLS.
     """
     while True:
         first, second = free_ports(2)
@@ -49,7 +50,7 @@ def _udp(port: int) -> int | None:
 
 
 async def wait_for_file(path: Path, within_s: float = 3.0) -> bool:
-    """Wait until the WAV file has the size that its header states. False if that takes longer than `within_s`."""
+    """Wait until the WAV file has the size that its header states. Returns False after `within_s`."""
     for _ in range(round(within_s / LOOKS_EVERY_S)):
         if _is_whole(path):
             return True
@@ -68,23 +69,24 @@ def _is_whole(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PhoneProperties:
-    """The wanted properties of a phone. Creating a phone raises ValueError for a property that its kind does not
-    support.
+    """The wanted properties of a phone.
+
+    Creating a phone raises ValueError for a property that its kind does not support.
     """
 
     codec: str = "PCMU"
     """`PCMU`, `PCMA`, `G722`, `GSM` or `opus`."""
     transport: str = "udp"
-    """Transport of SIP: `udp`, `tcp` or `tls`."""
+    """SIP transport: `udp`, `tcp` or `tls`."""
     srtp: str = ""
-    """`sdes`, `dtls`, or empty for plain RTP."""
+    """`sdes`, `dtls`, or an empty string for plain RTP."""
     ice: bool = False
     announced: str = ""
-    """The address in its session descriptions; empty for its own."""
+    """Address in its session descriptions, or an empty string for its own."""
     early_ms: int = 0
-    """Duration of early media before the answer."""
+    """Duration of early media before the answer in ms."""
     hold: tuple[tuple[int, bool], ...] = ()
-    """Times after the answer (ms) at which it holds the call (True), or resumes it (False)."""
+    """Times after the answer in ms at which the phone holds the call (True) or resumes it (False)."""
     settings: tuple[str, ...] = ()
     """Further lines of the phone's own configuration."""
 
@@ -93,11 +95,11 @@ class PhoneProperties:
 
 
 class Program:
-    """One phone's process. The phone answers by itself, and numbers its calls in order. Use it with `async with`."""
+    """Process of one phone, used with `async with`. It answers by itself, and numbers its calls in order."""
 
     name: str
     terminal = False
-    """True if its output is a terminal, so that it does not hold lines back."""
+    """True if its output is a terminal, so that it does not buffer lines."""
     environment: dict[str, str] | None = None
 
     def __init__(self, wanted: PhoneProperties, folder: Path, pbx: PhonesPbx, endpoint: str = "phone") -> None:
@@ -111,8 +113,9 @@ class Program:
         self.voice = self.voice_at(8000)
 
     def voice_at(self, rate_hz: int) -> Path:
-        """A WAV file with the phone's voice: a constant value of one step of the codec. Some phones take digital
-        silence for a pause and send nothing.
+        """A WAV file with the phone's voice: a constant value of one step of the codec.
+
+        Some phones treat digital silence as a pause and send nothing.
         """
         path = self.folder / f"voice-{rate_hz}.wav"
         soundfile.write(path, np.full(rate_hz * 20, 8, np.int16), rate_hz)
@@ -120,34 +123,34 @@ class Program:
 
     @classmethod
     def fetch(cls) -> object:
-        """Find or fetch the phone's software; returns its place. Raises PackagesUnavailable."""
+        """Find or fetch the phone's software, and return its location. Raises PackagesUnavailable."""
         return None
 
     @property
     def target(self) -> str:
-        """The phone's URI, as the PBX dials it."""
+        """URI of the phone, as dialled by the PBX."""
         transport = "" if self.wanted.transport == "udp" else f";transport={self.wanted.transport}"
         return f"sip:phone@{LOOPBACK}:{self.port}{transport}"
 
     def number(self, name: str) -> str:
-        """The URI of a number at the PBX, as the phone dials it."""
+        """URI of a number at the PBX, as dialled by the phone."""
         ports = {"udp": self.pbx.sip_port, "tcp": self.pbx.tcp_port, "tls": self.pbx.tls_port}
         transport = "" if self.wanted.transport == "udp" else f";transport={self.wanted.transport}"
         return f"sip:{name}@{LOOPBACK}:{ports[self.wanted.transport]}{transport}"
 
     def command(self) -> Sequence[object]:
-        """Write the phone's configuration, and return the start command."""
+        """Write the phone's configuration and return the start command."""
         return []
 
     async def ready(self) -> None:
         """Wait until the phone accepts calls."""
 
     def recording(self, number: int) -> Path:
-        """The phone's recording of the call with this number."""
+        """Path of the phone's recording of the call with this number."""
         return self.folder / f"{number}.wav"
 
     async def dial(self, name: str) -> None:
-        """Call this number at the PBX."""
+        """Call this number at the PBX. Raises TypeError if the phone only answers calls."""
         raise TypeError(f"{self.name} only takes calls")
 
     async def answered(self, number: int) -> None:
@@ -155,14 +158,14 @@ class Program:
         await self.happened("answered", number + 1)
 
     async def connected(self, number: int) -> None:
-        """Wait until the call with this number, which the phone made, is connected."""
+        """Wait until the phone's call with this number is connected."""
         await self.happened("connected", number + 1)
 
     async def hang_up(self) -> None:
         """End the present call."""
 
     async def over(self, number: int) -> None:
-        """Wait until the call with this number has ended, and its recording is complete."""
+        """Wait until the call with this number has ended and its recording is complete."""
 
     async def __aenter__(self) -> Self:
         words = [str(each) for each in self.command()]
@@ -206,7 +209,7 @@ class Program:
             await asyncio.gather(self._reading, return_exceptions=True)
 
     def said(self) -> str:
-        """The end of the phone's output."""
+        """The latest events of the phone, and the end of its error output."""
         errors = (self.folder / "errors").read_text(errors="replace")[-2000:]
         return "\n".join([json.dumps(each) for each in self.told[-20:]] + [errors])
 
@@ -218,7 +221,7 @@ class Program:
         await self.process.stdin.drain()
 
     async def happened(self, what: str, count: int = 1, within_s: float = 10.0) -> dict[str, Any]:
-        """Wait for `count` events `what`; returns the last of them."""
+        """Wait for `count` events `what`, and return the last of them. Raises TimeoutError."""
 
         def found() -> list[dict[str, Any]]:
             return [each for each in self.told if each["what"] == what]
@@ -228,7 +231,7 @@ class Program:
         return found()[count - 1]
 
     def heed(self, line: str) -> dict[str, Any] | None:
-        """The event in a line of the phone's output; None if the line has none."""
+        """The event in a line of the phone's output, or None if the line has no event."""
         try:
             told = json.loads(line)
         except ValueError:
@@ -240,7 +243,7 @@ class Program:
         opened = os.fdopen(seen, "rb", 0)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), opened)
-        # A terminal fails when its other end is gone.
+        # Reading from a terminal fails when its other end is gone.
         with (self.folder / "output").open("ab") as kept, contextlib.closing(transport), contextlib.suppress(OSError):
             async for line in lines:
                 kept.write(line)
@@ -252,7 +255,7 @@ class Program:
 
 
 class Scripted(Program):
-    """Our own program around another maker's library: it reads settings, and writes events as JSON lines."""
+    """Our own program for another vendor's library. It reads settings, and writes events as JSON lines."""
 
     script: str
     packages: tuple[str, ...]
@@ -294,7 +297,7 @@ class Scripted(Program):
 
 
 class Pjsua(Scripted):
-    """A phone of PJSUA2."""
+    """A PJSUA2 phone."""
 
     name = "pjsua2"
     script = "pjsua_process.py"
@@ -302,7 +305,7 @@ class Pjsua(Scripted):
 
 
 class Aiortc(Scripted):
-    """A phone of aiortc, with SIP over a WebSocket."""
+    """An aiortc phone, with SIP over a WebSocket."""
 
     name = "aiortc"
     script = "aiortc_process.py"

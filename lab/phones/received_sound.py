@@ -1,4 +1,4 @@
-"""The part of the profile's sound that reached a phone, by its packets or by its own recording.
+"""The part of the profile's sound that reached a phone, from its packets or from its own recording.
 
 The parties of these calls send silence, so loud parts are the sound. Frames are 20 ms of the sound without its pauses.
 """
@@ -24,23 +24,24 @@ from lab.sound_detection import in_order
 
 SOUND: Final = "sample"
 LOUD: Final = 0.018
-"""Threshold of loud samples, with full scale 1: 15 dB below the sound, above codecs' noise in silence."""
+"""Threshold of loud samples, with full scale 1: 15 dB below the sound, and above the codecs' noise in silence."""
 HOP_S: Final = 0.005
 FRAME_S: Final = 0.02
 EDGE_S: Final = 0.015
-"""The ramps of the bursts: a complete sound can be loud for this much less time."""
+"""Seconds by which the loud part of a complete sound may be shorter, because of the ramps of its bursts."""
 EXACT_S: Final = 0.006
-"""The same for packets of G.711, where half of the last one is a ramp."""
+"""The same tolerance for packets of G.711, in which half of the last packet is a ramp."""
 SLACK_S: Final = 0.1
-"""Tolerance for a phone that stretches the sound: its buffer inserts samples for late packets."""
+"""Tolerance in seconds for a phone that stretches the sound. Its buffer inserts samples for late packets."""
 
 Wave = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The sound at the phone. The best stretch of the sound's length has `loud` of its `of` frames. `verdict` is the
-    verifier's.
+    """The sound at the phone.
+
+    The best stretch of the sound's length has `loud` of its `of` frames. `verdict` comes from the verifier.
     """
 
     loud: int
@@ -73,7 +74,7 @@ class SoundJudge:
         return Received(frames, self.of, self._verifier.verify(samples, rate_hz).verdict)
 
     def packets(self, packets: Sequence[Packet]) -> Received:
-        """The sound in a port's packets: placed at their own times, or in order without gaps if Asterisk was late."""
+        """The sound in a port's packets, placed at their own times, or in order without gaps if Asterisk was late."""
         edge_s = EXACT_S if {packet.payload_type for packet in packets} <= {PCMU, PCMA} else EDGE_S
         found = []
         for each in (packets, in_order(packets)):
@@ -83,22 +84,22 @@ class SoundJudge:
         return max(found, key=lambda each: (each.loud, -list(ToneVerdict).index(each.verdict)))
 
     def counted(self, packets: Sequence[Packet]) -> Received:
-        """The sound in a port's packets that are encrypted, or in a codec that the lab does not decode."""
+        """The sound in packets that are encrypted, or in a codec that the lab does not decode."""
         return count_by_sequence(packets, packets_in(self._length_s * 1000), self.of)
 
     def recording(self, path: Path) -> Received:
-        """The sound in a phone's own recording, of one channel. ABSENT if there is no recording."""
-        if not path.exists() or path.stat().st_size <= 44:  # the header of a file without a sample
+        """The sound in the first channel of a phone's own recording. ABSENT without a recording."""
+        if not path.exists() or path.stat().st_size <= 44:  # the size of a header without a sample
             return Received(0, self.of, ToneVerdict.ABSENT)
         samples, rate_hz = soundfile.read(path, always_2d=True)
         return self.samples(samples[:, 0], rate_hz)
 
 
 def count_by_sequence(packets: Sequence[Packet], wanted: int, of: int) -> Received:
-    """The received part of a sound of `wanted` packets, by their sequence numbers alone.
+    """The received part of a sound of `wanted` packets, derived only from their sequence numbers.
 
-    Asterisk sends the sound first, and starts it again if a part could not be sent. Then it sends the other party's
-    voice with another SSRC. So the last packets of the first SSRC are the sound.
+    Asterisk sends the sound first, and restarts it if a part could not be sent. Then it sends the other party's voice
+    with another SSRC. So the last packets of the first SSRC are the sound.
     """
     came = {packet.sequence for packet in packets if packet.ssrc == packets[0].ssrc}
     if not came:
@@ -109,7 +110,7 @@ def count_by_sequence(packets: Sequence[Packet], wanted: int, of: int) -> Receiv
 
 
 def _loud(samples: Wave, rate_hz: int) -> npt.NDArray[np.float64]:
-    """1 for each hop that is loud, otherwise 0."""
+    """1 for each hop that is loud, and 0 for the others."""
     hop = round(HOP_S * rate_hz)
     whole = np.asarray(samples, np.float64)[: len(samples) // hop * hop].reshape(-1, hop)
     loud: npt.NDArray[np.float64] = (np.sqrt(np.mean(whole**2, axis=1)) >= LOUD).astype(np.float64)

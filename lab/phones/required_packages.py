@@ -1,7 +1,7 @@
-"""Packages that other makers' phones need: Python packages in a separate folder of the user's cache, and npm packages.
+"""Packages for other vendors' phones: Python packages in a separate folder of the user's cache, and npm packages.
 
-idtone does not contain these packages, and its development does not need them. Versions are fixed, so that figures stay
-comparable.
+idtone does not contain these packages, and its development does not need them. Their versions are fixed, so that
+figures can be compared over time.
 """
 
 import hashlib
@@ -23,8 +23,9 @@ NPM: Final = {"jssip": "3.13.8", "tuf-js": "5.0.1", "esbuild": "0.28.2"}
 
 
 def python_with(*names: str) -> Path:
-    """The path of a Python with these packages. It is Debian's Python 3.11, for which each package has a binary. Raises
-    PackagesUnavailable.
+    """Path of a Python with these packages. Raises PackagesUnavailable.
+
+    It is Debian's Python 3.11, for which each package has a binary.
     """
     wanted = [f"{name}=={PYTHON[name]}" for name in names]
     debian = unpacked_tree("python3.11", "python3-pip-whl", "libstdc++6", suites=("bookworm",))
@@ -52,8 +53,9 @@ def python_with(*names: str) -> Path:
 
 
 def bundle(name: str, entry: str, variable: str, runs_in: str = "browser") -> Path:
-    """An npm package with its dependencies, as one script. The script sets `variable` in a page, or in `node`. Raises
-    PackagesUnavailable.
+    """Path of one script with an npm package and its dependencies. Raises PackagesUnavailable.
+
+    The script sets `variable` in a page, or in Node.js if `runs_in` is `node`.
     """
     cache = cache_directory(os.environ, print_progress)
     kept = cache / f"npm-{name}-{NPM[name]}.js"

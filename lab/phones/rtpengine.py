@@ -1,4 +1,4 @@
-"""A real rtpengine as the media relay between the PBX and a phone: in userspace, and driven by its ng protocol."""
+"""A real rtpengine as the media relay between the PBX and a phone, in userspace and controlled by its ng protocol."""
 
 import asyncio
 import os
@@ -32,22 +32,22 @@ STARTS_WITHIN_S: Final = 10.0
 
 @dataclass
 class Rtpengine:
-    """One rtpengine, as the `MediaPath` of a `network_device`. Use it with `with`."""
+    """An rtpengine as the `MediaPath` of a `network_device`."""
 
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     announced: str = ""
-    """The address that the phone announces to it, if it is behind NAT."""
+    """Address that the phone announces to rtpengine, if the phone is behind NAT."""
     _cookies: int = 0
     _control: socket.socket = field(default_factory=lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
     @classmethod
     def fetch(cls) -> Path:
-        """The unpacked packages. Raises PackagesUnavailable."""
+        """Folder of the unpacked packages. Raises PackagesUnavailable."""
         return unpacked_tree("rtpengine-daemon", without=WITHOUT)
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start rtpengine. `ready` waits until it answers."""
         (self.port,) = free_ports(1, socket.SOCK_DGRAM)
         root = self.fetch()
         words = [
@@ -61,7 +61,7 @@ class Rtpengine:
         self._control.setblocking(False)
 
     async def ready(self) -> None:
-        """Wait until it answers. Raises RuntimeError with its log."""
+        """Wait until rtpengine answers. Raises RuntimeError with its log."""
         for _ in range(round(STARTS_WITHIN_S / 0.1)):
             try:
                 await self._ask({"command": "ping"}, 0.1)
@@ -72,7 +72,7 @@ class Rtpengine:
         raise RuntimeError(f"rtpengine did not start:\n{(self.folder / 'rtpengine.log').read_text()[-2000:]}")
 
     def signal(self, number: signal.Signals) -> None:
-        """Freeze, thaw or kill it."""
+        """Send a signal to freeze, thaw or kill rtpengine."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(number)
 
@@ -128,7 +128,7 @@ def encoded(value: Any) -> bytes:
 
 
 def decoded(data: bytes) -> tuple[Any, bytes]:
-    """The first value of `data` in bencode, and the rest."""
+    """The first value in the bencode `data`, and the rest of the data."""
     kind = data[:1]
     if kind == b"i":
         number, _, rest = data[1:].partition(b"e")

@@ -1,4 +1,7 @@
-"""SIPp as a called phone that sends no media. Its packets go to a port of the lab, which records every octet."""
+"""SIPp as a called phone that sends no media.
+
+Its packets are sent to a port of the lab, which records every octet.
+"""
 
 import asyncio
 from contextlib import ExitStack
@@ -37,7 +40,7 @@ class Sipp(Program):
         await asyncio.to_thread(self._life.close)
 
     async def over(self, number: int) -> None:
-        """Write the packets since the last call."""
+        """Write the recording of the packets since the last call."""
         had = -1
         while had != len(self._stream.packets):
             had = len(self._stream.packets)

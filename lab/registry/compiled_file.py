@@ -4,5 +4,5 @@ from idtone.registry.compiled_registry import Compiled, pack_parts
 
 
 def octets_of(ready: Compiled) -> bytes:
-    """The octets of this compiled registry's file."""
+    """Octets of the file of this compiled registry."""
     return b"".join(pack_parts(ready))

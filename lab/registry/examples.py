@@ -30,11 +30,11 @@ members:
 suspensions:
   - {number: "0312345677", since: 2026-03-01T00:00:00+09:00, reference: R-1}
 """
-"""The members and numbers of the design's example; entries that tests change are on separate lines."""
+"""Members and numbers of the design's example. Entries that tests change are on separate lines."""
 
 
 def replace_in_good(old: str, new: str) -> str:
-    """`GOOD` with its only occurrence of `old` replaced."""
+    """`GOOD` with its only occurrence of `old` replaced. Raises AssertionError unless it occurs once."""
     assert GOOD.count(old) == 1, f"{old!r} must stand once in the example"
     return GOOD.replace(old, new)
 
@@ -62,7 +62,7 @@ def index_of(text: str) -> RegistryIndex:
 
 
 def faults_of(text: str) -> tuple[Fault, ...]:
-    """The faults of `text`; empty if it is valid."""
+    """Faults of `text`, or an empty tuple if it is valid."""
     try:
         parse_document(text, "registry.yaml")
     except DocumentError as error:
@@ -71,8 +71,9 @@ def faults_of(text: str) -> tuple[Fault, ...]:
 
 
 def valid_until_2096(sha256: str = "") -> str:
-    """A registry in which 0312345678 may use the sound `sample`. With `sha256` it may use only the master with this
-    digest.
+    """A registry in which 0312345678 may use the sound `sample`.
+
+    If `sha256` is given, the number may use only the master with this digest.
     """
     text = GOOD.partition("  - id: m-0002")[0].replace("2036-12-01", "2096-12-01").replace("2037-01-10", "2096-01-10")
     return text.replace("Sample sound", f"Sample sound, sha256: {sha256}") if sha256 else text

@@ -13,7 +13,7 @@ def error_text(
     *arguments: object,
     **more: object,
 ) -> str:
-    """The message of the `error` that `call` must raise with these arguments. The test fails if it raises none."""
+    """Message of the `error` that `call` must raise with these arguments. The test fails if it raises none."""
     try:
         call(*arguments, **more)
     except error as refused:

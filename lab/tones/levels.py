@@ -1,4 +1,4 @@
-"""Decoding and measuring of the samples from the synthesis and the encoders."""
+"""Decodes and measures samples from the synthesis and the encoders."""
 
 import io
 from typing import Any
@@ -23,7 +23,7 @@ def slice_ms(pcm: NDArray[Any], sample_rate_hz: int, from_ms: float, to_ms: floa
 
 
 def decode(content: bytes, sound_format: SoundFormat) -> NDArray[np.int16]:
-    """The samples that libsndfile reads from a file that it wrote in this format."""
+    """Samples that libsndfile reads from a file that it wrote in this format."""
     encoding = sound_format.encoding
     assert isinstance(encoding, LibsndfileEncoding)
     file = io.BytesIO(content)

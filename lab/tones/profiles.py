@@ -1,4 +1,4 @@
-"""Profiles for the tests, made from values instead of files."""
+"""Profiles for the tests, built from values instead of files."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Recordings for the tests, made from synthesised sounds."""
+"""Recordings for the tests, built from synthesised sounds."""
 
 import hashlib
 import json
@@ -46,12 +46,15 @@ def write(path: Path, wave: Wave, sample_rate_hz: int = 48_000, subtype: str | N
 
 
 def recording_of(path: Path, from_ms: float = LEAD_MS, to_ms: float = LEAD_MS + 280, **more: Any) -> Profile:
-    """A profile for a part of this recording, like one that was loaded from a file."""
+    """A profile for a part of this recording, as if it had been loaded from a file."""
     return build_profile(_tree(path, from_ms, to_ms) | more, "test").model_copy(update={"recording": path})
 
 
 def profile_file(path: Path, from_ms: float, to_ms: float) -> tuple[Path, str]:
-    """A profile's file beside the recording for a part of it, and the recording's SHA-256."""
+    """Write a profile for a part of the recording, and return its file and the recording's SHA-256.
+
+    The file is beside the recording.
+    """
     tree, file = _tree(path, from_ms, to_ms), path.with_suffix(".yaml")
     file.write_text(json.dumps(tree))
     return file, tree["sha256"]

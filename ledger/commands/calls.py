@@ -59,7 +59,9 @@ def list_calls(
     since: Annotated[
         str | None,
         typer.Option(
-            "--since", metavar="T", help="Only calls since then: a day in Japan, ISO 8601, or 2h for two hours ago."
+            "--since",
+            metavar="T",
+            help="Only calls since this time: a day in Japan, ISO 8601, or 2h for two hours ago.",
         ),
     ] = None,
     until: Annotated[
@@ -67,7 +69,7 @@ def list_calls(
         typer.Option(
             "--until",
             metavar="T",
-            help="Only calls until the end of this day, or before this moment; written like --since.",
+            help="Only calls until the end of this day, or before this time, in the form of --since.",
         ),
     ] = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", help="Only calls with this outcome.")] = None,
@@ -92,7 +94,7 @@ def list_calls(
         typer.Option(
             "--follow",
             "-f",
-            help="List the calls that have ended, then each further call when it ends, until interrupted.",
+            help="List the calls that have ended, then each new call as it ends, until interrupted.",
         ),
     ] = False,
     as_json: command_line.JsonOption = False,

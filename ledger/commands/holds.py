@@ -52,7 +52,9 @@ def hold(
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="DAY", help="The last day in Japan, after which someone decides about it."),
+        typer.Option(
+            "--until", metavar="DAY", help="The last day, in Japan. After it, someone has to decide about the hold."
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="With a number: only calls from this time on, or 7d.")
@@ -60,10 +62,10 @@ def hold(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Hold calls for a case (legal hold): their numbers are not forgotten while the hold stands.
+    """Place a legal hold on calls for a case: their numbers are not forgotten while the hold is in force.
 
     `ledger.retention` and `idtone-evidence forget` destroy the keys of whole days. A held call keeps the key of its own
-    record, which opens no other call. A hold covers calls that are in the ledger now, and stands until `idtone-evidence
+    record, which opens no other call. A hold covers calls that are in the ledger now, and lasts until `idtone-evidence
     hold lift`. Exit 1: there is no such call.
     """
     settings, ring = _opened(config)
@@ -105,11 +107,11 @@ def hold(
 
 
 def list_holds(
-    every: Annotated[bool, typer.Option("--all", help="Also those that were lifted.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also show lifted holds.")] = False,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """List the legal holds, the newest last. Exit 1: someone has to decide about one, because its last day is over."""
+    """List the legal holds, the newest last. Exit 1: the last day of a hold is over: decide about it."""
     settings, now = load_settings(config), datetime.now(UTC)
     found = [each for each in _holds(settings).values() if every or each.lifted is None]
     due = [each for each in found if each.is_due(now)]

@@ -55,19 +55,19 @@ def replace_key(
         typer.Option(
             "--compromised",
             metavar="CHECKPOINT",
-            help="The old key may be in other hands: what it signed after the head in this file does not count; none: "
-            "no head counts. The old key signs nothing more.",
+            help="Others may have the old key: signatures after the head in this file do not count; none: no "
+            "head counts. The old key signs nothing more.",
         ),
     ] = None,
     config: command_line.ConfigOption = None,
     yes: YesOption = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Replace the key that signs the log: its tree ends, and another one, with the new key, continues it.
+    """Replace the key that signs the log: its tree ends, and a new tree with the new key continues it.
 
     Stop the service first. The last leaf of the old tree, which the old key signs, names the new key; the first leaf of
-    the new tree names the old one. The old database is set aside beside the new one, and stays evidence. Give the new
-    key to the association and to your witnesses. Exit 1: you answered no.
+    the new tree names the old one. The old database is kept next to the new one, and remains evidence. Give the new key
+    to the association and to your witnesses. Exit 1: you answered no.
     """
     settings, why = load_settings(config), checked_line(why, "--why")
     require_keys(settings.ledger, settings.node)
@@ -107,11 +107,11 @@ def end(
     yes: YesOption = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """End the log, for a node that records no more evidence: its last leaf says so, and no leaf may follow.
+    """End the log of a node that records no more evidence. Its last leaf states the end, and no leaf may follow.
 
-    Stop the service first, and do not start it again: it would begin another log that continues this one. Keep the
-    database, the keys and the backup as long as evidence may be demanded. If the key's token went away before it signed
-    the end, run this again when it is back. Exit 1: you answered no.
+    Stop the service first, and do not start it again, because it would begin another log that continues this one. Keep
+    the database, the keys and the backup as long as evidence may be demanded. If the key's token was removed before it
+    signed the end, run the command again when the token is back. Exit 1: you answered no.
     """
     settings, why = load_settings(config), checked_line(why, "--why")
     require_keys(settings.ledger, settings.node)
@@ -144,7 +144,7 @@ def give_up(
     yes: YesOption = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Give up the end of an earlier log: its key is lost, so nothing can sign that end any more.
+    """Give up the end of an earlier log whose key is lost, so that nothing can sign that end any more.
 
     The present log records who gave it up, when and why, and which leaves are signed. The other leaves stay unsigned
     for ever, and `idtone ledger verify` of the earlier log continues to report this. If exports take two persons

@@ -31,15 +31,16 @@ from .options import parse_key, print_given_up_ends
 
 def monitor(
     logs_file: Annotated[Path, typer.Argument(metavar="FILE", help="The logs to follow (YAML), like monitor.yaml.")],
-    once: Annotated[bool, typer.Option("--once", help="Look at each log once, print what was found, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Check each log once, print the findings, and exit.")] = False,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Follow the published ledgers of others and ask their witnesses, until SIGTERM; alarms go into the log.
+    """Follow the published ledgers of others and ask their witnesses, until SIGTERM. Alarms are written to the log.
 
-    It reads what is new, verifies that this continues all that it has seen, and judges each record by the rules of the
-    ledger. It raises an alarm if a log has two histories or fewer records than before, is silent, or breaks a rule, and
-    if a witness is late. It keeps the proof of two histories. With `page` in FILE it writes a page of its findings.
+    It reads new entries, verifies that they extend the ledger it has seen, and checks each record against the ledger's
+    rules. It raises an alarm if a log has two histories or fewer records than before, is silent, or breaks a rule, and
+    if a witness is late. It stores the proof of two histories. With `page` in FILE, it also writes a page with its
+    findings.
 
     It uses only `log` of the settings. Exit 1, with --once: there is an alarm.
     """
@@ -100,11 +101,13 @@ def _tell(report: LogReport) -> None:
 
 
 def verify_split_view(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What a monitor has kept: split-view-….json.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The proof that a monitor stored: split-view-….json.")],
     log_key: Annotated[
         str,
         typer.Option(
-            "--log-key", metavar="VKEY", help="The ledger's verifier key (idtone-evidence log key), from its keeper."
+            "--log-key",
+            metavar="VKEY",
+            help="The ledger's verifier key (idtone-evidence log key), from the ledger's owner.",
         ),
     ],
     as_json: command_line.JsonOption = False,

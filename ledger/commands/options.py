@@ -53,7 +53,7 @@ WitnessKeysOption = Annotated[
 ]
 CheckpointsOption = Annotated[
     list[Path] | None,
-    typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that was kept elsewhere; may be repeated."),
+    typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that you kept elsewhere; may be repeated."),
 ]
 
 _OFFERED: Final = 50
@@ -245,7 +245,7 @@ def disclosing_person(settings: LedgerSettings) -> Person:
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
-    """Keys that open the numbers of each day; None if the user must not read the ledger's key file."""
+    """Keys that open the numbers of each day; None if this user cannot read the ledger's key file."""
     return day_keys_beside(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 

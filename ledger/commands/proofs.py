@@ -49,11 +49,11 @@ def verify(
 ) -> None:
     """Verify that no record was changed, removed, inserted, moved or cut off since it was signed.
 
-    Every step is read and every hash is computed again; the service may run. The tree is compared with the ledger's own
-    checkpoint, the checkpoint in ledger.seen_file, and the given checkpoints. In PostgreSQL, each node's replica is
-    verified with the given key, or else with the key that PostgreSQL itself has of the node; then --json prints an
-    array. The command counts leaves that this node has signed and its replica lacks: they are not replicated yet, or
-    were cut off. Exit 1: something is wrong, or a given key or checkpoint belongs to no ledger here.
+    The command reads every step and computes every hash again. The service may be running. The tree is compared with
+    the ledger's own checkpoint, the checkpoint in ledger.seen_file, and the given checkpoints. In PostgreSQL, each
+    node's replica is verified with the given key, or else with the key that PostgreSQL itself has of the node; then
+    --json prints an array. The command counts leaves that this node has signed and its replica lacks: they are not
+    replicated yet, or were cut off. Exit 1: something is wrong, or a given key or checkpoint belongs to no ledger here.
     """
     settings = load_settings(config)
     keys = _keys(log_key or ())

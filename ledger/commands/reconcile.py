@@ -40,7 +40,7 @@ def reconcile(
         typer.Option(
             "--time-format",
             metavar="FORMAT",
-            help="How times are written (strptime), if neither as 2026-11-30 09:00:00 nor as seconds since 1970.",
+            help="The format of times (strptime), unless they look like 2026-11-30 09:00:00 or are seconds since 1970.",
         ),
     ] = None,
     encoding: Annotated[
@@ -55,7 +55,7 @@ def reconcile(
     ] = None,
     limit: Annotated[
         int,
-        typer.Option("--limit", min=0, metavar="N", help="Name at most this many calls of each side."),
+        typer.Option("--limit", min=0, metavar="N", help="List at most this many calls from each side."),
     ] = 1000,
     config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,

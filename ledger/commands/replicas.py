@@ -19,10 +19,10 @@ def replicas(
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
 ) -> None:
-    """List the nodes whose ledgers have replicas in PostgreSQL, and how far each replica has come.
+    """List the nodes whose ledgers have replicas in PostgreSQL, and how current each replica is.
 
-    `lag`: when the node last reported, it had this many steps more than its replica. `signed`: the number of leaves of
-    the signed head in the replica. Exit 1: a replica cannot be read.
+    `lag`: how many steps the replica was behind when the node last reported. `signed`: how many leaves the replica's
+    signed head covers. Exit 1: a replica cannot be read.
     """
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger)

@@ -49,7 +49,7 @@ def tiles(
     ] = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Write the ledger as static files (C2SP tlog-tiles), or add what is new, so that others can read and verify it.
+    """Write the ledger as static files (C2SP tlog-tiles), or add new entries, so that others can read and verify it.
 
     Each ledger gets its own folder, named after the ledger, such as DIR/pbx-1/idtone. The command publishes the ledger
     up to the last checkpoint that witnesses have cosigned; without witnesses, up to the last signed checkpoint. It
@@ -158,7 +158,9 @@ def verify_tiles(
     log_key: Annotated[
         str,
         typer.Option(
-            "--log-key", metavar="VKEY", help="The ledger's verifier key (idtone-evidence log key), from its keeper."
+            "--log-key",
+            metavar="VKEY",
+            help="The ledger's verifier key (idtone-evidence log key), from the ledger's owner.",
         ),
     ],
     witness_keys: WitnessKeysOption = None,

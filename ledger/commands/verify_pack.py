@@ -54,7 +54,8 @@ def verify_pack(
         ),
     ] = None,
     two_persons: Annotated[
-        bool, typer.Option("--two-persons", help="Demand that one person has requested it and another approved it.")
+        bool,
+        typer.Option("--two-persons", help="Require that one person requested the pack and another approved it."),
     ] = False,
     root: Annotated[
         Path | None,
@@ -68,7 +69,7 @@ def verify_pack(
     registry: Annotated[
         Path | None,
         typer.Option(
-            "--registry", metavar="FOLDER", help="The association's metadata of today: is the log's key still believed?"
+            "--registry", metavar="FOLDER", help="The association's current metadata: is the log's key still trusted?"
         ),
     ] = None,
     tiles: Annotated[
@@ -79,8 +80,8 @@ def verify_pack(
     ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Verify an evidence pack: its seal, every file, each record's proof, the rules for leaves and times, and that the
-    reports say what the leaves say; then print its records.
+    """Verify an evidence pack and print its records. The command checks the seal, every file, each record's proof, the
+    rules for leaves and times, and that the reports match the leaves.
 
     It needs only the pack. The registry in the pack names the log's owner and the witnesses that count. --root verifies
     that the association has signed that registry, and --registry compares it with today's. Only the whole tree shows

@@ -20,17 +20,20 @@ from ..witness.witness import Witness, WitnessState, attend, read_logs
 
 def witness(
     name: Annotated[str, typer.Option("--name", help="The witness's name in its signatures, like witness.example/1.")],
-    state: Annotated[Path, typer.Option("--state", metavar="DIR", help="Folder of its key and of what it cosigned.")],
+    state: Annotated[
+        Path, typer.Option("--state", metavar="DIR", help="The folder for its key and the heads that it cosigned.")
+    ],
     logs_file: Annotated[
-        Path, typer.Option("--logs", metavar="FILE", help="The keys of the logs, one a line (idtone-evidence log key).")
+        Path,
+        typer.Option("--logs", metavar="FILE", help="The keys of the logs, one per line (idtone-evidence log key)."),
     ],
     listen: command_line.ListenOption = "127.0.0.1:8700",
     config: command_line.ConfigOption = None,
 ) -> None:
-    """Run a witness (C2SP tlog-witness) until SIGTERM: it cosigns heads that continue what it cosigned before.
+    """Run a witness (C2SP tlog-witness) until SIGTERM. It cosigns each head that extends the head it cosigned before.
 
     It prints its address and verifier key for the setting ledger.witnesses of the logs that use it. It speaks HTTP; put
-    a proxy with TLS before it.
+    a proxy with TLS in front of it.
 
     It uses only `log` of the settings.
     """

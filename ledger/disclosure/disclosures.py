@@ -34,7 +34,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """The document that confirms an emergency demand, and the day in Japan when it arrived."""
+    """The document that confirms a demand in writing, and the day in Japan when it arrived."""
 
     act: str
     reference: str

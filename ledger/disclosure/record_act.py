@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 
 def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Step], rules: DisclosureRules) -> str:
-    """Record an act in the ledger, and return its id.
+    """Record an act durably in the ledger, and return its id.
 
     `make` creates the step from the id. While the service runs, the service's rules apply instead of `rules`. Raises
     LedgerError if the act is not allowed or cannot be recorded. The caller must not carry out an act that is not

@@ -68,7 +68,7 @@ def refusal(settings: Settings, person: Person, request_id: str, why: str, now: 
 
 
 def record_answer(settings: Settings, key_ring: KeyRing, step: Step) -> str:
-    """Record an approval or a refusal in the ledger, and return its id.
+    """Record an approval or a refusal durably in the ledger, and return its id.
 
     Raises LedgerError.
     """

@@ -43,17 +43,15 @@ class Record:
     """The evidence of one call, interpreted from its steps.
 
     `direction`, `outcome`, `reason` and `status` are plain text, equal to the members of their enumerations, so codes
-    of a newer version remain readable. `profile`
-    is the sound that was decided on, and `profiles` has the sound of each party. `skip` is the reason for playing no
-    sound. `delivery` has the delivery of each sound (`Delivery`). `known_by` has the proof for each sound that was
-    played to its end.
+    of a newer version remain readable. `profile` is the sound that was decided on, and `profiles` has the sound of each
+    party. `skip` is the reason for playing no sound. `delivery` has the delivery of each sound (`Delivery`). `known_by`
+    has the proof for each sound that was played to its end.
 
     `complete` is True if the end of the call was recorded. `fallback` is True if the dialplan hook decided without the
     service. `nonce` binds lines of the journal to the call. `chain_call`, on the node `chain_node`, is the call that
     announces this call. `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the id of the
-    operator's customer, from the table of lines. `canary` marks a call of `idtone canary`,
-    which is no customer's. `registry_sha256` is the
-    digest of the registry that decided the call.
+    operator's customer, from the table of lines. `canary` marks a call of `idtone canary`, which is no customer's.
+    `registry_sha256` is the digest of the registry by which the call was decided.
     """
 
     call_id: str
@@ -357,7 +355,7 @@ def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
 def _acted_alone(steps: Sequence[Step]) -> bool:
     """True if the hook decided the call without the service.
 
-    The hook's line in the journal counts only with the nonce of the request.
+    The hook's line in the journal counts only with the nonce of the request, which others do not know.
     """
     alone = _details(steps, StepKind.FALLBACK)
     return bool(alone) and ("outcome" in alone or not _details(steps, StepKind.DECIDED))

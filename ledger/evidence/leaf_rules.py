@@ -120,8 +120,9 @@ def check_call(read: ReadLeaf, before: int) -> None:
 class LeafShapes:
     """A fast check for leaves that resemble a leaf already accepted.
 
-    Two leaves resemble each other if they differ only in texts and integers. The checked leaf must be written from rows
-    of the ledger (`leaves.leaf`), because the types of ids, `after` and the call are not checked again.
+    Two leaves resemble each other if they have the same kinds of steps and the same details, with other texts or
+    integers. The checked leaf must be written from rows of the ledger (`leaves.leaf`), because the types of ids,
+    `after` and the call are not checked again.
     """
 
     def __init__(self) -> None:
@@ -174,7 +175,10 @@ class StepCounts(Protocol):
 
 
 class RequestIds(Protocol):
-    """Ids of the requests for disclosure so far: a set, or a store larger than memory."""
+    """Names of the acts so far that later acts can refer to (`request_name`): a set, or a store larger than memory.
+
+    They are the ids of requests for disclosure, and the names of acts that give up the end of a log.
+    """
 
     def add(self, call_id: str, /) -> None: ...
     def __contains__(self, call_id: object, /) -> bool: ...

@@ -164,7 +164,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SuspendedBy:
-    """The party that ordered a suspension: the node's operator or the association.
+    """The origin of a suspension: the association, or the node's operator.
 
     `own` is the id of the operator's suspension, and empty for a suspension by the association.
     """
@@ -343,9 +343,8 @@ def sound_reported(
 ) -> Step:
     """Create the step for the phone's report (RTCP) on a sound.
 
-    `lost` is the number of packets that the phone missed by its last report.
-    `lost_back` is the number of packets from the phone that did
-    not arrive. `confirmed` is True if the report confirms that the party received its sound.
+    `lost` is the number of packets that the phone missed by its last report. `lost_back` is the number of packets from
+    the phone that did not arrive. `confirmed` is True if the report confirms that the party received its sound.
     """
     details: dict[str, Scalar] = {"party": party, "confirmed": confirmed, "lost": lost, "lost_back": lost_back}
     return Step(call_id, StepKind.SOUND_REPORTED, at, details)
@@ -498,7 +497,7 @@ def export_received(
 
 
 def export_confirmed(act_id: str, at: datetime, by: Person, export: str, reference: str, received: date) -> Step:
-    """Create the step for the written confirmation of an emergency demand for evidence.
+    """Create the step for the written confirmation of a demand for evidence.
 
     `export` is the act that disclosed the evidence. `reference` is the confirming document. `received` is the day in
     Japan.
@@ -557,10 +556,9 @@ def continued(
 ) -> Step:
     """Create the step for the previous log that this log continues.
 
-    The previous tree had the name `origin`, and ended with `size` leaves and the root `root` (hexadecimal), as far
-    as known.
-    `file` is
-    the present name of its database. `replaced` has the reason for a new key (`key_replaced`).
+    The previous tree had the name `origin`, and ended with `size` leaves and the root `root` (hexadecimal), as far as
+    known. `file` is the present name of its database. `replaced` has the reason for a new key, if there is one
+    (`key_replaced`).
     """
     details = {"origin": origin, "leaves": size, "root": root, "file": file, **replaced}
     return Step(act_id, StepKind.CONTINUED, at, details)
@@ -578,8 +576,8 @@ def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str,
 def log_ended(act_id: str, at: datetime, by: Person, why: str, successor: str | None = None) -> Step:
     """Create the step for the end of a log: no leaf follows this one.
 
-    `successor` is the verifier key of the next log, or None if the person named no key. Digits in `why` that could be a
-    telephone number are removed.
+    `successor` is the verifier key of the next log, with that log's name, or None if the person named no key. Digits in
+    `why` that could be a telephone number are removed.
     """
     details: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why)}
     return Step(act_id, StepKind.LOG_ENDED, at, {**details, "next_key": successor} if successor else details)

@@ -70,7 +70,8 @@ class TokenProcess:
     def sign(self, octets: bytes) -> bytes:
         """Sign with the key in the token.
 
-        Raises TokenAwayError immediately if the token is not available, otherwise after `WITHIN_S` without an answer.
+        Raises TokenAwayError immediately if the token is known to be unavailable. Otherwise raises it after `WITHIN_S`
+        without an answer, or after `START_WITHIN_S` if the process has to start.
         """
         return self._signed(octets)
 

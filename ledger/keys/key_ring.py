@@ -71,7 +71,7 @@ class KeyRing:
         return self.keys.signer(origin) if self.keys else self.signer.named(origin)
 
     def with_new_attempts(self) -> KeyRing:
-        """A key ring that tries again to reach tokens that were not available.
+        """A key ring that tries the tokens of earlier trees again, even those that were not available.
 
         Close the key ring after use.
         """

@@ -144,7 +144,7 @@ class SuccessorTrees:
         key: NextKey | None = None,
         unsigned: str = "",
     ) -> None:
-        """Write the next tree to the file.
+        """Write the next tree to the file durably.
 
         `checkpoint` is the last signed checkpoint, `ledger` the database, and `file` the path to which the previous
         database is set aside. Raises OSError.

@@ -25,10 +25,10 @@ _AHEAD: Final = timedelta(minutes=1)
 
 
 def is_overdue(at: datetime | None, every: timedelta, now: datetime) -> bool:
-    """True if the last timestamp is too old, so that the next timestamp is overdue.
+    """True if a timestamp is overdue: the last one is too old, or lies in the future because the clock was set back.
 
-    `at` is the time of the last timestamp, or None if there never was one. The alert `IdtoneTimestampOverdue` has the
-    same limit.
+    `at` is the time of the last timestamp of the newest head, or None if there never was one. The alert
+    `IdtoneTimestampOverdue` has the same limit.
     """
     return at is None or not -_AHEAD <= now - at <= _SLACK * every + _MORE
 

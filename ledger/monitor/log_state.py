@@ -84,7 +84,7 @@ class Known:
         return found
 
     def note_given_up(self, read: ReadLeaf) -> None:
-        """Keep the act in a leaf if the act gives up the end of an earlier log."""
+        """Keep the act in a leaf if the act gives up the end of an earlier log or continues one, up to `LIMIT` acts."""
         if read.kinds[0] in KINDS and read.act is not None and len(self.gives_up) < LIMIT:
             self.gives_up.append((read.call_id, read.kinds[0], read.times[0], dict(read.act)))
 

@@ -82,8 +82,8 @@ def search_calls(
 ) -> FoundCalls:
     """Find at most `limit` calls that began at or after `start` and before `end`.
 
-    The search begins at `place`, and goes to earlier calls, or to later calls if `newer`. The search calls `enough`
-    repeatedly, and stops early when it returns True. Raises LedgerError.
+    The search returns the next calls before `place`, or after `place` if `newer`; the call at `place` is left out. The
+    search calls `enough` repeatedly, and stops early when it returns True. Raises LedgerError.
     """
     first = OLDEST if start is None else CallPlace(microseconds(start), 0)
     last = NEWEST if end is None else CallPlace(microseconds(end), 0)

@@ -182,7 +182,7 @@ class LedgerReader:
         return newest or 0
 
     def place_before(self, at: datetime) -> int:
-        """Id of the last step before `at`.
+        """Id of the step before the first step since `at`.
 
         `newest_place` if no step was written since `at`.
         """

@@ -54,7 +54,7 @@ def check_version(connection: Connection, name: str) -> None:
 
 
 def log_unexpected_entries(connection: Connection, name: str) -> None:
-    """Log the entries of an SQLite catalogue that idtone did not create.
+    """Log the entries of an SQLite catalogue that idtone did not create, and missing entries.
 
     PostgreSQL is not checked.
     """

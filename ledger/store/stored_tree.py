@@ -18,7 +18,7 @@ STEP: str = "id, node, call_id, kind, at, details"
 
 
 class OpenCall(NamedTuple):
-    """The steps of a call that are not in a leaf yet."""
+    """The state of a call before its next step."""
 
     steps: tuple[StoredStep, ...] = ()
     """Steps that are in no leaf yet."""
@@ -31,7 +31,7 @@ class OpenCall(NamedTuple):
 def open_call(connection: Connection, call_id: str, until: int | None = None, closing: int | None = None) -> OpenCall:
     """The state of a call in the database before its next step.
 
-    With `until`, later steps are ignored from that step on. With `closing`, the leaf `closing` counts as not yet
+    With `until`, the step `until` and all later steps are ignored. With `closing`, the leaf `closing` counts as not yet
     closed.
     """
     query = f"SELECT {STEP}, leaf FROM steps WHERE call_id = ?"  # noqa: S608 - of our own words

@@ -69,7 +69,7 @@ class RecomputedTree:
     _day: str = "?"
 
     def grow(self, frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
-        """Append leaf hashes to the tree, note the wanted roots, and return the new hashes."""
+        """Append leaf hashes to `frontier`, note the wanted roots, and return the new hashes."""
         made: list[bytes] = []
         begin = frontier.size
         end = begin + len(leaves)

@@ -127,7 +127,7 @@ class LedgerRows:
     def after_end(self, last: int) -> list[tuple[str, int]]:
         """Read the first leaf after the end of the log, as (call_id, leaf); empty if no leaf follows.
 
-        Only steps up to `last` are searched. Empty if no leaf follows the end.
+        Only steps up to `last` are searched.
         """
         ends = self._all(_LOG_ENDS, (ACT_ID, AFTER_ACTS, last))
         return self._all(_FIRST_LEAF, (*ends[0], last)) if ends else []
@@ -137,7 +137,10 @@ class LedgerRows:
         return StepMacs(self._connection, key)
 
     def closing(self, first: int, last: int, limit: int) -> list[tuple[int, str, int]]:
-        """Read the last steps that close the leaf `first` or a later leaf, as (id, call_id, leaf)."""
+        """Read the last steps that close the leaf `first` or a later leaf, as (id, call_id, leaf).
+
+        The result has at most `limit` steps up to the step `last`, in ascending order.
+        """
         return self._all(_CLOSING, (first, last, limit))[::-1]
 
     def open_steps(self, call_id: str, last: int) -> Sequence[StoredStep]:

@@ -43,7 +43,7 @@ class _Timex(ctypes.Structure):
 
 
 async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
-    """Record the state of the machine's clock every hour, until cancelled."""
+    """Record the state of the machine's clock every hour, first an hour after the start, until cancelled."""
     while True:
         await asyncio.sleep(every_s)
         found = await asyncio.to_thread(clock_status)

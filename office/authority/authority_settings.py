@@ -77,7 +77,7 @@ class OnlineTerms(Model):
 
     `responsible` names the body responsible for the data, with its contact; None means the association. `keep` is how
     long a submission is stored after the office has received, returned or declined it. `waiting` limits the number of
-    submissions that wait for the office.
+    open submissions, including those that were sent back for correction.
     """
 
     online: bool = False
@@ -110,7 +110,7 @@ class AuthoritySettings(Model):
         return self.lasts.get(role, tuf_roles.ROLES[role].lasts)
 
     def is_due(self, role: str, expires: datetime, now: datetime) -> bool:
-        """True if at least half of the validity period of a role's signatures has passed."""
+        """True if more than half of the validity period of a role's signatures has passed."""
         return expires - now < self.term(role) / 2
 
 

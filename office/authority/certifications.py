@@ -39,7 +39,7 @@ def parse_certification(given: Mapping[str, str | None], name: Callable[[str], s
 
 
 def certify_member(workspace: Workspace, member: str, fields: Certified, attribution: Attribution) -> HistoryEntry:
-    """Record a member's certification in place of an older one."""
+    """Record a member's certification in place of an older one. Without a new mark, the old mark stays."""
     return change_registry(
         workspace,
         Action.CERTIFY,
@@ -54,7 +54,7 @@ def certify_link(
 ) -> HistoryEntry:
     """Record that the wholesaler checked a reseller's certification, in their link of a wholesale chain.
 
-    `entries` must hold exactly one entry of numbers.
+    `entries` must hold exactly one entry of numbers. Without a new mark, the old mark stays.
     """
     if len(entries) > 1:
         raise UsageError("a wholesale chain has one entry of numbers; enter each by itself")

@@ -144,7 +144,7 @@ def is_overdue(duty: Duty, today: date) -> bool:
 
 
 def is_due_soon(duty: Duty, today: date) -> bool:
-    """True if an open duty is due today or within the next 14 days."""
+    """True if an open duty is due today or within `SOON`. An overdue duty is not due soon."""
     return not duty.done and today <= duty.due_day <= today + SOON
 
 

@@ -42,7 +42,8 @@ _KINDS: Final[dict[str, type[Root | Snapshot | Targets | Timestamp]]] = {
 class Edition:
     """An edition of the registry: draft TUF metadata, the files that it covers, and the published state before it.
 
-    `metadata` holds the drafts by role. `before` holds the published metadata and is empty for the first edition.
+    `metadata` holds the drafts by role, in the order of `tuf_roles.ROLES`. `before` holds the published metadata and
+    is empty for the first edition.
     `targets` and `files` map target paths such as `registry.yaml` to the new and the published content.
     """
 
@@ -147,9 +148,10 @@ class Edition:
     # -- from holder to holder ----------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
-        """Write the edition to a new folder. Raises UsageError if the folder exists.
+        """Write the edition to a new folder. Raises UsageError if the folder exists or cannot be written.
 
-        Only the owner can read the files, because an edition contains members' numbers.
+        Other accounts cannot read the files, because an edition contains members' numbers. If the parent folder is
+        shared with a group, only that group can enter the folder.
         """
         if folder.exists():
             raise UsageError("{folder}: exists already; remove it, or name another folder", folder=folder)

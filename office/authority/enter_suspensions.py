@@ -25,8 +25,8 @@ from .yaml_text import YamlText
 class SuspensionTerms:
     """Terms of a suspension or of an entry of numbers that never originate calls.
 
-    `authority` is the body that requested the suspension, or the holder of the numbers. If `until` is None, the entry
-    lasts until it is lifted.
+    The entry is in force from `since`. If `until` is None, it lasts until it is lifted. `authority` is the body that
+    requested the suspension, or the holder of the numbers.
     """
 
     reference: str

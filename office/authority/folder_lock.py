@@ -35,7 +35,7 @@ _locks: dict[Path, _Lock] = {}
 
 @contextmanager
 def lock_folder(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
-    """Hold the lock of `file` in a `with` block. One thread may take it again with the same `owner`.
+    """Hold the lock of `file` in a `with` block. The thread that holds it may take it again with the same `owner`.
 
     Raises TimeoutError if another thread or process holds the lock longer than `within_s` seconds. Raises OSError if
     the file cannot be opened.

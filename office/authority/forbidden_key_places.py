@@ -1,4 +1,4 @@
-"""Checks that no private key lies near a signing package, which people pass on to each other with its folder."""
+"""Checks that no private key is beside a package, because people who pass a package on would pass on the key too."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

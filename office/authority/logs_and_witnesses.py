@@ -27,7 +27,10 @@ def enter_log_key(
     attribution: Attribution,
     name: FieldName,
 ) -> HistoryEntry:
-    """Enter the key of a member's evidence log, with the corporate number of the company responsible for the log."""
+    """Enter the key of a member's evidence log, with the corporate number of the company responsible for the log.
+
+    An empty `corporate_number` changes nothing.
+    """
     begins = _begins(since, attribution, name)
     return change_registry(
         workspace,

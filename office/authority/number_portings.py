@@ -22,7 +22,7 @@ def port_number(
 ) -> HistoryEntry:
     """Enter that numbers move from the member `giver` to the member `taker` at the time `at`.
 
-    A suspension of the member or the numbers can forbid the porting.
+    Raises UsageError if `taker` may receive no new numbers, or if one of the numbers is suspended.
     """
     entry = _only(entries)
 

@@ -26,8 +26,8 @@ def sheet_entries(octets: bytes, name: str) -> list[str]:
     """Read the numbers and ranges in the first two columns of a spreadsheet saved as CSV.
 
     A row has one number or range, or a first and a last number. A first row without digits is the heading. The last
-    number may be shortened only if the heading calls it the last one, because a column of counts looks the same. Raises
-    UsageError; the error names the row but shows no number.
+    number may be shortened only if the heading calls it the last one, because a column of counts looks the same.
+    Further columns may hold other data, but no numbers. Raises UsageError; the error names the row but shows no number.
     """
     rows = [(row, cells) for row, cells in _rows(octets, name) if any(cells)]
     heading: list[str] | None = None

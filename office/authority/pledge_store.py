@@ -42,7 +42,8 @@ def store_pledge(folder: Path, octets: bytes) -> str:
 def pledge_kept_on_success(folder: Path, octets: bytes) -> Iterator[str]:
     """Store the PDF of a pledge for a `with` block, which receives its SHA-256.
 
-    If the block fails, a newly stored file is removed. Hold the lock of the office's folder meanwhile.
+    If the block fails, a newly stored file is removed. Hold the lock of the office's folder meanwhile. Raises
+    UsageError if the content is not a PDF, TrustError if the file cannot be written.
     """
     was_there = read_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
     sha256 = store_pledge(folder, octets)

@@ -50,7 +50,10 @@ class PackageState:
 
 
 class PreparedPackage:
-    """A package of changes that waits for signatures. The office's ledger records each act on the package."""
+    """A package of changes that waits for signatures. At most one package of each kind exists.
+
+    The office's ledger records each act on the package.
+    """
 
     def __init__(self, workspace: Workspace, by_duty_keys_alone: bool = False) -> None:
         """Choose the package of all changes, or the package of the duty keys.

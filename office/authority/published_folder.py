@@ -1,7 +1,7 @@
 """Copy of the signed repository for a web server or another computer.
 
-The folder `editions/N-…` holds a copy of version N; the newest copy and the one before it are kept. The link `current`
-points to the newest copy. A publication takes effect when the link is renamed.
+The folder `editions/N-…` holds a copy of version N. The newest copy is kept, and the one before it, which clients may
+still be reading. The link `current` points to the newest copy. A publication takes effect when the link is renamed.
 """
 
 import os

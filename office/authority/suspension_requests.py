@@ -44,7 +44,7 @@ REQUESTED: Final = "suspension-requested"
 APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
 MOST_DIFFERING: Final = 3
-"""Number of different second entries after which a request is withdrawn."""
+"""Number of second entries that differ from the first entry after which a request is withdrawn."""
 ACTIONS: Final = (
     Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
@@ -180,7 +180,7 @@ class SuspensionRequests:
         )
 
     def withdraw(self, request_id: str) -> None:
-        """Remove a waiting request. Raises IdtoneError if the request does not wait any more."""
+        """Remove a waiting request. Raises IdtoneError, also if the request no longer waits."""
         with self._workspace.locked():
             request = self._named(request_id)
             self._record(WITHDRAWN, request)

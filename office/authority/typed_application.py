@@ -73,8 +73,9 @@ def receive_typed(
 ) -> MemberApplication:
     """Receive an application that the office typed, or that an applicant submitted.
 
-    `pledge` is the PDF of the signed pledge. If it is empty, the PDF in `submission` is the pledge. `submission` is
-    marked as received. Raises IdtoneError.
+    `pledge` is the PDF of the signed pledge. If it is empty, the PDF in `submission` is the pledge. `submission` is the
+    submission that the office has read, and is marked as received. `name` maps a field to the name that error messages
+    show. Raises IdtoneError.
     """
     registry = registry_of(workspace)
     known = next((each for each in registry.members if each.id == fields.get("member")), None)

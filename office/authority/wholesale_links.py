@@ -41,7 +41,10 @@ def add_link(
     check: LinkCheck | None,
     attribution: Attribution,
 ) -> HistoryEntry:
-    """Enter that a wholesaler hands numbers on to a reseller. A suspension of the numbers forbids it."""
+    """Enter that a wholesaler hands numbers on to a reseller.
+
+    Raises UsageError if the reseller may receive no new numbers, or if one of the numbers is suspended.
+    """
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:

@@ -165,7 +165,8 @@ class Workspace:
     def differences(self, is_whole: bool = False) -> Iterator[str]:
         """Describe how the files differ from the published ones, line by line.
 
-        With `is_whole`, the lines show complete numbers and counts by area code. Files with faults are left out.
+        With `is_whole`, the lines show complete numbers and counts by area code. Files with faults are left out;
+        `next_edition` reports the faults.
         """
         for role, file in self.files().items():
             kind, published = KINDS[role], self.repository.file_octets(role)
@@ -204,7 +205,10 @@ class Workspace:
     # -- the next edition ---------------------------------------------------------------------------------------
 
     def first_edition(self, keys: KeySets, now: datetime) -> Edition:
-        """Prepare the first edition of a new repository. Raises TrustError if the repository exists."""
+        """Prepare the first edition of a new repository.
+
+        Raises TrustError if the repository exists or a file cannot be read, DocumentError for a file with faults.
+        """
         self.repository.check_new()
         drafts = draft_metadata.first_drafts(keys, self.terms(), now)
         return self._edition(drafts, set(drafts), {}, now)
@@ -294,9 +298,9 @@ class Workspace:
     ) -> list[str]:
         """Publish a signed edition, and return its roles.
 
-        `lines` holds history lines about signed changes, by role. A waiting key rotation that is now in force is added
-        to the history. Raises TrustError if signatures are missing or the edition breaks a rule; then nothing is
-        published.
+        `lines` holds new history lines by role. All of them must be about changes that the edition's signatures cover.
+        A waiting key rotation that is now in force is added to the history. Raises TrustError if signatures are
+        missing or the edition breaks a rule; then nothing is published.
         """
         edition.check_complete()
         check_edition(edition.without_published(), now)
@@ -305,12 +309,15 @@ class Workspace:
                 self.record_entry(role, entry)
         published = self.repository.write(edition)
         pending_rotations.record_published_rotations(self.folder, self.repository, self.record_entry, now)
-        needed = {entry.before for entry in self.unpublished_entries(tuf_roles.REGISTRY) if entry.before}
-        undo_copies.delete_other_copies(self.folder, needed)
         try:
             self.copy_published()
         except IdtoneError as error:  # members have the edition all the same; commands and pages show `is_copied`
             _log.error("%s", error)
+        needed = {entry.before for entry in self.unpublished_entries(tuf_roles.REGISTRY) if entry.before}
+        try:
+            undo_copies.delete_other_copies(self.folder, needed)
+        except OSError as error:  # the edition is published; the next publication deletes them
+            _log.error("%s: %s", error.filename, error.strerror)
         return published
 
     def copy_published(self) -> None:
@@ -366,16 +373,21 @@ class Workspace:
         lines: Mapping[str, Sequence[HistoryEntry]] = {},
     ) -> Edition:
         targets: dict[str, bytes] = {}
-        for name, file in tuf_roles.DELEGATED.items():
-            if name not in names or self.is_absent(name):
-                continue
-            octets = self.file_octets(file)
+        read = {  # only once, so that the hashed content is the published content
+            name: self.file_octets(file)
+            for name, file in tuf_roles.DELEGATED.items()
+            if name in names and not self.is_absent(name)
+        }
+        role = tuf_roles.SUSPENSIONS
+        suspensions = read[role] if role in read else self.repository.file_octets(role)
+        for name, octets in read.items():
+            file = tuf_roles.DELEGATED[name]
             content = {file: octets}
             kept: dict[str, TargetFile] = {}
             checked = self._check(name, octets)
             if isinstance(checked, RegistryDocument):
                 content[tuf_roles.OPERATORS_FILE] = operator_list.operator_list_json(
-                    checked, self._suspensions(tuf_roles.SUSPENSIONS in names)
+                    checked, self._checked_suspensions(suspensions)
                 )
                 masters, kept = self._masters(checked, drafts[name].signed.targets)
                 content |= masters
@@ -397,9 +409,13 @@ class Workspace:
 
     def _suspensions(self, is_new: bool) -> SuspensionsDocument | None:
         role = tuf_roles.SUSPENSIONS
-        octets = self.file_octets(tuf_roles.DELEGATED[role]) if is_new else self.repository.file_octets(role)
-        found: SuspensionsDocument | None = None if octets is None else self._check(role, octets)
-        return found
+        return self._checked_suspensions(
+            self.file_octets(tuf_roles.DELEGATED[role]) if is_new else self.repository.file_octets(role)
+        )
+
+    def _checked_suspensions(self, octets: bytes | None) -> SuspensionsDocument | None:
+        checked: SuspensionsDocument | None = None if octets is None else self._check(tuf_roles.SUSPENSIONS, octets)
+        return checked
 
     def stopped_members(self, now: datetime) -> frozenset[str]:
         """Ids of the members whose numbers are all suspended according to the published files. Raises TrustError."""
@@ -410,6 +426,10 @@ class Workspace:
         return stopped_members(document.members, suspensions, now)
 
     def _list_words(self, is_new: bool) -> Iterator[Message]:
+        """Describe the members that leave or rejoin the public list because of suspensions.
+
+        The holders of the registry's keys then have to sign the list again, although `registry.yaml` is unchanged.
+        """
         octets = self.repository.file_octets(tuf_roles.REGISTRY)
         if octets is not None:
             document = KINDS[tuf_roles.REGISTRY].parse(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
@@ -422,6 +442,10 @@ class Workspace:
     def _masters(
         self, document: RegistryDocument, published: Mapping[str, TargetFile]
     ) -> tuple[dict[str, bytes], dict[str, TargetFile]]:
+        """Read the new masters in `tones`, and keep the published masters that the registry still names.
+
+        Raises TrustError if a file is not the recording that the registry names.
+        """
         found: dict[str, bytes] = {}
         kept: dict[str, TargetFile] = {}
         for tone in document.tones:

@@ -25,8 +25,8 @@ def write_operator_list(
     """Write the public list of operators for the website, as JSON and as a page. Raises UsageError.
 
     `listed` is the signed `operators.json`. `proof` holds the signed metadata by file name. `evaluations` holds
-    criteria, results and badges with their file names. The page and the list leave out the members in `stopped`. Marks
-    of operators that are not in the list are deleted.
+    criteria, results, badges and marks with their file names. The page and the list leave out the members in `stopped`.
+    SVG pictures of earlier runs that are not in `evaluations` are deleted.
     """
     shown = operator_list.without_stopped(listed, stopped)
     with writing_into(folder, UsageError):

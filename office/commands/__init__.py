@@ -36,7 +36,7 @@ COMMANDS: Final = {
     ),
     "application list": (
         "idtone.office.commands.applications:list_applications",
-        "Show which applications wait, and for what.",
+        "Show which applications are waiting, and for what.",
     ),
     "application grant": (
         "idtone.office.commands.applications:grant",
@@ -48,7 +48,7 @@ COMMANDS: Final = {
     ),
     "application take": (
         "idtone.office.commands.submissions:take_submission",
-        "Receive an applicant's form as an application. The office then examines it.",
+        "Accept an applicant's form as an application. The office then examines it.",
     ),
     "application send-back": (
         "idtone.office.commands.submissions:send_back_submission",
@@ -227,7 +227,7 @@ COMMANDS: Final = {
     ),
     "log end-witness": (
         "idtone.office.commands.logs_and_witnesses:end_witness",
-        "Record the end of a witness: its later cosignatures do not count.",
+        "Record the end of a witness's term: its later cosignatures do not count.",
     ),
     "log demand-cosignatures": (
         "idtone.office.commands.logs_and_witnesses:demand_cosignatures",
@@ -336,7 +336,7 @@ COMMANDS: Final = {
     ),
     "key new": (
         "idtone.office.commands.keys:new_key",
-        "Make your own key, and its public half for the authority. For a key in a token, write only its public half.",
+        "Create your own key, and its public half for the authority. For a key in a token, write only its public half.",
     ),
     "key keep-for-night": (
         "idtone.office.commands.keys:keep_for_night",
@@ -388,7 +388,7 @@ COMMANDS: Final = {
     ),
     "evaluation run": (
         "idtone.office.commands.evaluation:run_evaluation",
-        "Evaluate all members by evaluation.yaml in the folder, and show how each point came about.",
+        "Evaluate all members according to evaluation.yaml in the folder, and show the reason for each point.",
     ),
     "evaluation list": (
         "idtone.office.commands.evaluation:list_evaluations",

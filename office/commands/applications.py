@@ -60,7 +60,7 @@ def list_applications(
     everything: Annotated[bool, typer.Option("--all", help="Also granted and refused applications.")] = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Show which applications wait, and for what."""
+    """Show which applications are waiting, and for what."""
     shown = [
         {
             "id": asked.id,

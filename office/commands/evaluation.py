@@ -41,7 +41,7 @@ def run_evaluation(
     why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason, with --enter.")] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Evaluate all members by evaluation.yaml in the folder, and show how each point came about.
+    """Evaluate all members according to evaluation.yaml in the folder, and show the reason for each point.
 
     A member gets no grade if it has no figures or no valid licence, or if all its numbers are suspended. A member's
     figures count if its nodes have handed in figures for every day of the period, each with a log head that a named

@@ -43,7 +43,9 @@ PackageOption = Annotated[
 ]
 PublicOption = Annotated[
     list[str] | None,
-    typer.Option("--public", metavar="SET=FILE", help="The public half of a holder's key: root=a.pub. Several times."),
+    typer.Option(
+        "--public", metavar="SET=FILE", help="The public half of a holder's key: root=a.pub. May be repeated."
+    ),
 ]
 
 
@@ -54,7 +56,7 @@ def new_key(
     ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Make your own key, and its public half for the authority. For a key in a token, write only its public half.
+    """Create your own key, and its public half for the authority. For a key in a token, write only its public half.
 
     Make the key in a folder on your own computer, such as ~/idtone-keys/root-1.pem. The key stays there; hand over only
     the public half. The command creates the folder so that only you can read it. It refuses a folder that contains a

@@ -36,7 +36,7 @@ NumbersOption = Annotated[
     typer.Option(
         "--numbers",
         metavar="FILE",
-        help="Numbers, ranges and prefixes, one a line, or a CSV of a spreadsheet (default: asked for).",
+        help="Numbers, ranges and prefixes, one per line, or a spreadsheet's CSV (default: asked for).",
     ),
 ]
 

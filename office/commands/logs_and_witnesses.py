@@ -82,7 +82,7 @@ def end_witness(
     why: WhyOption,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record the end of a witness: its later cosignatures do not count."""
+    """Record the end of a witness's term: its later cosignatures do not count."""
     with checking():
         entry = logs_and_witnesses.end_witness(Workspace(folder), key, until, attribution_for(why), _option)
     print_change(entry, as_json)

@@ -32,7 +32,7 @@ WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one
 def attribution_for(why: str) -> Attribution:
     """Attribute a change to the account that runs the command, for the reason `why`.
 
-    Raises UsageError if the reason is empty, longer than 200 characters, or contains a telephone number.
+    Raises UsageError if the reason is not one readable line of 1 to 200 characters, or contains a telephone number.
     """
     return Attribution(str(acting_person()), checked_line(why, "--why"), datetime.now(UTC))
 

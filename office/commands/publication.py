@@ -70,7 +70,7 @@ def publish(
     Suspensions need the two duty keys, and so does the list of refused contractors. The list leaves out contractors
     whose period is over. A changed registry also needs two registry keys. Without registry keys, it stays unpublished.
     Before the passphrases are asked for, the command shows what has changed: each holder confirms it by signing.
-    Without a change it renews the signatures. Do that every five days at the latest: otherwise they expire, and no
+    Without a change it renews the signatures. Do this at least every five days: otherwise the signatures expire, and no
     licence is valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a
     file has faults, or a role has too few keys; nothing was published.
     """

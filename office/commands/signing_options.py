@@ -24,7 +24,7 @@ from ..authority.edition_rules import check_edition, check_issued, describe_edit
 from ..authority.workspace import Workspace
 
 KeyOption = Annotated[
-    list[str], typer.Option("--key", metavar="KEY", help="A key to sign with: its file, or hsm:… Several times.")
+    list[str], typer.Option("--key", metavar="KEY", help="A key to sign with: its file, or hsm:… May be repeated.")
 ]
 
 

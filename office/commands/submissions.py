@@ -58,7 +58,7 @@ def take_submission(
     why: WhyOption = "application received, typed by the applicant",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Receive an applicant's form as an application. The office then examines it.
+    """Accept an applicant's form as an application. The office then examines it.
 
     All other fields, and the PDF of the pledge, are as the applicant sent them. Compare them with the documents first.
     """

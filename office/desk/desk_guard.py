@@ -64,7 +64,7 @@ def guarding(
 def visitor_of(request: web.Request) -> str:
     """IP address of the visitor.
 
-    If the request comes from this machine or through a Unix socket, the address in `X-Forwarded-For` counts.
+    If the request comes from this machine or through a Unix socket, the last address in `X-Forwarded-For` counts.
     """
     peer = request.remote or ""
     try:

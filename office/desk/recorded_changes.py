@@ -37,8 +37,9 @@ class RecordedChanges:
         self._opened, self._ledger = opened, ledger
 
     def make(self, statements: Iterable[Statement], act: str, subject: str, **details: Scalar) -> bool:
-        """Record an act in the ledger, and make the change. True if the last statement changed a row.
+        """Record an act in the ledger, and make the change.
 
+        Returns True if the last statement changed a row, or if another process has settled the change meanwhile.
         Raises TrustError if the store cannot be written, LedgerError if the act cannot be recorded. Nothing is changed
         then, unless the ledger has the act after all: `finish` then makes the change.
         """
@@ -49,7 +50,7 @@ class RecordedChanges:
         return self._change(act_id)
 
     def finish(self) -> None:
-        """Make the unfinished changes whose leaf is in the ledger, and drop old ones without a leaf.
+        """Make the unfinished changes whose leaf is in the ledger, and drop those without a leaf after an hour.
 
         Raises TrustError or LedgerError.
         """

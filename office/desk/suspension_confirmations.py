@@ -79,7 +79,7 @@ class Confirmation:
 def confirmations(
     desk: DocumentDesk, reference: str | None = None, ended_since: datetime | None = None
 ) -> Iterator[Confirmation]:
-    """Confirmations of each published suspension by each node of each member that holds numbers.
+    """Confirmations of each published suspension by each node of each member that has numbers or node keys.
 
     Lifted suspensions follow if a node still has to confirm the end, or has confirmed the end since `ended_since`. With
     a `reference`, only this suspension is listed. Raises TrustError if nothing was published, or if the reference is

@@ -81,9 +81,9 @@ class Observation:
     """An observation of a member.
 
     `day` is the day in Japan; for an assessor's points, a day of the assessed period. `is_good` is True if the contact
-    was reached, or if the form was complete. `what` is the reference of a stop, the name of an assessor, or a remark.
-    `points` are an assessor's, from 0 to 10. `asked` and `stopped` are the times of a stop. `by` entered the
-    observation at the time `entered`.
+    was reached, or if the form was complete. `what` is the reference of a stop, the name of an assessor, which stays
+    with the office, or a remark. `points` are an assessor's, from 0 to 10. `asked` and `stopped` are the times of a
+    stop. `by` is the person who entered the observation at the time `entered`.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")

@@ -117,10 +117,10 @@ class Refusals:
         now: datetime,
         progress: Callable[[int, int], object] = lambda done, of: None,
     ) -> Epoch:
-        """Begin a new epoch: make the tokens of all refusals again with the current identity table and a new key.
+        """Begin a new epoch: make the tokens of all refusals again, with the current identity table and a new key pair.
 
-        `old` is the present key, or None before the first epoch. `progress` receives the number of finished refusals
-        and the total. Raises IdtoneError.
+        `old` is the present key, or None before the first epoch. The key pair is derived from `new`, which may be the
+        present key. `progress` receives the number of finished refusals and the total. Raises IdtoneError.
         """
         with self._workspace.locked():
             before = self.store.epoch()

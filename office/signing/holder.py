@@ -126,7 +126,7 @@ class Holder:
         self.made = None
 
     def make_key(self, name: str, passphrase: str, again: str) -> None:
-        """Make a key in memory, from where the key holder downloads it. Raises TrustError, UsageError."""
+        """Make a key for the key holder to download, and keep it only in memory. Raises TrustError, UsageError."""
         name = name.removesuffix(".pem")
         if not name or not all(each.isascii() and (each.isalnum() or each in "-_") for each in name) or len(name) > 60:
             raise UsageError("give the key a name of letters, digits and hyphens, like registry-1")

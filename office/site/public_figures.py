@@ -37,9 +37,9 @@ class MonthFacts:
 def public_figures(facts: MonthFacts, least: int, secret: bytes) -> bytes:
     """Compute the public figures of a month as JSON.
 
-    A figure is left out if it concerns fewer than `least` members or suspensions, or if the sum of calls is smaller
-    than the noise. The noise is derived from `secret` and is always the same, so a second publication reveals nothing
-    more.
+    A figure is left out if it concerns fewer than `least` members or suspensions; only the number zero of suspensions
+    is published. The sum of calls is also left out if it is below the scale of the noise. The noise is derived from
+    `secret` and is always the same, so a second publication reveals nothing more.
     """
     calls = _noisy(facts, secret)
     waits = [(stopped - reported) / _HOUR for stopped, reported in facts.stops if reported is not None]

@@ -37,31 +37,34 @@ IdentityOption = Annotated[
     ),
 ]
 NodeOption = Annotated[
-    str | None, typer.Option("--node", metavar="NAME", help="Whose archives, if the folder has those of several nodes.")
+    str | None,
+    typer.Option(
+        "--node", metavar="NAME", help="The node to restore, if the folder contains archives of several nodes."
+    ),
 ]
 
 
 def backup(
     context: typer.Context,
     due: Annotated[
-        bool, typer.Option("--due", help="Only if the last backup is older than backup.every; the timer runs this.")
+        bool, typer.Option("--due", help="Run only if the last backup is older than backup.every, as the timer does.")
     ] = False,
     new_key: Annotated[
         Path | None,
         typer.Option(
             "--new-key",
             metavar="FILE",
-            help="Make no archive, but a key pair: the secret key in this new file, and the public key for "
-            "backup.recipients on the terminal.",
+            help="Create a key pair instead of an archive: write the secret key to this new file, and print the "
+            "public key for backup.recipients.",
         ),
     ] = None,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Make an encrypted archive of this node: ledger, keys, registry, settings, forms, desk, console users.
+    """Create an encrypted archive of this node: ledger, keys, registry, settings, forms, desk, console users.
 
-    The key pair (--new-key) comes first. Make it on a machine other than the node, or write the file to a medium that
-    you take away. Without the secret key no archive can be opened: keep two copies of it.
+    First create the key pair (--new-key) on another machine, or write the file to a medium that you take away. Without
+    the secret key, nobody can open an archive, so keep two copies of it.
     """
     if new_key is not None:
         if due or as_json or command_line.is_on_command_line(context, "config"):
@@ -195,34 +198,37 @@ def restore(
     identity: IdentityOption = None,
     into: Annotated[
         Path | None,
-        typer.Option("--into", metavar="DIR", help="A new folder for all of it, with settings that name it."),
+        typer.Option(
+            "--into", metavar="DIR", help="A new folder for all restored files, with settings that refer to it."
+        ),
     ] = None,
     node: NodeOption = None,
     as_drill: Annotated[
         bool,
         typer.Option(
             "--drill",
-            help="Restore the newest archives into a scratch folder, verify them, and say how old the newest call in "
-            "them is.",
+            help="Restore the newest archives into a temporary folder, verify them, and report the age of their "
+            "newest call.",
         ),
     ] = False,
     here: Annotated[
-        bool, typer.Option("--here", help="The ledger was copied here by other means: begin the one that continues it.")
+        bool,
+        typer.Option("--here", help="The ledger was copied here by other means: begin the ledger that continues it."),
     ] = False,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Do not ask the witnesses and the replica what was signed last.")
+        bool, typer.Option("--offline", help="Do not ask the witnesses and the replica for the last signed head.")
     ] = False,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Restore a node from its archives: on this machine, with --into in a folder, or with --drill as a trial.
+    """Restore a node from its archives: on this machine, into a folder (--into), or as a trial (--drill).
 
     No existing file is overwritten. The restored ledger never gets another leaf, because the old node may have
-    continued to sign: the service begins the next one, whose first leaf names the newest head that the witnesses, the
-    replica and the archives know. Run it as root while the service is stopped.
+    continued to sign. The service begins another ledger, whose first leaf names the newest head that the witnesses, the
+    replica and the archives contain. Run it as root while the service is stopped.
 
-    A drill touches neither the service nor the ledger, and removes its folder. Run it on the machine that has the
-    secret key, or bring the key for this one command. Exit 1: what was restored is not what was signed.
+    A drill affects neither the service nor the ledger, and removes its folder. Run it on the machine that has the
+    secret key, or bring the key for this command only. Exit 1: the restored data differs from the signed data.
     """
     if as_drill:
         if into is not None or here or offline:

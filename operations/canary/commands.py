@@ -27,17 +27,20 @@ from .judge_canary import judge, without_verdict
 def canary(
     due: Annotated[
         bool,
-        typer.Option("--due", help="Call only if the settings name a canary and its last result is canary.every old."),
+        typer.Option(
+            "--due", help="Call only if the settings name a canary and its last result is older than canary.every."
+        ),
     ] = False,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Call a number of your own through the trunk, and check the sound that arrives there.
+    """Call one of your own numbers through the trunk, and check the sound that arrives.
 
-    The call passes the hook like a customer's call. The answering leg records what arrives, and the verifier judges it.
-    The record of the call is marked: statistics and `idtone-office misuse` leave it out. The result is kept for the
-    metrics, `idtone status` and `idtone doctor`. idtone-canary.timer runs the command with --due each minute. Run it as
-    the service's user; as root it acts as this user. Exit 1: the expected sound did not arrive; the result says why.
+    The call passes through the hook like a customer's call. The answering leg records what arrives, and the verifier
+    checks the recording. The call's record is marked, so statistics and `idtone-office misuse` ignore it. The metrics,
+    `idtone status` and `idtone doctor` show the result. idtone-canary.timer runs the command with --due every minute.
+    Run it as the service's user, or as root, which switches to that user. Exit 1: the expected sound did not arrive;
+    the result says why.
     """
     settings = load_settings(config)
     missing = settings.canary.missing

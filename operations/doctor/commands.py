@@ -56,26 +56,26 @@ def doctor(
     ] = None,
     problems: Annotated[bool, typer.Option("--problems", help="Show only the findings that are not good.")] = False,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Make the changes that lose nothing and touch no call; ask before.")
+        bool, typer.Option("--fix", help="Make the changes that lose no data and affect no call. Asks first.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
     copies: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="With --fix: where copies of changed files are kept (default: /var/backups/idtone)."
+            metavar="DIR", help="With --fix: the folder for backups of changed files (default: /var/backups/idtone)."
         ),
     ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Check the PBX and everything that a call depends on, and say how to correct faults. --fix corrects some.
+    """Check the PBX and everything that a call depends on, and explain how to correct faults. --fix corrects some.
 
-    Without --fix it changes nothing. To check whether the service can write beside the sounds and in the journal's
-    folder, it makes a file there and removes it. Run it as the user that `idtone serve` runs as, or as root. Exit
+    Without --fix it changes nothing. To check whether the service can write next to the sounds and in the journal's
+    folder, it creates a file there and removes it. Run it as the user that `idtone serve` runs as, or as root. Exit
     codes: 0 nothing is bad, 1 something is bad, 2 the settings cannot be used.
 
-    --fix shows its changes and asks. Then it keeps a copy of each file, makes the changes, and checks again. It
-    replaces only files of idtone; to your files it only adds lines. It says what it leaves to you, and why. With --json
-    and without --yes it only prints the changes.
+    --fix shows its changes and asks. Then it backs up each file, makes the changes, and checks again. It replaces only
+    idtone's own files, and only adds lines to yours. It lists what it leaves to you, and why. With --json and without
+    --yes it only prints the changes.
     """
     if not fix and (yes or copies):
         raise UsageError("--yes and --copies belong to --fix")

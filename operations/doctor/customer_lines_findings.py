@@ -6,12 +6,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from idtone.call_control.fallback_lines import LINES_LIMIT
+from idtone.call_control.fallback_lines import LINES_LIMIT, is_complete, lines_text
 from idtone.core.errors import DocumentError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.translation import Message
-from idtone.dialplan import FALLBACK_COMPLETE
 from idtone.registry.customer_lines.index import Totals
 from idtone.registry.customer_lines.lines_document import Entry, masked_name
 from idtone.registry.index import RegistryIndex
@@ -111,11 +110,21 @@ def fallback_table(text: str | None, trouble: str, path: Path) -> Finding:
         )
     if text is None:
         return bad(topic, Message("{path} is missing", path=path), Message("systemctl restart idtone, which writes it"))
-    if not text.endswith(f"{FALLBACK_COMPLETE} = yes\n"):
+    if text == lines_text(None):
         return bad(
             topic,
-            Message("{path} has no numbers: the table has more than {most:,} entries", path=path, most=LINES_LIMIT),
+            Message(
+                "{path} has no numbers: the service has read no table, or it has more than {most:,} entries",
+                path=path,
+                most=LINES_LIMIT,
+            ),
             Message("Join the numbers to ranges, or keep the service running: without it outgoing calls are refused"),
+        )
+    if not is_complete(text):
+        return bad(
+            topic,
+            Message("{path} is damaged", path=path),
+            Message("Remove it; then systemctl restart idtone, which writes it"),
         )
     return good(topic, Message("Asterisk has the table in {path}", path=path))
 

@@ -59,7 +59,9 @@ def judge(found: Sequence[OwnSuspension], now: datetime) -> Finding:
             joined("; ", parts),
             Message("idtone-fleet status")
             if elsewhere and len(parts) == len(elsewhere)
-            else Message("idtone suspensions list; then `approve`, `lift` or `close` there"),
+            else Message(
+                "idtone suspensions list; then idtone suspensions approve or lift, or idtone-evidence duty close"
+            ),
         )
     in_force = sum(each.state is SuspensionState.IN_FORCE for each in found)
     return good(TOPIC, Message("{count} in force", count=in_force))

@@ -62,32 +62,37 @@ def setup(
     member: Annotated[
         str | None,
         typer.Option(
-            metavar="ID", help="For new settings: your member's id in the registry (association.member); else it asks."
+            metavar="ID",
+            help="For new settings: your member's id in the registry (association.member). Without "
+            "this option, the command asks for it.",
         ),
     ] = None,
     user: Annotated[str, typer.Option(help="The user that the service runs as.")] = "idtone",
     call: Annotated[
         bool,
         typer.Option(
-            "--call", help="At the end, place a call through the hook, and say what was received. Asks for the number."
+            "--call",
+            help="At the end, place a call through the hook, and report what was received. Asks for the number.",
         ),
     ] = False,
-    undo_all: Annotated[bool, typer.Option("--undo", help="Undo what setup has changed.")] = False,
+    undo_all: Annotated[bool, typer.Option("--undo", help="Revert what setup changed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    copies: Annotated[Path, typer.Option(metavar="DIR", help="Where copies of changed files are kept.")] = USUAL_COPIES,
+    copies: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder for backups of changed files.")
+    ] = USUAL_COPIES,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Make the PBX ready: ARI, the hook, settings, folders, the service. --undo undoes it.
+    """Prepare the PBX: ARI, the hook, settings, folders, the service. --undo reverts all changes.
 
-    It shows its changes and asks. Then it keeps a copy of each file, makes the changes, and runs the doctor. It
-    replaces no file of yours: it adds lines, in FreePBX, Wazo and VitalPBX to the files that these leave to you. It
-    changes only what is missing, so the second time it changes nothing. Run it as root, while Asterisk runs.
+    It shows its changes and asks. Then it backs up each file, makes the changes, and runs the doctor. It replaces none
+    of your files: it only adds lines; in FreePBX, Wazo and VitalPBX, it adds them to the files that are meant for your
+    own changes. It adds only what is missing, so a second run changes nothing. Run it as root, while Asterisk runs.
 
-    --undo refuses while your dialplan still calls the hook, and names the lines: without the hook these calls would
+    While your dialplan still calls the hook, --undo refuses and shows the lines: without the hook, these calls would
     fail.
 
-    --call places a call from and to an extension of its own, through the hook, with the forwarding number that you
-    enter. The call has a record in the evidence.
+    --call places a call through the hook, between two extensions of its own, with the forwarding number that you enter.
+    The evidence contains a record of this call.
 
     With --json and without --yes it only prints the changes. Exit codes: 0 nothing is bad, 1 something is bad or could
     not be changed, 2 wrong use or settings that cannot be used.

@@ -202,7 +202,7 @@ def _settings(wishes: SetupOptions) -> tuple[str | None, Settings]:
     }
     with tempfile.TemporaryDirectory() as place:
         draft = Path(place, wishes.config.name)
-        draft.write_text(_shipped(), "utf-8")
+        draft.write_text(packaged_settings(), "utf-8")
         own = own_file(draft)
         own.parent.mkdir()
         for other in settings_files(wishes.config)[1:]:
@@ -249,11 +249,16 @@ def is_new(config: Path) -> bool:
     filled = any(
         re.search(r"^(registry|association)\s*:", _text(each), re.MULTILINE) for each in settings_files(config)[1:]
     )
-    return not filled and (not config.exists() or _text(config) == _shipped())
+    return not filled and (not config.exists() or _text(config) == packaged_settings())
 
 
-def _shipped() -> str:
-    return (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
+def packaged_settings() -> str:
+    """The sample `idtone.yaml` with each key as a comment, as the package installs it.
+
+    A key in `idtone.yaml` overrides the fleet's key, even with the default as its value.
+    """
+    sample = (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
+    return re.sub(r"^( *\w+:)", r"#\1", sample, flags=re.MULTILINE)
 
 
 def _ari_url(http: dict[str, str]) -> str:
@@ -295,7 +300,7 @@ def _own_files(wishes: SetupOptions, new: str | None, settings: Settings, secret
     changes += [FolderChange(folder, 0o755, *_ROOT) for folder in folders if not folder.exists()]
     if new is not None:
         if not config.exists():
-            changes.append(FileChange(config, None, _shipped().encode(), 0o644))
+            changes.append(FileChange(config, None, packaged_settings().encode(), 0o644))
         changes.append(FileChange(own, None, new.encode(), 0o644))
     path = settings.ari.password_file
     if settings.ari.password is not None:

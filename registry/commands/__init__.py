@@ -16,7 +16,7 @@ command_line.add_commands(
         ),
         "diff": (
             "idtone.registry.commands.diff:diff",
-            "List the differences between two registries, or two files of suspensions. Exit 1: there are some.",
+            "List the differences between two registries, or between two suspensions files. Exit 1: they differ.",
         ),
     },
 )

@@ -22,7 +22,7 @@ def diff(
     new: Annotated[Path, typer.Argument(metavar="NEW", help="A later file of the same kind.")],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """List the differences between two registries, or two files of suspensions. Exit 1: there are some."""
+    """List the differences between two registries, or between two suspensions files. Exit 1: they differ."""
     before, after = read_text(old), read_text(new)
     roles = [_role(path) for path in (old, new)]
     if roles[0] != roles[1]:

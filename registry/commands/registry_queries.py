@@ -125,7 +125,10 @@ def show(
     file: FileArgument = None,
     member: Annotated[str | None, typer.Argument(metavar="MEMBER", help="Only the member with this id.")] = None,
     number: Annotated[
-        bool, typer.Option("--number", help="Ask for a number, and show who is in charge of it, by which chain.")
+        bool,
+        typer.Option(
+            "--number", help="Ask for a number, and show which member is responsible for it, and through which chain."
+        ),
     ] = False,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,

@@ -1,4 +1,6 @@
-"""Compiles the table of customer lines in a separate process, so that large tables do not delay calls.
+"""Compiles the table of customer lines in a separate process.
+
+A large table or a hanging database therefore delays no call.
 
     python -m idtone.registry.customer_lines.line_compiler       the source as JSON on standard input
 

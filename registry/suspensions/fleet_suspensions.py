@@ -51,7 +51,10 @@ class SuspensionSeal:
 
 
 def suspensions_to_send(held: OwnSuspensions, node: str) -> OwnSuspensions:
-    """Suspensions that this node sends to the others: all that stop calls, and the latest that are over."""
+    """Suspensions that this node sends to the others, newest last: those that stop calls, and the latest that are over.
+
+    `TOLD_LIMIT` bounds their total size.
+    """
     found, left = [], TOLD_LIMIT
     for one in sorted(held.suspensions, key=lambda each: (each.is_live, each.asked.at), reverse=True):
         # When this node itself was asked for is in `home`, so that a copy of a copy keeps it.

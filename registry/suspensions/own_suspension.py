@@ -178,7 +178,10 @@ class OwnSuspension(Model):
 
     @property
     def is_live(self) -> bool:
-        """True if the suspension stops calls on any node, or waits for its approval."""
+        """True if the suspension was neither withdrawn nor lifted.
+
+        It then stops calls on some node, was taken over by the association, or waits for its approval.
+        """
         return not self.withdrawn and not self.lifted
 
     def waiting_nodes(self) -> list[str]:
@@ -204,7 +207,7 @@ class OwnSuspension(Model):
 
     @property
     def is_open(self) -> bool:
-        """True if calls are refused, or if an approval or a duty is pending."""
+        """True if calls are refused, or if an approval, the end of the refusals or a duty is pending."""
         waits = self.stops or self.state is SuspensionState.ASKED or (self.lifted is not None and self.over is None)
         return waits or bool(self.open_duties())
 
@@ -311,7 +314,10 @@ def put_to_use(
 
 
 def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) -> OwnSuspension:
-    """Note that the association has suspended some of the numbers itself, so that this node stops refusing them."""
+    """Record that the association has suspended some of the numbers itself.
+
+    The association's suspension then refuses the calls of those numbers, in place of this suspension.
+    """
     if not one.stops:
         return one
     own = [NumberSpan(*each) for each in one.numbers]

@@ -14,6 +14,6 @@ def folder(tmp_path: Path) -> JournalFolder:
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the journal's reader replace and check files without pauses."""
+    """Let the reader of the journal replace and check files without pauses."""
     for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "SAVE_EVERY_S": 0.0}.items():
         monkeypatch.setattr(journal_reader, name, seconds)

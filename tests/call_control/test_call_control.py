@@ -50,7 +50,7 @@ EMERGENCY = replace(REQUEST, call_id=id_of(9), called="110")
 
 
 def ms(milliseconds: float) -> datetime:
-    """The moment `milliseconds` after the decision."""
+    """The time `milliseconds` after the decision."""
     return NOW + timedelta(milliseconds=milliseconds)
 
 
@@ -70,7 +70,7 @@ def made(sounds: dict[str, Sound], evidence: Evidence, policy: Policy | None = N
 
 
 def again(control: CallControl, evidence: MemoryEvidence, at: datetime = NOW, **more: object) -> CallControl:
-    """Call control after the service was killed and started again."""
+    """Call control after the service was killed and restarted."""
     fields = {"now": lambda: at, "recorded": evidence.knows} | more
     later = made(dict(control.made), evidence, control.policy, **fields)
     later.restore(evidence.calls_in_progress())
@@ -78,7 +78,7 @@ def again(control: CallControl, evidence: MemoryEvidence, at: datetime = NOW, **
 
 
 def decide(control: CallControl, request: Request = REQUEST, interface: Interface = Interface.ARI) -> Call:
-    """Decide a request that gets a verdict. Returns the call."""
+    """Decide a request that gets a verdict, and return the call."""
     call = control.decide(request, interface)
     assert call
     return call
@@ -127,7 +127,7 @@ OTHER_REQUESTS = [
 
 @pytest.mark.parametrize("first", [REQUEST, replace(REQUEST, number="0312345600", caller=CALLED)])
 def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, first):
-    """Another program requests a decision before the call does. The call does not get that decision."""
+    """Another program requests a decision before the call does. The call does not get this decision."""
     call = decide(control, first)
     decision = call.decision
     for other in OTHER_REQUESTS:
@@ -140,7 +140,7 @@ def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, fi
 
 @pytest.mark.parametrize("kind", [StepKind.ENDED, StepKind.INTERRUPTED])
 def test_an_ended_call_is_never_decided_again(control, evidence, kind):
-    """The same holds after a restart. A second call on the same channel is decided."""
+    """An ended call is not decided after a restart either. A second call on the same channel is decided."""
     call = decide(control)
     if kind is StepKind.ENDED:
         enter(control, hook_lines.end_line(status="CANCEL"))
@@ -217,7 +217,7 @@ CALLER_ALONE = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset({
 
 @pytest.mark.parametrize("hears", CallerHears)
 def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, evidence, hears):
-    """With the operator's own Dial(), only the called party hears a sound."""
+    """In the operator's own Dial(), only the called party hears a sound."""
     first, own = "a" if hears is CallerHears.ANSWERED else "", replace(REQUEST, own_dial=True)
     refusing, reading = Policy(member=MEMBER, refuse_cause=38), Policy(member=MEMBER, unreadable=Unreadable.NOTICE)
     for number, (policy, request, text) in enumerate(
@@ -254,8 +254,9 @@ def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
 
 @pytest.mark.parametrize("policy", [Policy(member=MEMBER), BOTH])
 def test_an_extension_has_79_characters_at_most(sounds, evidence, caplog, policy):
-    """Asterisk would cut a longer extension. For a name that is too long, the hook plays the notice, and the log has
-    the reason.
+    """Asterisk would truncate a longer extension.
+
+    If a name is too long, the hook plays the notice, and the log has the reason.
     """
     parties = 2 if policy is BOTH else 1
     room = (dialplan.EXTENSION_LIMIT - len(f"v:{NONCE}:PLAY:licence-valid:::::22")) // parties
@@ -322,7 +323,7 @@ def test_a_call_that_comes_back_through_the_network_is_recognised_by_all_its_num
 
 
 def test_a_call_comes_back_once_and_within_seconds(sounds, evidence):
-    """A sender can name any call in a header, at any time and as often as it likes."""
+    """A sender can put the id of any call into a header, at any time and as often as it likes."""
     now = [NOW]
     control = made(sounds, evidence, now=lambda: now[0])
     decide(control)
@@ -339,7 +340,7 @@ HEARD = (hook_lines.sound_line(at=ms(3440), sent=22), hook_lines.end_line(at=ms(
 
 
 def record_of(control: CallControl, *lines: str, request: Request = REQUEST) -> Record:
-    """Record of a call that the service decided, with these lines of the journal."""
+    """Record of a call that the service decided and that has these lines in the journal."""
     decide(control, request)
     enter(control, *lines)
     return control.evidence.record(request.call_id)
@@ -445,7 +446,7 @@ def test_the_notice_after_two_attempts(control, evidence):
 
 
 def test_what_is_played_instead_of_the_decided_sound(sounds, evidence):
-    """The notice in place of the decided sound counts as played instead. Any other sound does not count."""
+    """The notice counts as played instead of the decided sound. Any other sound does not count."""
     control = made({}, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
     record = record_of(
         control, hook_lines.sound_line(at=ms(3560), called="notice", sent=28), hook_lines.end_line(at=ms(9000))
@@ -590,7 +591,7 @@ def test_calls_in_progress_are_restored(sounds, evidence):
 
 
 def test_a_call_continues_after_a_restart(control, evidence):
-    """A new leg of the call gets a sound if the call's sound has ended, even before the restart."""
+    """A new leg of the call gets a sound if the call's sound has ended, even if it ended before the restart."""
     decide(control)
     assert skip(again(control, MemoryEvidence(steps=list(evidence.steps))), INNER) is Skip.ANNOUNCED
     enter(control, HEARD[0])
@@ -711,7 +712,7 @@ def test_an_emergency_call_is_one_on_trunks_whose_number_is_suspended_or_not(
 
 
 def test_an_emergency_call_of_a_suspended_number_is_an_anomaly_of_its_record(control, evidence):
-    """The registry at the time of the call decides, for calls of the hook and of the service."""
+    """The registry at the time of the call is decisive, for calls of the hook and of the service."""
     enter(
         control,
         hook_lines.decision_line(
@@ -729,7 +730,7 @@ def test_an_emergency_call_of_a_suspended_number_is_an_anomaly_of_its_record(con
 
 
 def test_only_a_call_with_both_numbers_of_the_canary_is_marked(sounds, evidence):
-    """The same holds for calls that the hook decided and those that the service decided."""
+    """This is true of calls that the hook decided and of those that the service decided."""
     control = made(sounds, evidence, canary=(parse(LICENSED), parse(CALLED)))
     decide(control, replace(REQUEST, call_id=id_of(1), number=LICENSED, called=CALLED))
     decide(control, replace(REQUEST, call_id=id_of(2), number=LICENSED, called="0312349999"))
@@ -742,8 +743,9 @@ def test_only_a_call_with_both_numbers_of_the_canary_is_marked(sounds, evidence)
 
 
 def test_which_calls_a_suspension_ends(sounds, evidence):
-    """A suspension ends calls from its beginning on, also without a registry. It ends calls that the hook decided, but
-    not emergency calls.
+    """A suspension ends calls from its beginning on, also without a registry.
+
+    It ends calls that the hook decided, but not emergency calls.
     """
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending_registry, now=lambda: now[0])

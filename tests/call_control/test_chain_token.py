@@ -1,4 +1,4 @@
-"""The token between the nodes of a fleet: the values that it protects, and the treatment of other tokens."""
+"""The token between the nodes of a fleet: the values that it protects, and how other tokens are treated."""
 
 from dataclasses import replace
 
@@ -163,7 +163,7 @@ async def test_a_token_that_does_not_count_is_logged_without_a_number(control, c
 
 
 def test_a_call_that_comes_back_follows_the_call_itself(control):
-    """This node knows when that call's sound ended."""
+    """The time when the sound of that call ended is known on this node."""
     ours = RemoteCall("pbx-2", TO_B.call_id)
     first = verdict(control, TO_B)
     back = replace(REQUEST, number=CALLED, chain_token=token_text(NOW_S, ours, first.chain))

@@ -1,4 +1,4 @@
-"""Text of the fallback file."""
+"""The text of the fallback file."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ instants = st.integers(1, 2**37).map(lambda seconds: datetime.fromtimestamp(seco
 
 
 def test_the_text():
-    """The file leaves out the police's references."""
+    """The file does not contain the references of the police."""
     suspended = [(SPAN, Suspension(SINCE, reference="R-1")), (read_span("0612345*"), Suspension(SINCE, SINCE + DAY))]
     entries = [
         f"81312345677 = {START}",
@@ -125,7 +125,7 @@ def test_a_file_that_is_not_whole_is_an_error_with_its_remedy(tmp_path, text):
 
 
 def test_numbers_that_never_originate_are_in_sections_by_their_last_digits():
-    """Asterisk searches a section entry by entry."""
+    """The sections are short because Asterisk searches a section entry by entry."""
     never = [
         (read_span("0312345677"), Period(SINCE)),
         (read_span("0335810110"), Period(SINCE, SINCE + DAY)),

@@ -1,4 +1,4 @@
-"""The fallback file: its writing, its replacement, and the numbers that are read from it."""
+"""The fallback file: how it is written and replaced, and the numbers that are read from it."""
 
 import fcntl
 import os
@@ -33,7 +33,7 @@ OWN_PATTERNS = {"813123456xx"}
 
 
 def test_the_file_is_for_asterisks_group_only_and_is_replaced_atomically(tmp_path):
-    """A process that has the old file open continues to read the old one."""
+    """A process that has the old file open continues to read that file."""
     write_durably(tmp_path, "old\n" * 1000)
     path = tmp_path / dialplan.FALLBACK_FILE
     with path.open() as reader:
@@ -95,7 +95,7 @@ def path(tmp_path) -> Path:
 
 
 def written(path: Path) -> tuple[int, int]:
-    """Inode and time of the file. They change when the file is written again."""
+    """Inode and time of the file, which change when the file is written again."""
     return path.stat().st_ino, path.stat().st_mtime_ns
 
 
@@ -163,7 +163,7 @@ def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, t
 
 
 def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
-    """Only a missing or damaged file is replaced with that of an older registry."""
+    """The file of an older registry replaces only a missing or damaged file."""
     older, newer = registry("", 7), registry(version=8)
     slow = FallbackKeeper(tmp_path, OWN, lambda: False)
     FallbackKeeper(tmp_path, OWN).update(newer)
@@ -176,8 +176,9 @@ def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
 
 
 def test_nobody_replaces_the_file_between_a_look_and_a_write(tmp_path, path, monkeypatch):
-    """Any member of Asterisk's group can hold the lock. A process that holds it delays the file, but only for a limited
-    time.
+    """Any member of Asterisk's group can hold the lock.
+
+    A process that holds it delays the file, but only for a limited time.
     """
     older, newer = registry("", 7), registry(version=8)
     written = threading.Thread(target=FallbackKeeper(tmp_path, OWN).update, args=(newer,))

@@ -57,7 +57,7 @@ def test_each_line_has_the_numbers_of_its_entries_and_of_its_customer():
     ],
 )  # fmt: skip
 def test_a_line_is_named_as_the_hook_s_request_has_it(name, there):
-    """In the file, the name is as URIENCODE() encodes it, without the characters that FILTER() drops."""
+    """The name in the file is encoded by URIENCODE(), without the characters that FILTER() drops."""
     assert written({"endpoints": [name], "numbers": ["0312345678"]})["endpoints"] == {there: f"{there}:0"}
 
 

@@ -1,5 +1,6 @@
-"""Processes that keep the journal's files open. No line stays on the disk, and the reader soon closes its
-descriptors.
+"""Processes that keep the journal's files open.
+
+No line is kept on the disk, and the reader soon closes its descriptors.
 """
 
 import asyncio
@@ -25,12 +26,12 @@ from lab.call_control.unix_users import (
 from lab.nightly_tests import rest_at_night
 
 HOLDING = 'echo holds; while :; do exec {held}>>"$1" || :; sleep 0.05; done'
-"""A bash program that opens the journal's file again and again and never closes it. Any user could run it."""
+"""A bash program that opens the journal's file repeatedly and never closes it. Any user could run it."""
 
 
 @contextmanager
 def held_open(folder: JournalFolder, count: int) -> Iterator[list[int]]:
-    """Context in which processes of another user in Asterisk's group hold the files open; yields their ids."""
+    """Context in which processes of another user in Asterisk's group keep the files open. Yields their ids."""
     command = ["bash", "-c", HOLDING, "holding", str(folder.path)]
     holding = [
         subprocess.Popen(
@@ -65,7 +66,7 @@ def shared() -> Iterator[JournalFolder]:
 
 
 def held(pids: list[int]) -> list[tuple[str, int]]:
-    """Name and size of the journal's files that these processes have open."""
+    """Name and size of each file of the journal that these processes have open."""
     found = []
     for pid in pids:
         for each in Path(f"/proc/{pid}/fd").iterdir():
@@ -104,7 +105,7 @@ async def test_a_process_that_keeps_the_files_open_keeps_no_line(shared, quickly
 
 
 async def test_what_is_written_to_a_held_file_counts_until_its_time_is_over(tmp_path, quickly, monkeypatch):
-    """The process writes all the time, so that some evidence is always not yet on the disk."""
+    """The process writes continuously, so that at every moment some evidence has not reached the disk."""
     monkeypatch.setattr(module, "HELD_S", 0.3)
     folder, entered = new_journal(tmp_path), EnteredLines(on_disk=False)
     async with entered.following(folder) as reader:

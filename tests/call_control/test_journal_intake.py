@@ -40,7 +40,7 @@ def after(seconds: float) -> datetime:
 
 @dataclass
 class Service:
-    """A service that was started at `NOW`. Its clock moves only when a test moves it."""
+    """A service that was started at `NOW`, with a clock that moves only when a test moves it."""
 
     sounds: dict[str, Sound]
     evidence: MemoryEvidence = field(default_factory=MemoryEvidence)
@@ -66,7 +66,7 @@ class Service:
         self.entry = JournalIntake(self.control, self.times, self.refused.extend, self.evidence.restored)
 
     def again(self, gap_s: float = 1.0) -> None:
-        """Kill the service, and start it again `gap_s` later."""
+        """Kill the service, and restart it `gap_s` later."""
         self.now += timedelta(seconds=gap_s)
         self.start()
         self.entry.set_gap_s(gap_s)
@@ -110,7 +110,7 @@ FALLBACK = ["fallback", *HEARD[1:]]
 
 
 def decides(service: Service, call_id: str = CALL, nonce: str = NONCE) -> Call:
-    """Let the service decide a call. Returns the call."""
+    """Let the service decide a call, and return the call."""
     call = service.control.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Interface.ARI)
     assert call
     return call
@@ -163,7 +163,7 @@ async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service, tal
 
 
 async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service):
-    """Any number of steps may be on the disk already. Lines of ended calls are ignored, but not refused."""
+    """Any number of steps may already be on the disk. Lines of ended calls are ignored, but not refused."""
     decides(service, id_of(2))
     service.now = after(9)
     service.enter(*heard(id_of(2)), *fallback())
@@ -211,8 +211,9 @@ async def test_rejected_calls_are_logged_once_for_all(service, caplog):
 
 
 async def test_a_line_without_the_nonce_of_the_call_changes_nothing(service, caplog):
-    """Another program tries to have a connected call recorded as refused. It fails, even after a restart of the
-    service.
+    """Another program tries to have a connected call recorded as refused.
+
+    It fails, even after a restart of the service.
     """
     foreign = (
         hook_lines.end_line(nonce=OTHER_NONCE, status="REFUSED", cause=21, reason="number-suspended", talked_ms=""),
@@ -413,8 +414,9 @@ async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
 
 
 async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(service):
-    """The next instance enters the report once, even if it reads it again. It refuses a report with another nonce, or
-    for a call of its own.
+    """The next instance enters the report once, even if it reads the report again.
+
+    It refuses a report with another nonce, or for one of its own calls.
     """
     decides(service)
     service.enter(*heard())
@@ -453,7 +455,7 @@ async def test_a_report_at_another_time_than_its_calls_confirms_nothing(service,
 
 
 async def test_a_report_that_was_read_before_confirms_nothing(service):
-    """The service has read all lines of that time, so another program must have written this one."""
+    """The service has read all lines of that time, so another program must have written this line."""
     decides(service)
     service.enter(*heard())
     service.now = after(3600)

@@ -1,4 +1,4 @@
-"""Reading a line of the journal with any content."""
+"""Reading lines of the journal with any content."""
 
 import re
 from datetime import timedelta
@@ -234,7 +234,7 @@ def test_any_other_line_is_refused_and_not_quoted():
 
 
 def test_the_longest_line():
-    """The hook cuts values from outside at 100, 20, 100, 300, 100, 100 and 80 octets; URIENCODE() triples them."""
+    """The hook truncates external values at 100, 20, 100, 300, 100, 100 and 80 octets, and URIENCODE() triples them."""
     room = LONGEST_LINE - len(DECIDED) + len(CALLED)
     longest = decision_line(CALL, called="x" * room)
     usual = decision_line(
@@ -260,7 +260,7 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 
 
 def understood(line: str) -> Line | None:
-    """The data of a line; None after an error. Asserts that the error quotes nothing from the line."""
+    """Data of a line, or None after an error. Asserts that the error quotes nothing from the line."""
     found, error = None, ""
     try:
         found = read(line)

@@ -1,4 +1,4 @@
-"""The files of the journal: each line is read once, and removed when its evidence is on the disk."""
+"""The files of the journal. Each line is read once, and removed when its evidence is on the disk."""
 
 import asyncio
 import errno
@@ -82,8 +82,9 @@ def test_asterisk_can_write_but_not_read_and_other_users_can_do_neither(folder):
 @pytest.mark.parametrize("sticky", [0, 0o2000])
 @pytest.mark.parametrize("there", [False, True])
 def test_the_group_is_that_of_the_sounds(tmp_path, sticky, there):
-    """The group is right even if an operator has made the folder with g+s for another group, and after a change of the
-    sounds' group.
+    """The group is right even if an operator created the folder with g+s for another group.
+
+    It is also right after a change of the sounds' group.
     """
     sounds, directory = tmp_path / "sounds", tmp_path / "var" / "journal"
     sounds.mkdir()
@@ -155,7 +156,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("function", ["link", "replace", "fchmod", "killed"])
 def test_a_replacement_that_failed_or_was_killed_half_way_is_completed(folder, monkeypatch, function):
-    """After a kill the old file has two names, and the hook still writes to it."""
+    """The old file has two names after a kill, and the hook still writes to it."""
 
     def fail(*_: object, **__: object) -> NoReturn:
         raise Killed if function == "killed" else OSError(errno.ENOSPC, "No space left on device")
@@ -219,7 +220,7 @@ def test_a_file_is_quiet_if_no_process_has_it_open_for_writing(folder):
 
 @needs_root
 def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder):
-    """The kernel does not report this for another user's file."""
+    """The kernel does not report this for a file of another user."""
     with folder.path.open("rb") as reading, acting_as(SERVICE_USER, SERVICE_GROUP):
         os.seteuid(0)
         os.utime(folder.path)
@@ -247,7 +248,7 @@ def test_refused_lines_are_kept_up_to_a_limit(folder, monkeypatch):
 
 
 async def test_existing_and_new_lines_are_read(folder, entered):
-    """Closed files come before the one that the hook writes to."""
+    """Closed files are read before the file that the hook writes to."""
     for text in ("a\n", "b\n"):
         append_text(folder, text)
         folder.replace()
@@ -313,7 +314,7 @@ def test_any_lines_in_any_parts(tmp_path_factory, lines, cuts, part):
                 await reader.read_new_lines()
 
     with pytest.MonkeyPatch.context() as patch:
-        # A rest that is longer than a part counts as a separate line.
+        # A rest longer than a part counts as a separate line.
         patch.setattr(journal_file, "PART", 32 + part)
         asyncio.run(read())
     assert entered.lines == lines
@@ -339,7 +340,7 @@ async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between
     lines = [str(number) for number in range(1000)]
     for text in (lines[:600], lines[600:]):
         append_text(folder, "".join(f"{line}\n" for line in text))
-        folder.replace()  # the content of an earlier file is entered in parts too
+        folder.replace()  # the content of an earlier file is also entered in parts
     reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
     ticking = asyncio.create_task(tick())
     async with run_reader(reader):
@@ -410,7 +411,7 @@ async def test_a_line_is_entered_within_50_ms(folder, entered):
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOSPC], ids=["no instance", "no watch"])
 async def test_without_inotify_the_folder_is_polled(folder, entered, monkeypatch, quickly, caplog, number):
-    """inotify's instances or watches have reached the system's limit (fs.inotify.max_user_watches)."""
+    """The number of inotify instances or watches has reached the system's limit (fs.inotify.max_user_watches)."""
 
     def none(*_: object, **__: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
@@ -428,7 +429,7 @@ async def test_without_inotify_the_folder_is_polled(folder, entered, monkeypatch
 async def test_the_reader_reports_the_time_since_its_last_read(folder, entered, quickly):
     async with entered.following(folder):
         await entered.looks(4)
-    assert entered.gaps_s[0] > 50 * 365 * 86_400  # it was never saved
+    assert entered.gaps_s[0] > 50 * 365 * 86_400  # the time was never saved
     assert 0 <= max(entered.gaps_s[1:]) < 5
     down_s = 3600
     os.utime(folder.directory / module.READ, times=(time.time() - down_s,) * 2)
@@ -442,7 +443,7 @@ async def test_the_reader_reports_the_time_since_its_last_read(folder, entered, 
 
 
 async def test_a_line_stays_in_the_file_for_some_seconds_at_most(folder, entered, monkeypatch):
-    """A line can hold telephone numbers."""
+    """A line can contain telephone numbers."""
     monkeypatch.setattr(module, "POLL_S", 0.05)
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.4)
     async with entered.following(folder) as reader:
@@ -464,7 +465,7 @@ async def test_a_large_file_is_replaced_at_once(folder, entered, monkeypatch):
 
 
 async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
-    """A last line without its end is entered too: it was cut because the disk was full."""
+    """A last line without its end is also entered. It was truncated because the disk was full."""
     entered = EnteredLines(on_disk=False)
     async with entered.following(folder):
         append_text(folder, "a\nb")
@@ -505,7 +506,7 @@ async def test_a_file_stays_while_the_hook_has_it_open(folder, entered, quickly)
 
 @contextmanager
 def writers(folder: JournalFolder, count: int) -> Iterator[list[list[str]]]:
-    """Context in which `count` threads write all the time, as the hook does; yields the lines of each thread."""
+    """Context in which `count` threads write continuously, as the hook does. Yields the lines of each thread."""
     over = threading.Event()
     written: list[list[str]] = [[] for _ in range(count)]
 
@@ -542,7 +543,7 @@ async def test_a_file_with_two_names_is_read_once(folder, entered, quickly):
 
 
 async def test_a_reader_takes_over_from_another_without_a_gap(folder, quickly):
-    """The previous reader has closed its files when the next one begins; calls write all the time."""
+    """The previous reader has closed its files when the next one begins. Calls write continuously."""
     read: list[str] = []
 
     async def read_on(writing: bool) -> None:
@@ -575,7 +576,7 @@ async def test_files_that_another_reader_replaces_meanwhile_are_read_in_order(fo
     lines = ["a"]
 
     def closed_files(self: JournalFolder) -> list[Path]:
-        """List the files; then the other reader replaces the hook's file twice."""
+        """List the files, and then let the other reader replace the hook's file twice."""
         files = listed(self)
         for line in ("b", "c") if len(lines) < 3 else ():
             self.replace()
@@ -606,7 +607,7 @@ async def test_two_readers_at_once_lose_nothing(folder, quickly):
 
 
 def take_away(folder: JournalFolder, something_comes_in_the_way: bool) -> None:
-    """Rename the folder away in one step, because a thread of the reader may create it again meanwhile."""
+    """Rename the folder in one step, because a thread of the reader may create it again meanwhile."""
     while True:
         gone = folder.directory.rename(folder.directory.with_name("gone"))
         shutil.rmtree(gone)
@@ -618,7 +619,7 @@ def take_away(folder: JournalFolder, something_comes_in_the_way: bool) -> None:
 
 
 async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder, entered, quickly, caplog):
-    """The folder is unusable at the start, while the journal is read, and after the journal was deleted."""
+    """The folder is unusable at the start, while the journal is read, and after the journal has been deleted."""
     shutil.rmtree(folder.directory)
     folder.directory.write_text("in the way")
     async with run_reader(entered.reader(folder)):
@@ -629,21 +630,21 @@ async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder
                 )
                 await asyncio.sleep(0.1)
                 folder.directory.unlink()
-                # Between the removal and the file in the way, the reader may have met neither or half of both.
+                # The reader may have read between the removal and the new file, and then logs other messages.
                 messages = list(caplog.messages)
                 assert all(each.startswith(f"the journal cannot be read: {folder.directory}: ") for each in messages)
                 assert len(set(messages)) == len(messages)
             await wait_until(folder.path.exists)
             append_text(folder, f"{number}\n")
             await entered.has(number)
-            await asyncio.sleep(0.05)  # so that the throttle's message has come
+            await asyncio.sleep(0.05)  # so that the message of the throttle has arrived
             caplog.clear()
             take_away(folder, number == 1)
     assert entered.lines == ["1", "2", "3"]
 
 
 async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered, quickly, caplog):
-    """The ledger cannot be read, so it cannot say which calls have ended."""
+    """While the ledger cannot be read, it cannot show which calls have ended."""
     tries: list[Sequence[bytes]] = []
 
     def enter(lines: Sequence[bytes]) -> list[Future[None]]:
@@ -663,14 +664,14 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered,
 
 
 async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeypatch):
-    """The disk has errors: the first part of the file can be read, the next part cannot."""
+    """The disk has errors: the first part of the file is readable, and the next part is not."""
     lines = [f"{number:04}" for number in range(PART // 4)]  # more than one part
     append_text(folder, "".join(f"{line}\n" for line in lines))
     read = os.read
     reads: list[int] = []
 
     def broken(descriptor: int, length: int) -> bytes:
-        if length == PART:  # inotify reads too
+        if length == PART:  # inotify also causes reads
             reads.append(descriptor)
         if len(reads) == 2:
             reads.append(descriptor)
@@ -685,9 +686,7 @@ async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeyp
 
 
 async def test_the_time_is_saved_up_to_which_all_evidence_is_on_the_disk(folder, entered, quickly):
-    """After a kill, later lines are read again. The service would refuse them if the saved time were later
-    than theirs.
-    """
+    """Later lines are read again after a kill. The service would refuse lines from before the saved time."""
     assert folder.read_until() == 0
     began_s = time.time()
     async with entered.following(folder):

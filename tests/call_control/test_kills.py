@@ -44,8 +44,9 @@ def close_all(folder: Path) -> None:
 
 @dataclass
 class Kill:
-    """Kills the process at the `time`th execution of `place`, a line of a file. Without a place it only records the
-    executed lines.
+    """Kills the process at execution number `time` of `place`, a line of a file.
+
+    Without a place, it only records the executed lines.
     """
 
     place: tuple[str, int] | None = None
@@ -55,7 +56,7 @@ class Kill:
 
     FILES = frozenset(str(module.__file__) for module in (journal_reader, journal_intake, call_control, call))
     CALLBACKS = frozenset({"<lambda>", "_log_failure", "notify"})
-    """Functions that the event loop or a future calls. Either would catch their exceptions."""
+    """Functions that the event loop or a future calls. Both would catch their exceptions."""
 
     def trace(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
         code = frame.f_code
@@ -88,7 +89,7 @@ async def live(
     sounds: dict[str, Sound],
     dice: random.Random,
 ) -> None:
-    """Run a service that follows the journal until all lines are entered, or until it is killed."""
+    """Run a service that follows the journal until all lines have been entered or it is killed."""
     control = CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, recorded=evidence.knows)
     control.restore(evidence.calls_in_progress())
     entry = JournalIntake(control, evidence.times, folder.keep_refused, evidence.restored)
@@ -143,8 +144,9 @@ def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[s
 
 
 def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
-    """Run services one after the other: when one is killed, the next one continues. Asterisk writes its lines, even
-    while the service is down.
+    """Run services one after another. When one is killed, the next one continues.
+
+    Asterisk writes its lines even while the service is down.
     """
     folder, evidence, dice = new_journal(place), MemoryEvidence(slow=True), random.Random(str(kill.place))
     lines, expected = calls_of(evidence, sounds)
@@ -173,8 +175,9 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, quickly, monkeypatch):
-    """The kills are at every third line that uses files, and at every tenth other line; `make bench-kills` kills more
-    often.
+    """The kills are at every third line that uses files, and at every tenth of the other lines.
+
+    `make bench-kills` kills more often.
     """
     monkeypatch.setattr(journal_reader, "POLL_S", 0.004)
     monkeypatch.setattr(journal_reader, "REPLACE_EVERY_S", 0.0)

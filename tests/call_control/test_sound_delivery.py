@@ -1,4 +1,4 @@
-"""The delivery of a sound. The tables follow the table in `call_control/sound_delivery.py` row by row."""
+"""The delivery of a sound. The tables have the same rows as the table in `call_control/sound_delivery.py`."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,11 +23,11 @@ HELD = "1"
 LEFT = "left"
 """Status after another phone took the caller's place."""
 FREE = "0"
-"""Status of a phone that does not hold the call. On a channel without RTP it is empty."""
+"""Status of a phone that does not hold the call. It is empty on a channel without RTP."""
 
 
 def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **files: str) -> Sounded:
-    """The line of a sound, written as by the hook and read back."""
+    """A line about the sound, written as the hook writes it and then parsed."""
     since = None if elapsed_ms is None else NOW - timedelta(milliseconds=elapsed_ms)
     found = read(sound_line(played=played, sent=sent, since=since, status=status, **files))
     assert isinstance(found, Sounded)
@@ -35,13 +35,13 @@ def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **
 
 
 def test_the_words_of_the_record_do_not_change():
-    """Ledgers contain these words, and searches rely on the first one."""
+    """Ledgers contain these words, and searches rely on the first of them."""
     assert [*KnownBy] == [SENT_BY, "time", "playback", "dial"]
     assert SENT_BY == "packets"
 
 
 DIALLED = {
-    # packets sent, ms since the answer, status: known by, or part of the reason why it was not played; ms played
+    # packets sent, ms since the answer, status: known_by or part of the reason for a failed playback; ms played
     "all of it, the usual case": (22, None, "", PACKETS, 440),
     "all of it, though FILE() is blocked on this channel": (22, 455.2, FREE, PACKETS, 440),
     "nothing: its file is missing": (0, 3.1, FREE, "0 of 22 packets", 0),
@@ -88,7 +88,8 @@ def test_the_called_party_by_dial(sent, elapsed_ms, status, known, lasted_ms):
 
 
 CALLERS = {
-    # caller's sound and called party's (None: it hears none) in ms, packets sent, ms since the answer, status
+    # sound of the caller and of the called party in ms (None if a party hears no sound), packets sent, ms since the
+    # answer, status
     "both hear the same": (440, 440, 22, None, "", TIME, 440),
     "the caller's is shorter": (440, 560, 28, None, "", TIME, 440),
     "the caller's is longer by a packet": (460, 440, 22, None, "", TIME, 460),

@@ -1,4 +1,4 @@
-"""The content of the file that Asterisk has played, known from the file's state before and after the playback."""
+"""The content of the file that Asterisk has played, derived from the file's state before and after the playback."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Interfaces between Asterisk and the service, and services that a test may damage."""
+"""Fixtures for the interfaces between Asterisk and the service, and for services that a test may damage."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from lab.supervisor import Supervisor
 
 @pytest.fixture(params=["ari", breadth("agi")])
 def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[str]:
-    """Each interface in turn, as the PBX's setting. `by_both` places calls over both in one test."""
+    """Each interface in turn, as the PBX's setting. `by_both` places calls over both interfaces in one test."""
     asterisk.command(f"dialplan set global IDTONE_INTERFACE {request.param}")
     yield request.param
     asterisk.command("dialplan set global IDTONE_INTERFACE ari")

@@ -1,4 +1,4 @@
-"""The service and Asterisk are killed together: twice here, more often in `make bench-kills-all`."""
+"""The service and Asterisk are killed together, twice here and more often in `make bench-kills-all`."""
 
 from lab.asterisk import Asterisk
 from lab.calls.kill_everything import kill_everything

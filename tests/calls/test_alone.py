@@ -79,7 +79,7 @@ FOUND = {
 async def test_what_is_suspended_now_is_refused_and_nothing_else(
     asterisk, serving, shared_service, references, tmp_path
 ):
-    """Suspended numbers and ranges; a suspension that is over, and one that has not begun."""
+    """Numbers and ranges that are suspended, whose suspension is over, or whose suspension has not begun."""
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + SUSPENSIONS)
     serving(registry)
@@ -93,8 +93,9 @@ async def test_what_is_suspended_now_is_refused_and_nothing_else(
 
 
 async def test_no_call_is_decided_by_the_file_that_was_before(fallback_pbx, shared_service):
-    """Asterisk reads a changed file for one call, and until then gives all other calls the old content. This file is
-    long.
+    """Asterisk reads a changed file for one call, and until then decides all other calls by the old content.
+
+    This file is long, so reading it takes time.
     """
     stopped = Suspension(datetime(2026, 3, 1, tzinfo=UTC))
     numbers = (int(f"81{LICENSED[1:]}"), *range(8150_0000_0000, 8150_0000_0000 + 200_000, 2))
@@ -119,7 +120,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
 MARKS = dict.fromkeys(("cut", "emptied"), pytest.mark.nightly) | {"a folder": pytest.mark.breadth}
-"""Pytest marks for ways to damage sound files. A file that lacks one octet is the hardest to notice."""
+"""Pytest marks for ways to damage sound files. A file with one octet missing is the hardest to notice."""
 
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in (*DAMAGES, "unreadable")])
@@ -143,7 +144,7 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in DAMAGES])
 async def test_without_the_file_every_call_but_an_emergency_is_refused(fallback_pbx, shared_service, damage):
-    """Any number may be suspended while the file is missing. Asterisk had read the complete file before."""
+    """Any number may be suspended while the file is missing. Asterisk read the complete file before."""
     unknown = ("REFUSED", "suspensions-unknown", "21")
     cases = over_both_interfaces(Forwarding(LICENSED), Forwarding(SUSPENDED))
     async with lab(fallback_pbx) as phones:
@@ -168,7 +169,7 @@ async def test_without_the_file_every_call_but_an_emergency_is_refused(fallback_
 async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(
     fallback_pbx, shared_service, tmp_path, trust
 ):
-    """`idtone registry update` tells Asterisk; the package's timer runs it in the same way."""
+    """`idtone registry update` notifies Asterisk. The package's timer runs this command in the same way."""
     members = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
     suspensions = f"suspensions:\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-1}}\n"
     changed = {"IDTONE_REGISTRY_SOURCE": str(tmp_path / "registry.yaml"), "IDTONE_REGISTRY_TRUST": "unsigned"}
@@ -207,8 +208,9 @@ async def test_fallback_refuse(asterisk, serving, shared_service):
 
 
 async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, shared_service, references):
-    """The hook knows the party for each direction. With `caller_hears: answered`, the caller's leg is
-    answered before.
+    """The hook's settings name the party for each direction.
+
+    If `caller_hears` is `answered`, the caller's leg is answered before.
     """
     serving(policy="notify: {incoming: both, outgoing: caller}, caller_hears: answered")
     shared_service.stop()

@@ -1,4 +1,4 @@
-"""The service starts while the journal holds the lines of 3,000 calls: neither new calls nor systemd wait."""
+"""The service starts while the journal contains the lines of 3,000 calls, and neither new calls nor systemd wait."""
 
 import os
 import time
@@ -19,7 +19,7 @@ A_CALL_S = 5.0
 
 
 def lines(begun_s: float) -> Iterator[str]:
-    """The lines that the hook writes about a call that it decides itself."""
+    """Lines that the hook writes about a call that it decides itself."""
     for number in range(CALLS):
         at_s = begun_s + CALLS_S * number / CALLS
         call = f"{int(at_s)}.{number}-{number},{number:012}"
@@ -34,12 +34,12 @@ def lines(begun_s: float) -> Iterator[str]:
 @pytest.mark.alone
 @pytest.mark.nightly
 async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, shared_service, references):
-    shared_service.stop_with_empty_journal()  # the sounds exist: for earlier calls it is unknown what was played
+    shared_service.stop_with_empty_journal()  # the sounds exist; for earlier calls it is unknown what was played
     begun_s = time.time() + 0.1
     service = Supervisor(asterisk, LAB_REGISTRY)
     folder = JournalFolder(asterisk.sounds / "journal", asterisk.sounds)
     folder.make()
-    (folder.directory / READ).unlink(missing_ok=True)  # no service was here for a while
+    (folder.directory / READ).unlink(missing_ok=True)  # the service was down for a while
     descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
     os.write(descriptor, "".join(f"{line}\n" for line in lines(begun_s)).encode())
     os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The brake on real calls: it stops a line that presents another number in each call, and nothing else."""
+"""The brake on real calls: it stops a line that presents another number in each call, and no other line."""
 
 import asyncio
 import itertools
@@ -23,15 +23,16 @@ from lab.shared_service import SharedService
 from lab.site import make_reachable
 
 EXTENSION = "extensions: [lab]"
-"""The setting that makes the lab phones' endpoint a single extension, which has the lowest limits."""
+"""Setting that makes the endpoint of the lab's phones a single extension, for which the limits are the lowest."""
 STOP_AT = LIMITS[LineKind.EXTENSION][Signal.PRESENTED].new
 PLACES = itertools.count()
 
 
 @pytest.fixture(autouse=True)
 def forgotten(asterisk: Asterisk, shared_service: SharedService) -> Iterator[None]:
-    """Remove the brake's files after each test, because all services share the folder, and a test must not see
-    another's stops.
+    """Remove the brake's files after each test.
+
+    All services share the folder, and a test must not see the stops of another test.
     """
     yield
     for path in (asterisk.scratch / "ledger").glob("*.brake*"):
@@ -57,7 +58,7 @@ async def present(
 
 
 async def attack(phones: Lab, calls: int, interface: str = "") -> AsyncIterator[Ending]:
-    """Place calls one after the other, each with another of the member's numbers."""
+    """Place calls one after another, each with another of the member's numbers."""
     for _ in range(calls):
         yield await present(phones, f"0612345{next(PLACES) % 1000:03}", interface)
 
@@ -82,8 +83,9 @@ def held_line(service: Service) -> list[dict[str, Any]]:
 
 
 async def lists(service: Service, *steps: str) -> None:
-    """Wait until `brake list` shows this for the phones' endpoint. A service writes its steps with a delay, and reads
-    those of its fleet each second.
+    """Wait until `brake list` shows this for the endpoint of the phones.
+
+    A service writes its steps with a delay, and reads those of its fleet each second.
     """
     seen: list[Any] = []
 
@@ -105,7 +107,7 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
         causes = {ending.reason: ending.cause for ending in endings if ending.status == "REFUSED"}
         assert causes == {"brake-slow": "42", "brake-stop": "21"}
 
-        # Calls that are no misuse of the line continue: an emergency call, a call to a number of ours.
+        # Calls that are no misuse of the line continue: an emergency call, and a call to one of the member's numbers.
         assert (await present(phones, LICENSED, interface, dialled="110")).reason == "emergency"
         assert (await present(phones, LICENSED, interface, "incoming")).status == "BUSY"
 

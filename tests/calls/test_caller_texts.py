@@ -19,7 +19,7 @@ NO_UTF_8: Final = "\udcff"
 """The octet FF, which is not UTF-8."""
 LONG: Final = 20_000
 UNKNOWN: Final = "0422123456"
-"""A number that nobody holds."""
+"""A number that no member holds."""
 
 TEXTS: Final = {
     "a name that is not UTF-8": Forwarding(display=f"Taro {NO_UTF_8}"),
@@ -65,7 +65,7 @@ def asserted(identity: str) -> Forwarding:
 
 
 async def test_no_octet_avoids_the_verdict(asterisk, serving):
-    """The policy refuses numbers that nobody holds. Without a verdict such a call would be connected."""
+    """The policy refuses numbers that no member holds. Without a verdict, such a call would be connected."""
     service = serving(policy="unlicensed: refuse")
     cases = [
         (place, control, forwarding)
@@ -90,7 +90,10 @@ async def test_a_name_in_japanese_reaches_the_called_party(asterisk, service, in
 
 
 async def test_a_call_id_that_cannot_be_passed_on_falls_back_at_once(asterisk, service, references):
-    """Anyone can send such a Call-ID, again and again. Honest calls meanwhile have their sound, and wait no longer."""
+    """Anyone can send such a Call-ID repeatedly.
+
+    Meanwhile honest calls have their sound and wait no longer than usual.
+    """
     bad = Forwarding(call_id=f"x{NO_UTF_8}")
     async with lab(asterisk) as phones:
         calls = await run_concurrently(

@@ -1,5 +1,6 @@
-"""`idtone canary` on a real Asterisk, with a second one as the carrier. Its output is tested while all is well, and
-with one fault after the other.
+"""`idtone canary` on a real Asterisk, with a second Asterisk as the carrier.
+
+Its output is tested without a fault, and with one fault after another.
 """
 
 import re
@@ -23,7 +24,7 @@ REGISTRY = LAB_REGISTRY.read_text("utf-8")
 NUMBERS = ("0312345678", CANARY_CALLED, "+8131234")
 
 HEARD = {"conforms", "present"}
-"""Verdicts on a sound that arrived. On a busy machine a packet may reach the recording late."""
+"""Verdicts on a sound that arrived. On a busy machine, a packet may reach the recording late."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def assert_good(looped: Loop, code: int, report: dict[str, Any]) -> None:
 
 @rest_at_night("interface", ["ari", "agi"])
 def test_the_licensed_sound_arrives_and_the_call_has_a_marked_record(looped: Loop, interface: str) -> None:
-    """The canary calls over ARI, and with a call file without ARI."""
+    """The canary calls over ARI, and without ARI by means of a call file."""
     before = time.time()
     code, report = looped.node.canary(IDTONE_INTERFACE=interface)
     assert_good(looped, code, report)
@@ -65,8 +66,8 @@ def test_another_node_answers_and_plays_back_what_arrived_there(looped: Loop) ->
 
 @contextmanager
 def without_codec(looped: Loop) -> Iterator[None]:
-    """Context without the codec: Asterisk plays the .ulaw file unchanged, and cannot decode what arrives."""
-    modules = ("codec_ulaw", "codec_a_mu")  # by way of A-law too
+    """Context without the codec. Asterisk plays the .ulaw file unchanged and cannot decode the audio that arrives."""
+    modules = ("codec_ulaw", "codec_a_mu")  # also without the detour through A-law
     for module in modules:
         looped.node.asterisk.command(f"module unload {module}.so")
     try:
@@ -78,8 +79,9 @@ def without_codec(looped: Loop) -> Iterator[None]:
 
 @contextmanager
 def with_another_sounds_content(looped: Loop) -> Iterator[None]:
-    """Context in which the file of the licensed sound contains the notice, at the same length. The evidence does not
-    show it.
+    """Context in which the file of the licensed sound has the content of the notice, at the same length.
+
+    The evidence does not show this.
     """
     sounds = looped.node.asterisk.sounds
     path, kept = sounds / "sample.ulaw", (sounds / "sample.ulaw").read_bytes()
@@ -178,15 +180,15 @@ class Broken:
 
 
 BROKEN = [
-    # The first one is quick: `make test` takes it alone.
+    # This failure is fast, so `make test` runs only this one.
     Broken("PBX between them that passes silence", does("silences"), "absent", "silence", ""),
     Broken("trunk that does not answer", does("rings"), "absent", "not-connected", "NOANSWER.*"),
     Broken("trunk that is busy", does("busy"), "absent", "not-connected", "BUSY, 17 .*"),
     Broken("trunk that is not there", without_carrier, "absent", "not-connected", "(NOANSWER|UNAVAILABLE|FAILED).*"),
     Broken("trunk that leads elsewhere", does("announces"), "absent", "not-answered-here", ""),
     Broken("PBX between them that passes no media", does("mutes"), "absent", "silence", ""),
-    # What is judged is the level of a sound that is there. On a busy machine the Asterisks lose a packet now and then:
-    # then it is there, but not whole.
+    # The verdict is on the level of a sound that arrives. On a busy machine, a packet is lost now and then, and the
+    # sound arrives incomplete.
     Broken("PBX between them that is too quiet", does("quietens"), "conforms|present", "level", "-42.*"),
     Broken("codec", without_codec, "absent", "not-connected", "FAILED.*"),
     Broken("sound file", with_another_sounds_content, "absent", "sound", ".+"),
@@ -197,7 +199,10 @@ BROKEN = [
 
 @rest_at_night("case", BROKEN)
 def test_what_is_broken_raises_the_alert_by_the_next_call(looped: Loop, case: Broken) -> None:
-    """The metric `idtone_canary_good` becomes 0 at once; that is the alert (tests/test_monitoring.py)."""
+    """The metric `idtone_canary_good` becomes 0 at once.
+
+    This is the condition of the alert (tests/test_monitoring.py).
+    """
     with case.broken(looped):
         code, report = looped.node.canary()
         print(looped.carrier.complaints(), report)
@@ -209,7 +214,7 @@ def test_what_is_broken_raises_the_alert_by_the_next_call(looped: Loop, case: Br
 
 @pytest.mark.nightly
 def test_without_the_service_there_is_no_record_until_it_is_back(looped: Loop) -> None:
-    """The hook falls back. The service later sees the call only in the journal, but marks its record."""
+    """The hook uses its fallback. The service later finds the call only in the journal, but marks its record."""
     with without_service(looped):
         code, report = looped.node.canary()
         assert (code, report["verdict"], report["fault"]) == (1, "absent", "no-record"), report
@@ -227,7 +232,10 @@ def test_a_suspended_number_is_not_called(looped: Loop, number: str) -> None:
 
 @pytest.mark.nightly
 def test_the_timer_calls_only_when_a_call_is_due(looped: Loop) -> None:
-    """It prints its result only then. A result from the future, from before the clock was set back, does not count."""
+    """The timer prints a result only after such a call.
+
+    A result from the future, from before the clock was set back, does not count.
+    """
     _, before = looped.node.canary()
     assert looped.node.canary("--due") == (0, {})
     result = looped.node.service.settings.with_name("ledger") / "canary.json"

@@ -16,7 +16,7 @@ from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
 from lab.sound_detection import hear, in_order
 
 AGAIN = "0312345679"
-"""Another number of the same member; its calls are forwarded once more."""
+"""Another number of the same member, whose calls are forwarded once more."""
 INSIDE = f"Local/{AGAIN}@lab-again"
 CHAINS = {"inside Asterisk": INSIDE, "through a carrier": f"PJSIP/lab/sip:*{AGAIN}*{{port}}*{{name}}@"}
 
@@ -78,7 +78,7 @@ async def test_a_call_that_is_forwarded_three_times_is_sounded_once(fallback_pbx
     """The service is down, so Asterisk alone recognises the chain."""
     async with lab(fallback_pbx) as phones:
         placed, _ = await phones.call(Forwarding(destination=f"Local/{AGAIN}@lab-twice", dialled=AGAIN), RECOGNISED_S)
-        # Not complete: audio that is played into a row of Local channels can lose its first frame in Asterisk.
+        # The sound may be incomplete: in a row of Local channels, Asterisk can lose the first frame of audio.
         assert heard_by_called(placed, references["notice"]).times == 1
         await phones.nothing_is_left()
 
@@ -90,7 +90,7 @@ async def test_a_chain_while_the_service_is_away(fallback_pbx, references):
 
 
 async def test_a_forged_diversion_silences_nothing(asterisk, service, references, interface):
-    """The forged header names a call in progress that has its sound, but comes over a trunk that is not trusted."""
+    """The forged header names a call in progress that has its sound, but arrives over a trunk that is not trusted."""
     diversion = ("Diversion", f"<sip:{LICENSED}@pbx.example>;reason=unconditional")
     async with lab(asterisk) as phones:
         first = await phones.place(Forwarding(dialled=AGAIN))
@@ -112,7 +112,7 @@ async def test_a_stranger_s_diversion_by_a_believed_trunk_silences_nothing(aster
 
 
 async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references):
-    """A number, and all numbers with a prefix; their neighbours hear the sound."""
+    """A number, and all numbers with a prefix, hear no sound. Neighbouring numbers hear the sound."""
     service = serving(policy=f'silent: ["{CALLED_NUMBER}", "05123*"]')
     cases = over_both_interfaces(
         *(Forwarding(dialled=dialled) for dialled in (CALLED_NUMBER, "0512340000", "0312340001"))

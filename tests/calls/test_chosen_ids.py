@@ -15,7 +15,7 @@ from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 IDS = ["plain-{}", 'a,b "c" it\'s (d) {}', "a){}(%2C", "$[1]${{x}};&|^\\:/?={}", "日本{}", "x" * 140 + "{}"]
-"""Patterns of channel ids; `{}` makes them unique."""
+"""Patterns of channel ids. `{}` makes them unique."""
 WAITING = """
     [waiting]
     exten = s,1,Answer()
@@ -25,16 +25,14 @@ WAITING = """
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory):
-    """A PBX with an extension that answers and stays silent."""
+    """A PBX with an extension that answers and sends nothing."""
     files = {"extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(WAITING)}"}
     with Asterisk(installation, tmp_path_factory.mktemp("ids"), files) as running:
         yield running
 
 
 def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> None:
-    """Let Asterisk call an extension that answers, and forward the call to the called phone, in a channel
-    with this id.
-    """
+    """Make Asterisk call an answering extension in a channel with this id, and forward the call to the called phone."""
     host, port = phones.called.address
     query = {
         "endpoint": "Local/s@waiting",
@@ -59,12 +57,12 @@ def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> 
 
 @rest_at_night("interface", ["none", "ari", "agi"])
 async def test_a_call_on_a_channel_of_any_id_has_its_record(pbx, interface):
-    """The service is down for `none`, so the hook decides."""
+    """The service is down for `none`, so that the hook decides."""
     ids = {text.format(f"{interface}{number}") for number, text in enumerate(IDS)}
     service = Service(pbx, LAB_REGISTRY)
     async with lab(pbx) as phones:
         service.start()
-        if interface == "none":  # it leaves the suspended numbers, without which the hook refuses each call
+        if interface == "none":  # this keeps the suspended numbers, without which the hook refuses each call
             service.stop()
         try:
             for number, channel in enumerate(ids, 1):

@@ -1,5 +1,6 @@
-"""Each customer's line presents only the customer's own numbers, on a real Asterisk and with every state of the table
-of lines.
+"""Each customer's line presents only the customer's own numbers, on a real Asterisk.
+
+All states of the table of lines are tested.
 """
 
 import sqlite3
@@ -87,7 +88,7 @@ async def test_a_line_presents_its_own_numbers_alone(asterisk, own_service, refe
             its_own = expected[0] not in ("number-of-another-customer", "line-unknown")
             assert bool(record["anomalies"]) is not its_own
         assert len(phones.called.calls) == already, "a refused call rang"
-        # A call that came in is forwarded whatever trunk it came by, and an emergency call always.
+        # An incoming call is forwarded regardless of its trunk, and an emergency call always.
         for forwarding, (placed, ending) in await run_concurrently(
             over_both_interfaces(Forwarding(LICENSED, endpoint="wide"), outgoing(OTHERS, dialled="110")), phones.call
         ):
@@ -112,8 +113,9 @@ AWAY = {
 
 
 async def test_while_the_service_is_away_too(asterisk, own_service):
-    """Calls by endpoint or account code, and with the operator's own Dial(). Without the file no outgoing call
-    connects.
+    """Calls by endpoint or account code, and in the operator's own Dial().
+
+    Without the file, no outgoing call connects.
     """
     own_service.stop()
     since = datetime.now(UTC)

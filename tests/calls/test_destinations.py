@@ -28,7 +28,7 @@ from lab.sound_detection import hear, hear_whole
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
 MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}
-"""Number → the dialplan of the machine that answers there."""
+"""Number → the dialplan of the machine that answers this number."""
 
 
 @rest_in_breadth("destination", EXTENSIONS)
@@ -44,11 +44,11 @@ async def test_an_extension_of_the_same_pbx(asterisk, serving, references, desti
 
 @pytest.mark.alone
 async def test_a_conference(asterisk, serving, references):
-    """The people in the room hear the sound. The caller hears the room after it.
+    """The people in the room hear the sound, and the caller hears the room afterwards.
 
-    The room's stream is compared from the caller's answer on, because a busy machine mixes it later. For half a second
-    Asterisk's mixer sometimes takes no audio from a new member (2 of 192 calls with Dial() alone). It may also miss a
-    moment or slip.
+    The stream of the room is compared from the caller's answer on, because a busy machine mixes it later. For half a
+    second, Asterisk's mixer sometimes takes no audio from a new member (2 of 192 calls with Dial() alone). It may also
+    miss a moment or slip.
     """
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED) as sitting:
@@ -83,8 +83,9 @@ async def test_a_conference(asterisk, serving, references):
 
 
 async def test_a_machine_of_the_pbx_that_plays_something(asterisk, serving, references):
-    """The machine plays at once, like a mailbox. It does not wait for the sound, so the caller misses the start of its
-    message.
+    """The machine plays at once, as a mailbox does.
+
+    It does not wait for the sound, so the caller misses the start of its message.
     """
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
@@ -114,8 +115,9 @@ class Machine:
 
 
 async def test_a_machine_at_a_number_that_is_to_hear_nothing(asterisk, serving, references):
-    """The caller hears an answering machine's greeting, or a facsimile machine's tone, from the beginning. The machine
-    records nothing before the caller's voice.
+    """The caller hears the greeting of an answering machine, or the tone of a fax machine, from the beginning.
+
+    The machine records nothing before the caller's voice.
     """
     service = serving(policy=f"{POLICY}, silent: [{', '.join(map(repr, MACHINES))}]")
     cases = [Machine(way, number) for way, number in product(WAYS, MACHINES)]

@@ -1,4 +1,4 @@
-"""Endings outside the table: the phone's early media, the operator's deadline, a phone that is off."""
+"""Endings outside the table: the phone's early media, the operator's deadline, and a phone that is switched off."""
 
 from lab import voices
 from lab.calls.assert_heard import assert_heard_then_connected
@@ -44,7 +44,7 @@ async def test_early_media_reaches_the_caller(asterisk, service, references):
 
 
 async def test_the_operators_own_deadline_ends_the_conversation(asterisk, serving):
-    """TIMEOUT(absolute) was set before the hook. At that time the call ends, and nobody is dialled again."""
+    """TIMEOUT(absolute) was set before the hook. At that time the call ends, and no phone is dialled again."""
     serving(policy=POLICY)
     cases = [way.forwarding(headers=(("X-Lab-Deadline", "2"),)) for way in WAYS]
     async with lab(asterisk) as phones:

@@ -11,7 +11,7 @@ async def test_a_call_is_found_proven_and_given_out_while_the_service_runs(aster
     async with lab(asterisk) as phones:
         _, ending = await phones.call()
         await phones.nothing_is_left()
-        # Another call continues meanwhile: nothing is said of it yet.
+        # Another call continues meanwhile, and must not appear in the pack yet.
         going_on = await phones.place()
         verdict = command_json(service, "ledger", "verify")
         assert (verdict["good"], verdict["open_calls"]) == (True, 1)

@@ -13,13 +13,13 @@ from lab.postgresql import postgresql_programs
 
 RATE, SECONDS = 8, 8
 COUNT = RATE // 2 * SECONDS
-"""The number of calls from each carrier."""
+"""Number of calls from each carrier."""
 DETECTED_S = 6.0
 """Seconds until Kamailio notices a dead node: two OPTIONS with their timeouts."""
 
 
 def waiting(carrier: Carrier, since_s: float) -> list[CarriedCall]:
-    """The calls sent since `since_s` that have not ended."""
+    """Calls sent since `since_s` that have not ended."""
     calls = carrier.calls().values()
     return [call for call in calls if call.sent_s > since_s and call.over_s is None and call.status < 400]
 
@@ -52,7 +52,7 @@ def test_a_nodes_asterisk_is_killed_and_the_next_calls_pass(installation, tmp_pa
                 DETECTED_S,
             )
             out_s = time.time()
-            # SIPp repeats the requests that the dead Asterisk does not answer for half a minute.
+            # SIPp repeats requests that the dead Asterisk does not answer for half a minute.
             wait_until(
                 lambda: all(len(carrier.calls()) == COUNT and not waiting(carrier, out_s) for carrier in carriers),
                 "the calls to end",

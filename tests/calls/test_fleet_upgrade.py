@@ -23,7 +23,7 @@ NOTE = "import subprocess, sys; open(sys.argv[1], 'w').write(subprocess.check_ou
 
 
 class OtherNode(asyncio.DatagramProtocol):
-    """Stand-in for another node. Kamailio only sees that it answers OPTIONS."""
+    """Stand-in for another node. Kamailio sees only that it answers OPTIONS."""
 
     transport: asyncio.DatagramTransport
 
@@ -47,8 +47,9 @@ async def other_node() -> AsyncIterator[Address]:
 
 
 def inventory(folder: Path, asterisk: Asterisk, service: Supervisor, kamailio: Kamailio, note: Path) -> Path:
-    """An inventory with one node, on this machine. Its "installation" writes Kamailio's state at that time
-    into `note`.
+    """An inventory with one node on this machine.
+
+    Its "installation" writes Kamailio's state at that time into `note`.
     """
     kamcmd = [*find_or_get().control, "-s", f"unix:{kamailio.control_socket}"]
     path = folder / "fleet.yaml"
@@ -95,7 +96,7 @@ async def test_a_node_is_upgraded_while_a_call_is_in_progress(
             assert kamailio.states() == both
             await phones.talk_and_hang_up(placed)
         ending = await phones.ending(placed)
-    # It was out for longer than Kamailio waits between two OPTIONS, which would have put an inactive node back.
+    # The node was out for longer than Kamailio waits between two OPTIONS, after which an inactive node would be back.
     uri = "sip:{}:{}".format(*asterisk.sip_address)
     assert f"URI: {uri}\n\t\t\t\t\tFLAGS: DX" in note.read_text()
     assert len(supervised.lives) == 2

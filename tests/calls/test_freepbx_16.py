@@ -1,4 +1,4 @@
-"""The recipe for FreePBX, with the dialplan of FreePBX 16, which uses Macro(), on a real Asterisk."""
+"""The recipe for FreePBX with the dialplan of FreePBX 16, which uses Macro(), on a real Asterisk."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -35,7 +35,7 @@ async def test_calls_by_a_trunk_have_the_sound(pbx: Pbx, references: dict[str, A
 
 
 async def test_emergency_calls_are_connected_at_once(pbx: Pbx, references: dict[str, Any]) -> None:
-    """110 by an emergency route, which the recipe does not change; 119 by an ordinary route, with the hook."""
+    """110 uses an emergency route, which the recipe does not change. 119 uses an ordinary route with the hook."""
     async with wait_for_records(pbx, 1) as records, network(pbx) as net:
         for number in ("110", "119"):
             assert_nothing_before_voice(await net.talked(Case("from-internal", number, number)), references)

@@ -1,4 +1,4 @@
-"""The service freezes, and a supervisor that obeys its unit file replaces it."""
+"""The service freezes, and a supervisor that follows its unit file replaces it."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ ENDED_WITHIN_S = 2.0
 
 
 async def replaced(service: Supervisor, frozen_s: float) -> None:
-    """Check that the watchdog ended the first instance in time, and that the second one serves."""
+    """Check that the watchdog ended the first instance in time, and that the second instance serves calls."""
     await wait_until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life")
     first, second = service.lives
     assert first.silent_s
@@ -33,8 +33,8 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
         f" started in {second.ready_s - second.started_s:.2f}, replaced after {second.ready_s - frozen_s:.2f} s"
     )
     assert first.ended_s - frozen_s < ENDED_WITHIN_S
-    # It tells systemd that it is ready before it is connected to Asterisk, which may be started later; and Asterisk
-    # lists the application of one that is dead as long as calls wait in it.
+    # The service tells systemd that it is ready before it is connected to Asterisk, which may start later. Asterisk
+    # lists the application of a dead service for as long as calls wait in it.
     await wait_until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
 
 
@@ -72,7 +72,7 @@ signal.signal(signal.SIGUSR1, lambda *_: time.sleep(60))
 from idtone.cli import main
 main()
 """
-"""A program that runs `idtone`. SIGUSR1 blocks its event loop."""
+"""A program that runs `idtone` and blocks its event loop on SIGUSR1."""
 
 
 class Blocking(Supervisor):
@@ -98,7 +98,7 @@ async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, share
 
 
 class Clogged(Supervisor):
-    """A service that logs into a pipe; `clog` fills the pipe."""
+    """A service whose log is a pipe. `clog` fills the pipe."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,7 +119,7 @@ class Clogged(Supervisor):
         return self.said
 
     def clog(self) -> None:
-        # It has a separate description, since the service's end must still block.
+        # A separate open file description, because writes of the service must still block.
         writing = os.open(f"/proc/self/fd/{self.writing}", os.O_WRONLY | os.O_NONBLOCK)
         with contextlib.suppress(BlockingIOError):
             while True:

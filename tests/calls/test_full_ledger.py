@@ -1,4 +1,4 @@
-"""Calls while their evidence has no room: the ledger is on a small file system, which other programs have filled."""
+"""Calls while their evidence has no space: other programs have filled the small file system of the ledger."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ class Cramped(Service):
 
     @property
     def seen(self) -> Path:
-        """The path of the ledger, as the service sees it."""
+        """Path of the ledger as the service sees it."""
         assert self.process
         return Path(f"/proc/{self.process.pid}/root{self.ledger}")
 
@@ -61,12 +61,15 @@ class Cramped(Service):
         self.seen.with_name("others").unlink()
 
     def _reader(self) -> LedgerReader:
-        """A reader of a copy of the ledger: SQLite cannot open a file through another process's root folder."""
+        """A reader of a copy of the ledger.
+
+        SQLite cannot open a file through another process's root folder.
+        """
         folder = self.ledger.parent.with_name("copy")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for path in self.seen.parent.iterdir():
-            if path.is_file():  # there are sockets too
+            if path.is_file():  # the folder also contains sockets
                 shutil.copy(path, folder)
         return reader_of(folder / self.ledger.name)
 
@@ -93,8 +96,9 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
         told = []
 
         async def call(forwarding: Forwarding) -> tuple[int | None, str, str | None]:
-            """Place a call, which must not have to wait. Returns the phone's status, the hook's reason, and the sound
-            that was heard.
+            """Place a call that must not have to wait.
+
+            Returns the phone's status, the hook's reason and the sound that was heard.
             """
             began_s = time.monotonic()
             placed = phones.dial(forwarding)
@@ -109,7 +113,7 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
             return status, told[-1].reason, heard
 
         reason = ""
-        while reason != Reason.LEDGER_FULL:  # a step may still find a place in the existing space
+        while reason != Reason.LEDGER_FULL:  # a step may still fit into the existing space
             cramped.fill()
             _, reason, _ = await call(Forwarding())
         connected = (200, Reason.LEDGER_FULL, "notice")

@@ -1,5 +1,7 @@
-"""Hostile INVITEs beside honest calls. test_caller_texts sends single texts, `make bench-hostile` a hundred thousand
-INVITEs. This test runs alone, because a slow Asterisk rightly rejects honest calls.
+"""Hostile INVITEs at the same time as honest calls.
+
+test_caller_texts sends single texts, and `make bench-hostile` a hundred thousand INVITEs. This test runs alone, because
+a slow Asterisk rightly rejects honest calls.
 """
 
 import pytest

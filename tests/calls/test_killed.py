@@ -1,5 +1,6 @@
-"""The service is killed at random moments while calls arrive at a steady rate: twice here, a hundred times in `make
-bench-kills`.
+"""The service is killed at random moments while calls arrive at a steady rate.
+
+It is killed twice here, and a hundred times in `make bench-kills`.
 """
 
 import pytest

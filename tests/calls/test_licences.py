@@ -1,4 +1,4 @@
-"""The treatment of each kind of number while the service runs: sound, notice or refusal, over either interface."""
+"""How each kind of number is treated while the service is running: sound, notice or refusal, over each interface."""
 
 import pytest
 
@@ -87,7 +87,7 @@ async def test_a_suspended_number_never_rings(asterisk, service):
         assert not phones.called.calls
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21"), forwarding
-        assert (placed.caller.final_status, placed.caller.cause) == (403, 21)  # PJSIP makes it from cause 21
+        assert (placed.caller.final_status, placed.caller.cause) == (403, 21)  # PJSIP derives it from cause 21
         record = service.record(ending.call_id)
         assert (record["outcome"], record["status"], record["complete"]) == ("REFUSE", "REFUSED", True)
 
@@ -126,7 +126,7 @@ async def test_an_emergency_call_connects_at_once(asterisk, service, references)
 
 
 async def test_a_registry_that_changes_is_in_force_soon(asterisk, serving, references, tmp_path):
-    """A number is first licensed, then suspended, while the service runs."""
+    """A number is first licensed and then suspended while the service is running."""
     registry = tmp_path / "registry.yaml"
     text = LAB_REGISTRY.read_text()
     registry.write_text(text)

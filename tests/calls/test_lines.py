@@ -1,4 +1,4 @@
-"""The connection between the service and Asterisk breaks or hangs, or Asterisk itself dies, freezes or reloads."""
+"""The connection between the service and Asterisk breaks or hangs, or Asterisk itself is killed, frozen or reloaded."""
 
 import asyncio
 import base64
@@ -28,11 +28,11 @@ from lab.service import Service
 from lab.sound_detection import identify
 
 NOTICED_WITHIN_S = 2.0
-"""Seconds until a dead connection is noticed: one and a half intervals of the heartbeat, and a margin."""
+"""Seconds until a dead connection is noticed: one and a half heartbeat intervals, and a margin."""
 
 
 class Other(Service):
-    """A second service on the same Asterisk, with files of its own."""
+    """A second service on the same Asterisk, with its own files."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,8 +69,9 @@ async def talked(phones: Lab, *calls: PlacedCall) -> None:
 async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(
     asterisk, shared_service, references, how, transport
 ):
-    """The connection breaks in the middle of a sound, while another caller's request waits. Both hear the complete
-    licensed sound, once.
+    """The connection breaks in the middle of a sound, while another caller's request waits.
+
+    Both called parties hear the complete licensed sound once.
     """
     shared_service.stop()
     async with cuttable_service(asterisk, transport) as (service, detour), lab(asterisk) as phones:
@@ -113,8 +114,9 @@ async def ari_is_back(asterisk: Asterisk) -> None:
 
 @pytest.mark.nightly
 async def test_asterisk_is_killed_and_started_again(installation, tmp_path, references):
-    """The service is ready within a second after ARI is. It claims nothing about the time when it could not see
-    Asterisk.
+    """The service is ready within a second after ARI.
+
+    The evidence claims nothing about the time when the service could not see Asterisk.
     """
     with pbx_with_service(installation, tmp_path) as (asterisk, service):
         async with lab(asterisk) as phones:
@@ -200,7 +202,7 @@ async def test_somebody_else_takes_the_application_for_a_moment(asterisk, servic
 
 
 async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, shared_service, references, tmp_path):
-    """Each has a ledger of its own, so nothing else keeps them apart. One of them leaves the calls to the other."""
+    """Each service has its own ledger, so nothing else separates them. One of them leaves the calls to the other."""
     shared_service.stop()
     one = Service(asterisk, LAB_REGISTRY)
     other = Other(asterisk, LAB_REGISTRY)
@@ -230,7 +232,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, sh
 
 @rest_at_night("transport", transports())
 async def test_a_password_that_is_changed_under_the_service(asterisk, serving, references, transport):
-    """No call waits for a service that Asterisk refuses, except one by which the service may notice it."""
+    """No call waits for a service that Asterisk refuses, except one by which the service may notice the refusal."""
     service = serving(transport=transport)
     configuration = asterisk.etc / "ari.conf"
     before, known = configuration.read_text(), ready(service)
@@ -258,7 +260,7 @@ async def test_a_password_that_is_changed_under_the_service(asterisk, serving, r
 
 
 async def test_a_new_password_is_read_when_asterisk_refuses_the_old_one(asterisk, serving, references):
-    """The next connection has the new password, without a restart or a reload."""
+    """The next connection uses the new password, without a restart or a reload."""
     service = serving(transport="http")
     configuration, password = asterisk.etc / "ari.conf", asterisk.scratch / "ari.password"
     before, known = configuration.read_text(), ready(service)
@@ -267,7 +269,7 @@ async def test_a_new_password_is_read_when_asterisk_refuses_the_old_one(asterisk
         configuration.write_text(before.replace(asterisk.ari_password, "another one"))
         await asyncio.to_thread(asterisk.command, "module reload res_ari.so")
         async with lab(asterisk) as phones:
-            first = await phones.place()  # by this the service notices
+            first = await phones.place()  # the service notices the change by this call
             await wait_until(lambda: ready(service) > known, "the service to be let in with the new password")
             after = await phones.place()
             await talked(phones, first, after)

@@ -1,4 +1,4 @@
-"""The start of the sound, many calls at once, and the cost of the service over Asterisk's own announcement."""
+"""The start of the sound, many calls at once, and the service's overhead compared with Asterisk's own announcement."""
 
 import asyncio
 import statistics
@@ -14,14 +14,14 @@ CALLS, AT_ONCE = 60, 20
 ADDED_LIMIT_MS = 5.0
 TURNS = 9
 APART_S = 0.4
-"""Seconds from the start of one call to the start of the next. The first one's sound has begun by then."""
+"""Seconds from the start of one call to the start of the next. By then, the sound of the first call has begun."""
 ONE_LATEST_MS, LATEST_MS = 80, 150
-"""Latest start of the sound in ms after the answer: for one call, and for twenty calls that are answered together."""
+"""Latest start of the sound in ms after the answer: for one call, and for twenty calls answered together."""
 
 
 @pytest.mark.alone
 async def test_the_sound_begins_at_once(asterisk, serving, shared_service, references):
-    """Each way into the hook is used, with the service up and down. No call starts during the sound of another one."""
+    """Each way into the hook is tested, with the service up and down. No call starts during the sound of another."""
     serving(policy=POLICY)
     forwardings = [*(way.forwarding() for way in WAYS), *over_both_interfaces(Forwarding(way="own-dial"))]
     async with lab(asterisk) as phones:
@@ -43,8 +43,9 @@ async def test_the_sound_begins_at_once(asterisk, serving, shared_service, refer
 
 @pytest.mark.alone
 async def test_60_calls_20_at_a_time(asterisk, service, references):
-    """All calls connect and are recorded, and no channel is left. Each phone hears the complete sound, and nobody
-    before its end.
+    """All calls connect and are recorded, and no channel is left.
+
+    Each called phone hears the complete sound, and no voice before its end.
     """
     before = service.records()
     places = asyncio.Semaphore(AT_ONCE)
@@ -80,8 +81,9 @@ async def test_60_calls_20_at_a_time(asterisk, service, references):
 @pytest.mark.nightly
 @pytest.mark.alone
 async def test_connecting_costs_little_over_asterisks_own_announcement(asterisk, service):
-    """The time from the called phone's answer to the caller's is compared with that of Dial(…,A(the same file)), in
-    turns.
+    """The time from the called phone's answer to the caller's is compared with that of Dial(…,A(the same file)).
+
+    The two kinds of calls alternate.
     """
     took: dict[str, list[float]] = {"native": [], "hook": []}
     async with lab(asterisk) as phones:
@@ -91,5 +93,5 @@ async def test_connecting_costs_little_over_asterisks_own_announcement(asterisk,
                 connected_ms.append(placed.connected_after_ms)
     native, hook = (statistics.median(values) - SOUND_S * 1000 for values in took.values())
     print(f"\nanswer → connected, less the sound: native {native:.2f} ms, hook {hook:.2f}, {hook - native:+.2f}")
-    # A machine on which Asterisk itself takes longer than that takes as much longer for the hook.
+    # If Asterisk itself takes longer than this on a machine, the hook may take longer in proportion.
     assert hook - native <= max(ADDED_LIMIT_MS, 1.5 * native)

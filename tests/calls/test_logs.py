@@ -26,7 +26,7 @@ NUMBERS = [
     "0112345678", LICENSED, "+81312345678", SUSPENDED, f"{SUSPENDED}x", "110", "0399999999", "03123456789012345",
     "anonymous", "",
 ]  # fmt: skip
-"""A number for each state of a licence, and for everything that is not a member's number."""
+"""A number for each state of a licence, and for all other kinds of numbers."""
 SECRETS = sorted({re.sub("[^0-9]", "", each)[-9:] for each in (*NUMBERS, CALLED_NUMBER, CALLER_NUMBER)} - {"", "110"})
 CALL_ID = re.compile(r"[0-9]+\.[0-9]+-[0-9]+")
 TEXT = re.compile(r"[-0-9]{10} [:0-9]{8}\.[0-9]{3}[+-][0-9:]{5} (debug|info|warning|err) (.*)")
@@ -38,7 +38,7 @@ log_output.JOURNALD = Path(sys.argv.pop(1))
 from idtone.cli import main
 main()
 """
-"""A program that runs `idtone` with another socket instead of journald's."""
+"""A program that runs `idtone` with another socket in place of journald's."""
 
 
 @dataclass
@@ -52,9 +52,9 @@ class Logging(Service):
         self.logging = f"format: {self.form}, level: debug"
         self.log_file.unlink(missing_ok=True)
         self.journald = Journald(self.asterisk.scratch / "journald")
-        self.journald.path.chmod(0o666)  # as systemd's
+        self.journald.path.chmod(0o666)  # the mode of systemd's socket
         self.entries: list[dict[str, str]] = []
-        """The entries that journald has received."""
+        """Entries that journald has received."""
 
     def _launch(self, *options: str) -> None:
         command = [sys.executable, "-c", WITH_SOCKET, str(self.journald.path), "serve", "-c", str(self.settings)]
@@ -64,11 +64,11 @@ class Logging(Service):
             )
 
     def log(self) -> str:
-        """The complete log, unchanged."""
+        """Complete log, unchanged."""
         return super().log() + "".join(f"{json.dumps(each)}\n" for each in self.entries)
 
     def logged(self) -> list[dict[str, str]]:
-        """The records of the log: level and message; for JSON and journald also the call and its reason."""
+        """Records of the log: level and message. For JSON and journald, also the call and its reason."""
         lines = self.log().splitlines()
         if self.form == "text":
             return [{"level": found[1], "message": found[2]} for line in lines if (found := TEXT.fullmatch(line))]
@@ -95,7 +95,7 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
             forwarding, behaviour = case
             await phones.call(forwarding, 0.05, behaviour)
 
-        numbers = NUMBERS if service.form == "text" else NUMBERS[::3]  # the other forms have the same words
+        numbers = NUMBERS if service.form == "text" else NUMBERS[::3]  # the other formats have the same text
         cases: list[tuple[Forwarding, Behaviour | None]] = [
             *((Forwarding(number, interface="ari"), None) for number in numbers),
             *((Forwarding(number, "outgoing", interface="agi"), None) for number in numbers),
@@ -112,7 +112,7 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
         await phones.nothing_is_left()
     records = service.records(since)
     await wait_until(lambda: len(ends(service)) >= len(records), "the line of each call")
-    await asyncio.sleep(2 * EVERY_S)  # and no second one
+    await asyncio.sleep(2 * EVERY_S)  # exactly one line for each call
     assert len(records) >= len(cases) + 4
     lines = {line["message"].split(": ", 1)[0]: line for line in ends(service)}
     assert len(ends(service)) == len(lines)
@@ -132,7 +132,7 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
 
 
 def ends(service: Logging) -> list[dict[str, str]]:
-    """The log lines about calls that have ended."""
+    """Log lines about calls that have ended."""
     return [
         line for line in service.logged() if re.search(r", (no sound|sound for .*), [0-9]+\.[0-9] s$", line["message"])
     ]

@@ -80,8 +80,8 @@ class Legs:
 def report_on(call: Call, answered_ns: int) -> Report:
     """The verifier's report on the audio that a phone received from the answer on.
 
-    Late packets shift the clock of a recording by some milliseconds. So packets from before the answer are left out by
-    their arrival. A cut by time could lie within the sound.
+    Late packets shift the clock of a recording by some milliseconds, and a cut by time could be inside the sound. So
+    packets from before the answer are left out by their arrival.
     """
     recording = reassemble([packet for packet in call.packets if packet.arrival_ns >= answered_ns])
     return Verifier(load_library()["sample"]).verify(recording.samples / 32768, 8000)
@@ -100,7 +100,7 @@ async def speaking(phones: Lab) -> AsyncIterator[dict[str, Phone]]:
 @pytest.mark.alone
 @rest_at_night("interfaces", ["in turn", "each"])
 async def test_codecs(asterisk, serving, references, interfaces):
-    """The legs have the same codec or different ones; both parties hear the sound unchanged."""
+    """The legs have the same codec or different codecs. Both parties hear the sound unchanged."""
     service = serving(policy=POLICY)
     legs = LEGS if asterisk.has_opus else [each for each in LEGS if "Opus" not in each]
     ways = [way for way in WAYS if len(way.parties) == 2]
@@ -129,7 +129,7 @@ async def test_codecs(asterisk, serving, references, interfaces):
             party = "caller" if call is placed.caller else "called"
             heard = heard_by(placed, party, references["sample"])
             assert heard.times == 1, f"{case}: {heard}"
-            # Opus looks ahead 6.5 ms, so the first and the last frame of the sound are not whole.
+            # Opus looks ahead 6.5 ms, so the first and the last frame of the sound are incomplete.
             assert heard.correlation >= (0.93 if codec == "Opus" else 0.99), f"{case}: {heard}"
             assert heard.level_dbm0 == pytest.approx(-16, abs=0.3), case
             report = report_on(call, placed.called.answered_ns)
@@ -154,7 +154,7 @@ async def test_a_video_is_offered(asterisk, serving, references, sighted):
         assert placed.caller.video
         seen = [call.video.packets for call in (placed.caller, placed.called) if call.video]
         assert all(bool(packets) == (sighted == "both") for packets in seen), way
-        # Media that Asterisk gets before it has read the answer are early media, which Dial() lets through.
+        # Media that arrive before Asterisk has read the answer are early media, which Dial() lets through.
         after_ms = [(each.arrival_ns - placed.called.answered_ns) / 1e6 for packets in seen for each in packets]
         first_ms = min((each for each in after_ms if each > FRAME_MS), default=SOUND_S * 1e3)
         assert first_ms >= SOUND_S * 1e3 - FRAME_MS, f"{way}: {first_ms}"
@@ -166,8 +166,9 @@ async def test_keys_in_the_voice_do_not_interrupt_the_sound(asterisk, serving, r
 
 
 async def test_a_key_of_the_called_party_stops_only_what_dial_plays(asterisk, serving, references):
-    """Dial() stops the sound at a key of the called party (RFC 4733), but not at one of the caller. Then the sound is
-    played again.
+    """Dial() stops the sound at a key of the called party (RFC 4733), but not at a key of the caller.
+
+    The sound is then played again.
     """
     for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.KeyMethod.EVENTS):
         if case.who == "caller" or case.way.parties == ["called"]:
@@ -189,8 +190,9 @@ async def test_a_key_of_the_called_party_stops_only_what_dial_plays(asterisk, se
 
 @pytest.mark.alone
 async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving, references):
-    """Asterisk pauses a sound as long as it regards the key as pressed. Then it continues in the middle of the sound,
-    or some frames later if the key arrived late.
+    """Asterisk pauses a sound for as long as it regards the key as pressed.
+
+    It then continues in the middle of the sound, or some frames later if the key arrived late.
     """
     half = len(references["sample"]) // 2
     rests = [references["sample"][half + late * FRAME :] for late in range(LATE_FRAMES)]
@@ -226,7 +228,7 @@ async def pressed(
 
 
 async def sounding(phones: Lab, placed: PlacedCall, case: Doing) -> Call:
-    """Wait until the party that acts hears the sound; returns its call."""
+    """Wait until the party that acts hears the sound, and return its call."""
     await wait_for_answer(phones, placed, 0.1)
     await wait_until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
     assert placed.called
@@ -255,7 +257,7 @@ async def reinvited(
 
 
 async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, serving, references):
-    """One re-INVITE changes nothing; by the other one, a phone stops sending media."""
+    """One re-INVITE changes nothing. In the other case, a phone stops sending media."""
     calls = await reinvited(asterisk, serving(policy=FIRST), doings("sendrecv", "recvonly"), SOUND_S)
     for case, (placed, said) in calls:
         assert_proved(case.way, placed, said, references)
@@ -264,8 +266,10 @@ async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, servi
 @pytest.mark.alone
 @rest_at_night("mode", ["inactive", "sendonly"])
 async def test_who_holds_the_call_during_the_sound_has_not_heard_it(asterisk, serving, references, mode):
-    """Asterisk sends nothing to a phone that holds the call. The evidence does not claim that the called party heard
-    the sound. Of the caller it knows only the time (docs/explanation/evidence.md). The call continues.
+    """Asterisk sends nothing to a phone that holds the call.
+
+    The evidence does not claim that the called party heard the sound. For the caller, the evidence has only the time
+    (docs/explanation/evidence.md). The call continues.
     """
     calls = await reinvited(asterisk, serving(policy=FIRST), doings(mode), 3 * SOUND_S)
     for case, (placed, said) in calls:

@@ -1,4 +1,4 @@
-"""The number of messages between the service and Asterisk for a call, because each costs time."""
+"""The number of messages between the service and Asterisk for a call. Each message takes time."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ from lab.service import Service
 
 CALLS = 5
 BESIDE = 4
-"""Messages that do not belong to a call: requests that the service sends now and then."""
+"""Messages that do not belong to a call: occasional requests of the service."""
 PASSED = ("Authorization", "Content-Type")
 LIMITS = {"ari": {"asked": 1, "told": 2}, "agi": {"asked": 0, "told": 0}}
-"""Limits for each call, by interface: the service's requests to Asterisk's REST interface, and the messages that it
-receives. They do not depend on the party that hears the sound.
+"""Limits for each call, by interface: requests to Asterisk's REST interface, and messages that the service receives.
+
+The limits do not depend on the party that hears the sound.
 """
 VARIABLES = 85
-"""Average number of Asterisk's messages for a call about variables of the hook and its subroutines, over all ways. The
-last messages of a way arrive when the next way has begun.
+"""Average number of Asterisk's messages for a call about variables of the hook and its subroutines, over all ways.
+
+The last messages of a way arrive after the next way has begun.
 """
 OF_THE_HOOK = re.compile(r"^_*IDTONE|IDTONE_|ARGC?[0-9]?\)?$|^_*GOSUB_")
 
@@ -90,7 +92,7 @@ class Between:
 
 
 async def count_variables(asterisk: Asterisk, count: Counter[str]) -> None:
-    """Count the messages about variables of the hook, until this task is cancelled."""
+    """Count the messages about variables of the hook until this task is cancelled."""
     url = f"{asterisk.ari_url}/events?app=counting&subscribeAll=true"
     credentials = base64.b64encode(f"idtone:{asterisk.ari_password}".encode()).decode()
     login = {"Authorization": f"Basic {credentials}"}
@@ -117,11 +119,11 @@ async def test_no_more_is_said_of_a_call_than_before(asterisk, shared_service):
     async with Between(asterisk).listening() as between:
         service.url = between.url
         await asyncio.to_thread(service.start)
-        before = set(await asyncio.to_thread(service.records))  # of the tests before
+        before = set(await asyncio.to_thread(service.records))  # left over from earlier tests
         try:
             async with lab(asterisk) as phones, asyncio.TaskGroup() as tasks:
                 counting = tasks.create_task(count_variables(asterisk, between.count))
-                for way in (WAYS[0], *WAYS):  # the first finds everything cold
+                for way in (WAYS[0], *WAYS):  # the first call finds all caches empty
                     between.count.clear()
                     await asyncio.gather(*(phones.call(way.forwarding(), 0.05) for _ in range(CALLS)))
                     await phones.nothing_is_left()

@@ -36,13 +36,15 @@ WITHOUT_DATA = {
         )
     )
 }
-"""Expressions without data, because this service has no replica in PostgreSQL, no other nodes, no backups, no
-time-stamping authority, and a registry without certifications and list.
+"""Expressions without data for this service.
+
+It has no replica in PostgreSQL, no other nodes, no backups and no time-stamping authority. Its registry has no
+certifications and no list.
 """
 
 
 def has_data(prometheus: Prometheus, expression: str) -> bool:
-    """True if a panel with this expression shows data. The variables are filled in as by Grafana."""
+    """True if a panel with this expression shows data. The variables are filled in as Grafana does."""
     query = expression.replace("$__rate_interval", "1m").replace("$instance", ".*")
     now_s = time.time()
     return bool(prometheus.get("query_range", query=query, start=str(now_s - 60), end=str(now_s), step="1")["result"])
@@ -102,7 +104,7 @@ async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own_service, prom
         await asyncio.to_thread(becomes, expression, wanted)
     # A rate needs two scrapes of its counter.
     wanted = set(all_expressions()) - WITHOUT_DATA
-    with contextlib.suppress(AssertionError):  # the next line says what lacks
+    with contextlib.suppress(AssertionError):  # the next line says what is missing
         await wait_until(lambda: shown(prometheus) >= wanted, "the panels' data", 10)
     assert shown(prometheus) == wanted
     assert 0.88 <= prometheus.value("idtone_connect_seconds_sum") < 2

@@ -46,7 +46,7 @@ def listed(serving, tmp_path) -> Service:
 
 
 async def assert_refused(asterisk: Asterisk, references, sound: str) -> None:
-    """Check that numbers that never originate reach nobody, and that others hear the sound."""
+    """Check that calls from numbers that never originate reach no phone, and that others hear the sound."""
     async with lab(asterisk) as phones:
         for forwarding, (placed, ending) in await run_concurrently(over_both_interfaces(*SPOOFED), phones.call):
             assert (ending.status, ending.reason, ending.cause) == REFUSED, forwarding
@@ -87,7 +87,7 @@ async def test_a_service_that_starts_without_a_registry_still_refuses_them(
 
 
 async def test_the_association_enters_one_while_the_service_runs(asterisk, shared_service, tmp_path):
-    """The duty keys are enough, as for suspensions."""
+    """The duty keys suffice, as for suspensions."""
     shared_service.stop()
     association = Association(tmp_path / "association")
     association.write(MEMBERS)
@@ -112,8 +112,10 @@ FORMS = {
     "callers": (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS),
     "numbers": (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS),
 }
-"""Context → the caller's numbers; in `numbers`, the forwarding numbers. `make test` takes `some`: tests/dialplan has
-all callers without the service, and test_spellings all forwarding numbers with it.
+"""Context → the caller's numbers. For `numbers`, they are the forwarding numbers.
+
+`make test` runs only `some`: tests/dialplan has all callers without the service, and test_spellings all forwarding
+numbers with the service.
 """
 
 
@@ -131,7 +133,7 @@ def calls(context: str) -> str:
 
 @pytest.fixture(scope="module")
 def up(installation, tmp_path_factory) -> Iterator[Service]:
-    """A service with an Asterisk of its own."""
+    """A service with its own Asterisk."""
     folder = tmp_path_factory.mktemp("never")
     (folder / "registry.yaml").write_text(MEMBERS + LISTED)
     extensions = "\n".join(("#include idtone.conf", *map(calls, FORMS)))

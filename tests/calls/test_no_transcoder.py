@@ -14,12 +14,12 @@ from lab.nightly_tests import rest_in_breadth
 from lab.phone import Phone
 
 PROMPTLY_MS = 400
-"""Limit in ms from the called phone's answer to the caller's, without a sound. A sound alone takes 440 ms."""
+"""Maximum time in ms from the called phone's answer to the caller's, without a sound. A sound alone takes 440 ms."""
 
 
 @asynccontextmanager
 async def compressed(asterisk):
-    """Context with the lab and a called phone. Both offer only G.729."""
+    """Context with the lab, in which the caller and the called phone offer only G.729."""
     async with lab(asterisk) as phones:
         phones.caller.codecs = (G729,)
         async with Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(G729,)) as called:

@@ -1,5 +1,7 @@
-"""Two PBXs of a fleet, each with its service. The sound is played once on a call through both. No header from outside,
-forged, old or repeated, prevents a sound. A suspension by one node also holds on the other one.
+"""Two PBXs of a fleet, each with its service.
+
+The sound is played once on a call through both. No header from outside, whether forged, old or repeated, prevents a
+sound. A suspension by one node is also in force on the other.
 """
 
 import asyncio
@@ -35,7 +37,7 @@ from lab.sound_detection import hear, hear_whole
 KEY = bytes(range(KEY_BYTES))
 HEADER = "Idtone-Chain"
 AGAIN = "0312345679"
-"""Another number of the same member: node A forwards to it, and node B forwards it once more."""
+"""Another number of the same member. Node A forwards to it, and node B forwards it once more."""
 ADDRESSES = {"node-a": "127.0.0.2", "node-b": "127.0.0.3"}
 ANSWERED = "9"
 """Prefix of a number for which the PBX answers the call before it calls the hook."""
@@ -99,7 +101,7 @@ def to_b(a: Node) -> Forwarding:
 
 
 async def passing_both(nodes: tuple[Node, Node], phones: Lab) -> tuple[PlacedCall, list[dict]]:
-    """Place a call through both nodes; returns it, and its new records in the evidence of A and of B."""
+    """Place a call through both nodes, and return it with its new records in the evidence of A and of B."""
     before = [set(await asyncio.to_thread(node.service.records)) for node in nodes]
     placed, _ = await phones.call(to_b(nodes[0]), RECOGNISED_S)
     await phones.nothing_is_left()
@@ -135,7 +137,7 @@ async def test_a_call_that_passes_two_nodes_is_sounded_once(nodes, references):
 
 
 async def test_a_call_that_hunts_is_no_leg_of_its_own_busy_call(nodes, references):
-    """The system's name, with its dash, may be part of the channels' ids."""
+    """The system's name, including its dash, may be part of the ids of the channels."""
     a, _ = nodes
     async with lab(a.asterisk) as phones:
         placed, ending = await phones.call(Forwarding(dialled=f"{HUNTED}{CALLED_NUMBER}"), RECOGNISED_S)
@@ -154,13 +156,13 @@ async def real_token(a: Node) -> str:
 
 
 def token(seconds_ago: float = 0, dialled: str = CALLED_NUMBER, key: bytes = KEY) -> str:
-    """A token in the form of node A's."""
+    """A token in the format of node A's."""
     at_s, call = int(time.time() - seconds_ago), RemoteCall("node-a", f"{time.time():.2f}-1")
     return token_text(at_s, call, mac_of(key, at_s, call, parse(dialled)))
 
 
 def results(node: Node) -> Counter[str]:
-    """The results of the tokens that a node received, from its metrics."""
+    """Results of the tokens that a node received, from its metrics."""
     with urllib.request.urlopen(f"http://{node.service.metrics}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     found = re.findall(r'^idtone_chain_tokens_total\{result="(\w+)"\} ([0-9.]+)$', text, re.MULTILINE)
@@ -174,7 +176,7 @@ async def test_only_a_token_of_the_fleet_that_comes_by_a_trunk_counts(nodes, ref
     assert real.startswith("v1.")
     old_s = VALID.total_seconds() + 2
     cases: list[tuple[str, Callable[[], str], str, str]] = [
-        # its endpoint, its header, what is dialled before the number, and what the node makes of the token
+        # its endpoint, its header, what is dialled before the number, and the node's result for the token
         ("", lambda: real, "", ""),
         (a.name, lambda: real, "", "accepted"),
         (a.name, lambda: real, "", "repeated"),
@@ -193,7 +195,7 @@ async def test_only_a_token_of_the_fleet_that_comes_by_a_trunk_counts(nodes, ref
             headers = ((HEADER, header()),)
             forwarding = Forwarding(endpoint=endpoint, dialled=f"{prefix}{CALLED_NUMBER}", headers=headers)
             placed, ending = await phones.call(forwarding, RECOGNISED_S)
-            phones.pair(placed)  # an answered call has its final response before the phone rings
+            phones.pair(placed)  # an answered call gets its final response before the phone rings
             case = f"{endpoint} {headers} {prefix}: {ending}"
             assert placed.called, case
             assert (placed.called.request.get(HEADER) != "") is (endpoint == a.name), case
@@ -215,7 +217,7 @@ async def test_only_a_token_of_the_fleet_that_comes_by_a_trunk_counts(nodes, ref
 
 @rest_in_breadth("down", [0, 1], ids=["a", "b"])
 async def test_a_node_whose_service_is_down_announces_too(nodes, references, down):
-    """Two sounds are the safe result, because the hook can neither make nor check a token."""
+    """Two sounds are the safe result, because the hook can neither create nor check a token."""
     nodes[down].service.stop()
     try:
         async with lab(nodes[0].asterisk) as phones:
@@ -230,8 +232,9 @@ async def test_a_node_whose_service_is_down_announces_too(nodes, references, dow
 
 
 async def test_a_number_that_one_node_stops_is_stopped_on_the_other_one(nodes):
-    """The suspension holds within seconds, in Asterisk's file too. A node that was down learns after its start that the
-    suspension was lifted.
+    """The suspension is in force within seconds, also in Asterisk's file.
+
+    A node that was down learns after its start that the suspension was lifted.
     """
     a, b = nodes
 

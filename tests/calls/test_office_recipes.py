@@ -1,4 +1,4 @@
-"""The dialplans of docs/how-to/queues.md for transfers to outside, meeting rooms and parked calls on a real PBX."""
+"""The dialplans of docs/how-to/queues.md for external transfers, meeting rooms and parked calls, on a real PBX."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ import pytest
 
 from lab import transfer, voices
 from lab.asterisk_installation import AsteriskInstallation
+from lab.calls.assert_heard import hear_from_answer
 from lab.calls.how_to_dialplans import Case, Network, Pbx, network, records_of, running_pbx, wait_for_records
 from lab.incoming_call import IncomingCall
 from lab.key_presses import KeyMethod, press
@@ -28,8 +29,7 @@ def pbx(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFac
 def assert_heard(call: IncomingCall, references: dict[str, Any], voice: Any = voices.CALLER) -> None:
     """Check that the called party heard the complete licensed sound once, before it heard the other party."""
     assert call.answered_ns
-    packets = [packet for packet in call.packets if packet.arrival_ns > call.answered_ns]
-    sound = hear_whole(packets, call.answered_ns, reference=references["sample"], voice=voice)
+    sound = hear_from_answer(call.packets, call.answered_ns, reference=references["sample"], voice=voice)
     assert (sound.times, sound.complete) == (1, True), sound
     assert sound.end_ms is not None
     assert sound.voice_ms is not None, f"it heard nobody: {sound}"
@@ -37,7 +37,7 @@ def assert_heard(call: IncomingCall, references: dict[str, Any], voice: Any = vo
 
 
 async def at(net: Network, number: str, line: str = "trunk") -> IncomingCall:
-    """The call at the number's phone, once the phone has answered."""
+    """The call at the phone of the number, once this phone has answered."""
 
     def there() -> list[IncomingCall]:
         return [call for call in net.rung(number, line) if call.answered_ns]
@@ -54,7 +54,7 @@ async def hears(call: IncomingCall, voice: Any) -> None:
 
 
 async def in_the_office(net: Network) -> tuple[OutgoingCall, IncomingCall]:
-    """A call from outside to the extension: the caller's side, and the extension's side."""
+    """A call from outside to the extension: the caller's side and the extension's side."""
     placed = await net.answered(Case("office", EXTENSION, EXTENSION, at=EXTENSION))
     assert placed.called
     await hears(placed.called, voices.CALLER)
@@ -62,7 +62,7 @@ async def in_the_office(net: Network) -> tuple[OutgoingCall, IncomingCall]:
 
 
 async def consult(net: Network, number: str) -> OutgoingCall:
-    """Let the extension call an outside number."""
+    """Let the extension call an external number."""
     headers = [("X-Lab-Context", "office"), ("X-Lab-Interface", "ari")]
     address = net.pbx.service.asterisk.sip_address
     return await net.phones[EXTENSION].call(number, address, caller_id=EXTENSION, headers=headers)

@@ -1,4 +1,4 @@
-"""More calls than the PBX can serve: it rejects some at once, so that it serves the others well."""
+"""More calls than the PBX can serve. It rejects some at once, so that it serves the others well."""
 
 import asyncio
 import os
@@ -23,8 +23,9 @@ WAITING = 4
 RATE, SECONDS = 300, 2.5
 NUMBERS = [*[LICENSED] * 18, "110", SUSPENDED]
 VERDICT_S = 1.0
-"""Seconds that a served call may wait longer than a rejected one. All calls first wait for Asterisk, for a time that
-depends on the machine.
+"""Seconds that a served call may wait longer than a rejected one.
+
+All calls first wait for Asterisk, for a time that depends on the machine.
 """
 NORMAL_AGAIN_S = 5.0
 SOON_MS, LATE_MS = 300, 1500
@@ -37,7 +38,7 @@ SetGlobal = Callable[[str, object], None]
 
 @pytest.fixture
 def hook(asterisk) -> Iterator[SetGlobal]:
-    """A function that sets a global variable of the hook for the test."""
+    """Function that sets a global variable of the hook for the test."""
     policy = PolicySettings()
 
     def put(name: str, value: object) -> None:
@@ -51,15 +52,16 @@ def hook(asterisk) -> Iterator[SetGlobal]:
 
 
 def counted(service) -> int:
-    """Number of calls that were rejected, by the service's log."""
+    """Number of calls that were rejected according to the service's log."""
     told = [line for line in service.log().splitlines() if "a call was rejected" in line]
     return sum(int(found[1]) if (found := re.search(r"\((\d+) times more", line)) else 1 for line in told)
 
 
 @pytest.mark.alone
 async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
-    """The evidence says that each served call heard its sound, and the sound was in time. Each other call was rejected
-    at once, with the reason.
+    """Each served call heard its sound in time, according to the evidence. Each other call was rejected at once.
+
+    The rejection has its reason.
     """
     hook("IDTONE_WAITING", WAITING)
     before, already = await asyncio.to_thread(service.records), counted(service)
@@ -163,8 +165,9 @@ async def test_only_those_count_that_wait(asterisk, service, references, hook, i
 
 @pytest.mark.parametrize("overload", ["fallback", "shed"])
 async def test_where_asterisk_acts_alone(asterisk, service, references, hook, overload):
-    """Asterisk acts alone by the policy. With `shed`, Asterisk also acts alone if no verdict came lately, so that no
-    call waits.
+    """Asterisk acts alone because of the policy.
+
+    With `shed`, it also acts alone if no verdict arrived lately, so that no call waits.
     """
     hook("IDTONE_WAITING", 0)
     hook("IDTONE_OVERLOAD", overload)
@@ -180,7 +183,7 @@ async def test_where_asterisk_acts_alone(asterisk, service, references, hook, ov
 
 @rest_in_breadth(("full", "taken"), [("0", 3), (ALWAYS_MOVING, 2)])
 async def test_after_one_was_turned_away_a_tenth_of_those_may_wait(asterisk, service, hook, full, taken):
-    """So a burst of calls is admitted. During an overload, only a few calls compete with the waiting ones."""
+    """A burst of calls is therefore admitted. During an overload, only a few calls compete with the waiting ones."""
     hook("IDTONE_FULL", full)
     hook("IDTONE_MOVED", ALWAYS_MOVING)
     async with lab(asterisk) as phones:

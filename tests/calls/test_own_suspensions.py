@@ -1,6 +1,7 @@
-"""The operator suspends a number itself (`idtone suspend`). The suspension holds at once, in each spelling, with the
-service up and down, over a change of the registry and a restart. It lasts until the association's own suspension is in
-force, or until it is lifted.
+"""The operator suspends a number (`idtone suspend`).
+
+The suspension is in force at once, in each spelling, with the service up and down. It survives a change of the registry
+and a restart. It lasts until the association's own suspension is in force, or until it is lifted.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The called party, the caller or both hear the sound, and neither hears the other one before its end."""
+"""The called party, the caller or both hear the sound, and neither hears the other before its end."""
 
 import asyncio
 
@@ -39,7 +39,7 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
 
 
 async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving):
-    """Earlier, 140 such calls at once left one channel for ever, because its thread ended too early."""
+    """In the past, 140 such calls at once left one channel forever, because its thread ended too early."""
     serving(policy="notify: {incoming: both, outgoing: both}")
     async with lab(asterisk) as phones:
         for _ in range(4):

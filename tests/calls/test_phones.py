@@ -1,4 +1,4 @@
-"""The sound at other makers' phones, and the record's claims about it: the core of `make bench-phones`."""
+"""The sound at phones of other vendors, and the record's claims about it: the core of `make bench-phones`."""
 
 import asyncio
 from typing import Final
@@ -25,9 +25,10 @@ CORE: Final = (
 
 @pytest.mark.alone
 async def test_the_record_claims_what_phones_of_others_received(installation, tmp_path):
-    """PJSUA2 sends a report when its stream starts, before anything has arrived; that confirms nothing. With strictrtp,
-    Asterisk's default, Dial() sends the first four packets to a phone behind NAT in vain. Then the hook plays the sound
-    again.
+    """PJSUA2 sends a report when its stream starts, before anything has arrived. This report confirms nothing.
+
+    With strictrtp, Asterisk's default, Dial() sends the first four packets to a phone behind NAT in vain. The hook then
+    plays the sound again.
     """
     with PhonesPbx(installation, tmp_path / "pbx") as pbx, Service(pbx, LAB_REGISTRY, POLICIES["called"]) as service:
         trial = Trial(pbx, service, SoundJudge(), tmp_path / "calls")

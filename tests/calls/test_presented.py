@@ -25,7 +25,7 @@ ASSERTED: Header = ("P-Asserted-Identity", f'"{POLICE}" <sip:{POLICE}@x>')
 
 @dataclass(frozen=True)
 class Shown:
-    """Fields of the INVITE at the called phone, by header: the user, and the name if there is one."""
+    """Fields of the INVITE at the called phone. `number` is the user."""
 
     number: str = LICENSED
     name: str = ""
@@ -173,7 +173,7 @@ OWN_DIAL: Mapping[str, tuple[Leaving, bool]] = {
 
 
 async def assert_own_dials(asterisk, away):
-    """Place the table's calls with the operator's own Dial(), and check their fields on the trunk."""
+    """Place the calls in the table with the operator's own Dial(), and check their fields on the trunk."""
     table = {name: leaving for name, (leaving, _) in OWN_DIAL.items()}
     cases = [
         (name, forwarding)
@@ -222,7 +222,7 @@ async def test_a_number_that_cannot_be_read_is_not_shown(asterisk, serving):
 
 FIRST = "0312345699"
 DIVERTED: Mapping[str, tuple[tuple[Header, ...], str, str]] = {
-    # headers from the network; from, orig, count and reason by any trunk; the same by a believed one
+    # headers from the network; from, orig, count and reason over any trunk; and the same over a trusted trunk
     "none": ((), f"{LICENSED}::1:cfu", f"{LICENSED}::1:cfu"),
     "one": (
         (("Diversion", f"<sip:{FIRST}@x>;reason=no-answer"),),
@@ -239,7 +239,7 @@ DIVERTED: Mapping[str, tuple[tuple[Header, ...], str, str]] = {
 
 @pytest.fixture(scope="module")
 def diverting(asterisk):
-    """An extension that forwards a call to another extension, which writes down the channel's diversion."""
+    """An extension that forwards a call to another extension, which stores the channel's diversion."""
     values = ":".join(f"${{REDIRECTING({each})}}" for each in ("from-num", "orig-num", "count", "reason"))
     asterisk.command("dialplan add context diverted")
     for context, extension, actions in (

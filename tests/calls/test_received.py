@@ -1,4 +1,4 @@
-"""The record's statement on the sound, compared with the packets at the called phone. It never claims more."""
+"""The record's statement on the sound, compared with the packets at the called phone. It never claims too much."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,17 +19,17 @@ from lab.service import Service
 from lab.sound_detection import DetectedSound, hear_whole
 
 STRANGE: Final = "127.0.0.9"
-"""The address that a phone behind NAT announces. Nothing listens there."""
+"""Address that a phone behind NAT announces. No program listens there."""
 REPORTS_S: Final = 0.3
 TALKS_S: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Situation:
-    """The special behaviour of the called phone, and the statement that the record must have on its sound."""
+    """The special behaviour of the called phone, and the statement on its sound that the record must have."""
 
     says: str = ""
-    """The expected statement. If empty, any statement that does not claim more than the phone received."""
+    """Expected statement, or an empty string for any statement that claims no more than the phone received."""
     whole: bool = True
     endpoint: str = "lab"
     announced: str = ""
@@ -41,7 +41,7 @@ class Situation:
 
 
 async def holding(call: IncomingCall, for_ms: float, early_ms: float) -> None:
-    """Send early media; then answer, and hold the call in the middle of the sound."""
+    """Send early media, answer, and hold the call in the middle of the sound."""
     call.progress(voices.CALLED)
     await asyncio.sleep(early_ms / 1000)
     call.answer()
@@ -143,7 +143,7 @@ async def test_the_record_claims_what_the_phone_received(asterisk, serving, refe
         placed, record = await one_call(phones, service, situation)
         await phones.nothing_is_left()
     heard = received(placed, references["sample"])
-    # Opus looks ahead, so its first frame is not whole.
+    # Opus looks ahead, so its first frame is incomplete.
     is_whole = heard.correlation >= 0.93 if situation.codec == OPUS else heard.complete
     claims = record["delivery"]["called"]
     if situation.says:

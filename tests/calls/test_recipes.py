@@ -1,4 +1,4 @@
-"""The dialplans of docs/how-to on a real Asterisk: what each party hears, and what the evidence says.
+"""The dialplans of docs/how-to on a real Asterisk: what each party hears, and what the evidence contains.
 
 The tests wait for events at the phones, never for a time.
 """
@@ -53,8 +53,9 @@ OUTGOING = [Case("from-internal", "09010000008", "09010000008"), Case("default",
 
 
 async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx, references: dict[str, Any]) -> None:
-    """In the ring group, another phone rings too. In the hunt group, the first phone is busy. Both calls have
-    a record.
+    """In the ring group, another phone also rings.
+
+    In the hunt group, the first phone is busy. Both calls have a record.
     """
     scripts = {
         "_103": Redirect(Uri("09010000003", "127.0.0.1")),
@@ -68,7 +69,8 @@ async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx
         (record,) = records_of(records, case.number)
         assert (record["outcome"], record["reason"], record["status"]) == ("PLAY", "licence-valid", "CONNECTED"), case
         assert (record["direction"], record["interface"]) == ("incoming", case.interface), case
-        # By time, if Asterisk passes on a packet of the caller's voice in the moment of the answer (see `hearing`).
+        # By time, in case Asterisk passes on a packet of the caller's voice at the moment of the answer (see
+        # `assert_heard`).
         assert record["known_by"]["called"] in ("packets", "time"), case
         assert record["anomalies"] == [], case
         assert case.forwarding.endswith(record["numbers"]["forwarding"]["last4"]), case
@@ -78,7 +80,7 @@ async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx
 
 @pytest.mark.parametrize(("case", "presented"), [(FORWARDED[0], LICENSED), (FORWARDED[1], CALLER_NUMBER)], ids=str)
 async def test_freepbx_names_the_forwarding_number_to_the_trunk(pbx: Pbx, case: Case, presented: str) -> None:
-    """The number on the trunk is the trunk's own; with call forward it is the caller's."""
+    """The number on the trunk is the trunk's own. With call forward, it is the caller's."""
     async with wait_for_records(pbx, 1), network(pbx) as net:
         placed = await net.talked(case)
     assert placed.called
@@ -97,8 +99,9 @@ def test_the_dialplans_load_without_a_warning_that_the_page_does_not_name(pbx: P
 
 
 async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, references: dict[str, Any]) -> None:
-    """The sound reaches the caller as early media through a Local channel. The evidence does not claim that
-    it arrived.
+    """The sound reaches the caller as early media through a Local channel.
+
+    The evidence does not claim that it arrived.
     """
     async with wait_for_records(pbx, len(OUTGOING)) as records, network(pbx) as net:
         calls = await run_concurrently(OUTGOING, net.talked)
@@ -113,8 +116,9 @@ async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, ref
 async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_does_not_claim_it(
     pbx: Pbx, references: dict[str, Any]
 ) -> None:
-    """The settings play the sound to both parties. But no application passes on early media from one of several Local
-    channels.
+    """The settings play the sound to both parties.
+
+    But no application passes on early media from one of several Local channels.
     """
     cases = [
         Case("ext-group", "605", "09010000005"),
@@ -135,7 +139,7 @@ async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_do
 
 
 def assert_sounded_then_asked(placed: PlacedCall, references: Mapping[str, Any]) -> DetectedSound:
-    """Check that the called party heard the sound, then the question; returns what it heard of the question."""
+    """Check that the called party heard the sound and then the question, and return what it heard of the question."""
     sound, question = (heard_by_called(placed, references[name]) for name in ("sample", QUESTION))
     assert sound.complete, f"{placed.name}: {sound}"
     assert sound.times == 1
@@ -169,8 +173,10 @@ async def test_a_called_party_that_presses_1_hears_the_sound_then_the_question_t
 
 
 async def test_a_called_party_that_presses_2_is_not_connected(pbx: Pbx, references: dict[str, Any]) -> None:
-    """The evidence is the same as for a called party that confirms, because it is about the sound. FreePBX 17 answers
-    the caller and ends the call: its confirmation hangs up, and sets MACRO_RESULT, not GOSUB_RESULT.
+    """The evidence is the same as for a called party that confirms, because it is about the sound.
+
+    FreePBX 17 answers the caller and ends the call: its confirmation hangs up, and sets MACRO_RESULT instead of
+    GOSUB_RESULT.
     """
     cases = [
         Case("ask-first", "09010000062", "09010000062"),
@@ -258,7 +264,7 @@ HOSTILE = {
     "09010000085@trunk^U(x)": "09010000085",
     "09010000086%40trunk%26Nix%2F110": "09010000086",
 }
-"""Texts that a caller dials, as Asterisk decodes them → the start of the only number that may ring."""
+"""Text that a caller dials, as Asterisk decodes it → the start of the only number that may ring."""
 WAYS = ["from-internal", "default", "idtone-members", "ask-first", "idtone-ael", "from-lua"]
 
 
@@ -298,7 +304,7 @@ async def test_the_next_trunk_is_sounded_too(pbx: Pbx, references: dict[str, Any
 
 
 async def test_emergency_calls_are_connected_at_once(pbx: Pbx, references: dict[str, Any]) -> None:
-    """110 by FreePBX's emergency route, which does not use the hook; the others by ordinary routes, with the hook."""
+    """110 uses FreePBX's emergency route, which does not use the hook. The others use ordinary routes with the hook."""
     calls = (("from-internal", "110"), ("from-internal", "119"), ("default", "118"))
     async with wait_for_records(pbx, 2) as records, network(pbx) as net:
         for context, number in calls:
@@ -316,7 +322,7 @@ async def test_a_next_trunk_without_the_hook_connects_a_suspended_number(pbx: Pb
 
 
 async def test_a_gosub_that_is_added_after_the_hooks_silences_it(pbx: Pbx, references: dict[str, Any]) -> None:
-    """`idtone doctor` finds this fault: FreePBX and Wazo append their own U() to the options in a variable."""
+    """`idtone doctor` finds this fault. FreePBX and Wazo append their own U() to the options in a variable."""
     async with wait_for_records(pbx, 0) as records, network(pbx) as net:
         placed = await net.talked(Case("options-in-a-variable", "09010000056", "09010000056"))
     assert_nothing_before_voice(placed, references)

@@ -21,13 +21,14 @@ WITH_CALL_ID = "0312349999"
 
 @pytest.fixture
 def own_asterisk(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk]:
-    """A PBX with the configuration of the page. It is not shared, because Asterisk may crash when it unloads a module
-    that writes these records.
+    """A PBX with the configuration of the page.
+
+    It is not shared, because Asterisk may crash when it unloads a module that writes these records.
     """
     page = HOW_TO.read_text()
     files = {name: _block(page, f"`/etc/asterisk/{name}`") for name in ("cdr.conf", "cdr_custom.conf")}
     with Asterisk(installation, tmp_path / "pbx", files) as running:
-        folder = running.scratch / "log" / "cdr-custom"  # Debian's package makes it
+        folder = running.scratch / "log" / "cdr-custom"  # Debian's package creates it
         folder.mkdir()
         running.site.give(folder, "asterisk", 0o755)
         for module in ("res_cdrel_custom", "cdr_custom"):

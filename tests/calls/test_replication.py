@@ -1,4 +1,4 @@
-"""Calls are the same with and without the PostgreSQL that holds the replica."""
+"""Calls are the same with and without the PostgreSQL that has the replica."""
 
 import pytest
 from typer.testing import CliRunner

@@ -1,4 +1,4 @@
-"""Several phones ring together. One of them takes the call, and only this one hears the sound."""
+"""Several phones ring together. One of them takes the call, and only this phone hears the sound."""
 
 import asyncio
 
@@ -39,7 +39,7 @@ async def test_the_first_answer_wins_and_the_others_stop_ringing(asterisk, servi
 
 
 async def test_two_that_answer_at_the_same_moment(asterisk, serving, references):
-    """One phone gets the complete call. The other phone's call ends at once, and it hears nothing."""
+    """One phone gets the complete call. The other phone's call ends at once, without a sound."""
     service = serving(policy=POLICY)
     async with lab(asterisk, AT_ONCE, AT_ONCE) as phones:
 
@@ -66,7 +66,7 @@ async def test_a_winner_who_hangs_up_during_the_sound_ends_the_call(asterisk, se
 
     async def answer_and_hang_up(call: IncomingCall) -> None:
         await AT_ONCE(call)
-        await wait_for_sound(call)  # not a time: on a busy machine the sound may be over
+        await wait_for_sound(call)  # no fixed time: on a busy machine the sound may be over
         await call.hangup()
 
     async with lab(asterisk, answer_and_hang_up, ring) as phones:

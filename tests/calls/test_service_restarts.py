@@ -108,7 +108,7 @@ async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own_service, 
         assert placed.called
         rang_after_s = (placed.called.arrival_ns - began_ns) / 1e9
         assert DEADLINE_S - 0.2 < rang_after_s < 2 * DEADLINE_S
-        await phones.talk_and_hang_up(placed)  # an answer of the service now comes too late
+        await phones.talk_and_hang_up(placed)  # an answer of the service would now be too late
         assert_heard_then_connected(placed, "notice", references)
         ending = await phones.ending(placed)
         assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")

@@ -1,4 +1,4 @@
-"""Session timers (RFC 4028): the phone of one leg or the other refreshes the session during the sound and after it."""
+"""Session timers (RFC 4028): the phone of either leg refreshes the session during the sound and after it."""
 
 import asyncio
 from typing import Literal, get_args

@@ -1,5 +1,6 @@
-"""The signed Identity header of the incoming call (RFC 8224), passed to the trunk of the forwarded call by a
-setting.
+"""The signed Identity header of the incoming call (RFC 8224).
+
+A setting passes it to the trunk of the forwarded call.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ ASKED, NOT_ASKED = "asserting", "lab"
 
 @pytest.fixture(scope="module")
 def asking(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """A PBX with its service. One of its trunks gets the Identity."""
+    """A PBX with its service, which passes the Identity to one of its trunks."""
     exported = {"IDTONE_POLICY_IDENTITY_TRUNKS": ASKED}
     pbx = Asterisk(installation, tmp_path_factory.mktemp("asking"), exported=exported)
     with pbx, Service(pbx, LAB_REGISTRY):

@@ -1,8 +1,8 @@
 """The rules for every call on every site, for each outcome, with the service up and down.
 
-`make test` takes the default site, `make test-breadth` a few others, `make test-sites` all. On each site, calls of all
-outcomes are in progress at once, over both interfaces. Each call has one record. The record is complete and without
-anomaly, and its times agree with the phones' clock.
+`make test` uses the default site, `make test-breadth` a few others, and `make test-sites` all. On each site, calls of
+all outcomes are in progress at once, over both interfaces. Each call has one record. The record is complete and without
+anomalies, and its times agree with the phones' clock.
 """
 
 import asyncio
@@ -30,10 +30,11 @@ from lab.site import BACK, FORWARD, Site
 from lab.sound_detection import identify
 
 NEAR_S: Final = 0.1
-"""Largest difference in s between a time in the evidence and that of the phones."""
+"""Largest difference in s between a time in the evidence and the time at the phones."""
 CHANGES_S: Final = 10.0
-"""Seconds from Asterisk's start until a time zone's clock changes: enough to start the service and place the first
-calls.
+"""Seconds from Asterisk's start until a time zone's clock changes.
+
+This suffices to start the service and place the first calls.
 """
 EXPIRED: Final = "0352345678"
 
@@ -87,12 +88,12 @@ class Placing:
 
 
 ALL: Final = {**SITES, **combined_sites()}
-"""The sites of `make test-sites`, by name."""
+"""Name → site of `make test-sites`."""
 
 
 @pytest.fixture(scope="module")
 def found() -> Iterator[dict[str, float]]:
-    """For each site, the largest difference in s of a time from the phones'. It is printed at the end."""
+    """Name of each site → the largest difference in s of a time from the phones' clock. It is printed at the end."""
     furthest: dict[str, float] = {}
     yield furthest
     for name, furthest_s in furthest.items():
@@ -109,7 +110,7 @@ async def test_every_call_is_decided_heard_and_recorded_in_time(name, tmp_path, 
             service.start()
             if ALL[name].time_zone in (FORWARD, BACK):
                 assert time.time() < changes_s, "the clock changed before the first call"
-                await asyncio.sleep(changes_s - time.time() - 0.5)  # some calls begin before the change, some after it
+                await asyncio.sleep(changes_s - time.time() - 0.5)  # some calls begin before the change, others after
             calls = await placed(phones, up=True)
             service.entered()
             service.stop()
@@ -148,14 +149,15 @@ class PromisedCall:
 
 
 async def placed(phones: Lab, *, up: bool) -> list[PromisedCall]:
-    """Place all calls. While the service is down, one interface is enough, because Asterisk reaches the service over
-    neither.
+    """Place all calls.
+
+    While the service is down, one interface is enough, because Asterisk reaches the service over neither.
     """
 
     async def call(case: tuple[Promise, str]) -> PromisedCall:
         promise, interface = case
         forwarding = replace(promise.forwarding, interface=interface)
-        if forwarding.way == "own-dial":  # only its number names its record
+        if forwarding.way == "own-dial":  # only the number of this call identifies its record
             forwarding = replace(forwarding, dialled=f"031235{next(NUMBERS):04}")
         began_s = time.time()
         seen, ending = await phones.call(forwarding, RECOGNISED_S, promise.behaviour)
@@ -207,7 +209,7 @@ def assert_heard(call: PromisedCall, site: Site, references: dict[str, Any]) -> 
 
 
 def distances(call: PromisedCall, record: dict[str, Any]) -> dict[str, float]:
-    """Seconds by which the record's times lie before or after the limits that the phones saw."""
+    """Seconds by which the record's times are before or after the limits that the phones saw."""
     told = {name: datetime.fromisoformat(text).timestamp() for name, text in record["times"].items()}
     told["decided"] = min(told.values())
     return {
@@ -218,7 +220,7 @@ def distances(call: PromisedCall, record: dict[str, Any]) -> dict[str, float]:
 
 
 def limits(call: PromisedCall) -> dict[str, tuple[float, float]]:
-    """Earliest and latest time of each step by the phones' clock: the times of its cause and of its effect."""
+    """Earliest and latest time of each step by the phones' clock, from the times of its cause and of its effect."""
     caller, called = call.seen.caller, call.seen.called
     assert caller.ended_ns
     ended_s = sorted(

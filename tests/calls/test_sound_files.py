@@ -1,4 +1,4 @@
-"""The evidence names the file that Asterisk played. It names no sound that was not played."""
+"""The evidence names the file that Asterisk played, and no sound that was not played."""
 
 import asyncio
 import hashlib
@@ -42,7 +42,7 @@ def digest(path: Path) -> str:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[None]:
-    """Context in which the file has the notice's content, cut to the file's own length."""
+    """Context in which the file has the content of the notice, cut to the file's own length."""
     kept = path.with_name(f"kept-{path.name}")
     other = path.with_name(f"other-{path.name}")
     content = path.with_name(f"notice{path.suffix}").read_bytes()
@@ -57,7 +57,7 @@ def replaced(path: Path) -> Iterator[None]:
 
 @contextmanager
 def rewritten(path: Path) -> Iterator[None]:
-    """Context in which the same file has other content, at the file's old times."""
+    """Context in which the same file has other content, with the old times of the file."""
     was, kept = path.stat(), path.read_bytes()
     path.write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: len(kept)])
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))

@@ -1,4 +1,4 @@
-"""Spellings of numbers with the service up: the hook and the service together act as each of them does alone."""
+"""Spellings of numbers with the service up: together, the hook and the service act as each of them does alone."""
 
 import re
 from collections import Counter
@@ -17,15 +17,16 @@ from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 CALLED = (*EMERGENCIES, *LOOKING_ALIKE)
 MANY = 19
-"""One of so many spellings is tested with an own Dial(), because such a call is answered and stays connected for a
-second.
+"""One in this many spellings is tested with an own Dial().
+
+Such a call takes long, because it is answered and stays connected for a second.
 """
 AT_ONCE = 8
 WITHIN_S = 120
 
 
 def of_options(forms: Sequence[str], one_of: int = MANY) -> list[str]:
-    """Spellings that can stand in the options of Dial(), which end at a bracket and separate arguments by `^`."""
+    """Spellings that are possible in the options of Dial(), which end at a bracket and separate arguments by `^`."""
     return [form for form in forms if not re.search(r"[()\[\]^,\"\\]", form)][::one_of]
 
 
@@ -54,7 +55,7 @@ PASSED = "UNAVAILABLE emergency emergency"
 
 @pytest.fixture(scope="module")
 def up(installation, tmp_path_factory) -> Iterator[Service]:
-    """A service with an Asterisk of its own."""
+    """A service with its own Asterisk."""
     with (
         Asterisk(installation, tmp_path_factory.mktemp("spellings"), {"extensions.conf": EXTENSIONS}) as asterisk,
         Service(asterisk, LAB_REGISTRY) as service,
@@ -64,8 +65,9 @@ def up(installation, tmp_path_factory) -> Iterator[Service]:
 
 @rest_at_night("interface", ["ari", "agi"])
 def test_every_spelling_means_the_same_to_hook_and_service(up, interface):
-    """Each spelling of a suspended number is refused, even if it cannot be read with certainty. An emergency number
-    passes at once in each spelling.
+    """Each spelling of a suspended number is refused, even if it cannot be read with certainty.
+
+    An emergency number passes at once in each spelling.
     """
     up.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
     before = up.records().keys()

@@ -93,7 +93,7 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own_service):
 
 
 async def test_watching_goes_on_over_a_hand_over_and_a_stop(own_service):
-    """Into a pipe, the command writes a line of JSON each second. SIGINT ends it without a traceback."""
+    """The command writes a line of JSON each second if its output is a pipe. SIGINT ends it without a traceback."""
     watching = watch(own_service, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert watching.stdout
     read = watching.stdout.readline
@@ -120,7 +120,7 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own_service):
 
 
 def _own_terminal() -> None:
-    """Give this process a terminal of its own, so that Ctrl-C reaches it."""
+    """Give this process its own terminal, so that Ctrl-C reaches it."""
     _heeding_interrupts()
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -142,7 +142,7 @@ async def test_a_terminal_is_redrawn_until_ctrl_c(own_service):
     try:
         while more := os.read(master, 65536):
             rest += more
-    except OSError:  # the terminal's other end is closed
+    except OSError:  # the other end of the terminal is closed
         pass
     os.close(master)
     assert b"Traceback" not in shown + rest

@@ -1,5 +1,6 @@
-"""Faults of the sound, of files and programs that the service needs, and of the service itself, at every step of the
-table.
+"""Faults of the sound, of files and programs that the service needs, and of the service itself, at every step.
+
+The steps are those of the table of endings.
 """
 
 import asyncio
@@ -113,7 +114,7 @@ def expired(text: str) -> str:
 
 @asynccontextmanager
 async def locked(service: Service) -> AsyncIterator[None]:
-    """Context in which another program locks the ledger during all calls, longer than SQLite waits."""
+    """Context in which another program locks the ledger during all calls, for longer than SQLite waits."""
     connection = sqlite3.connect(service.ledger, isolation_level=None, timeout=10)
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -125,9 +126,9 @@ async def locked(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def full(service: Service) -> AsyncIterator[None]:
-    """Context in which the service can write nothing to the disk, not even its log."""
+    """Context in which the service cannot write to the disk, not even its log."""
     assert service.process
-    # Its own user sets it: root in a container may not set the limits of others.
+    # Its own user sets the limit: root in a container may not set the limits of others.
     limit = service.as_itself(["prlimit", "--pid", service.process.pid])
     await asyncio.to_thread(subprocess.run, [*limit, "--fsize=0:"], check=True)
     try:
@@ -216,7 +217,7 @@ LIFE: dict[Event, tuple[Blow, bool]] = {
     Event.SERVICE_REPLACED: (replaced, False),
     Event.SECOND_INSTANCE: (joined, False),
 }
-"""Fault of the service → its act, and whether the service is prevented from deciding shortly before."""
+"""Fault of the service → its act, and True if the service is prevented from deciding shortly before."""
 
 
 @pytest.mark.alone
@@ -236,7 +237,7 @@ async def test_a_caller_who_gives_up_while_it_is_decided(own_service, references
             await each.caller.cancel()
         await phones.nothing_is_left()
         fates = {at: await call_fate(phones, each, references) for at, each in placed.items()}
-    async with lab(own_service.asterisk) as phones:  # whose questions come after theirs
+    async with lab(own_service.asterisk) as phones:  # these calls ask the service after the cancelled ones
         for interface in ("ari", "agi"):
             await phones.talk_and_hang_up(await phones.place(Forwarding(interface=interface)))
     await asyncio.to_thread(own_service.entered)

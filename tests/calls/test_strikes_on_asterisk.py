@@ -65,8 +65,9 @@ async def test_asterisk_is_killed(installation, tmp_path, references):
             await wait_until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
 
             def before() -> list[dict[str, Any]]:
-                """Records of calls before the kill. A phone without an answer repeats its INVITE, and the next Asterisk
-                serves it: these are later.
+                """Records of calls from before the kill.
+
+                A phone without an answer repeats its INVITE, and the next Asterisk serves it. These calls are later.
                 """
                 records = service.records().values()
                 return [each for each in records if datetime.fromisoformat(min(each["times"].values())) < killed]
@@ -102,8 +103,9 @@ async def test_the_line(asterisk, shared_service, references, event, how):
 
 @dataclass
 class OtherTime(Service):
-    """A service whose time of day the test sets. The service looks at it each second. Its monotonic clock is the
-    machine's.
+    """A service whose time of day the test sets.
+
+    The service looks at it each second. Its monotonic clock is the machine's.
     """
 
     forks = False
@@ -118,8 +120,9 @@ class OtherTime(Service):
         }
 
     def as_itself(self, command: Sequence[object]) -> list[str]:
-        """A command that preloads the library only after it has become the service's user. Otherwise the library would
-        make files that this user cannot read.
+        """A command that preloads the library only after it has become the service's user.
+
+        Otherwise the library would create files that this user cannot read.
         """
         return super().as_itself(["env", f"LD_PRELOAD={faketime()}", *command])
 
@@ -140,7 +143,8 @@ async def test_the_clock(asterisk, shared_service, references, offset):
     shared_service.stop()
     with OtherTime(asterisk, LAB_REGISTRY, POLICY) as service:
         await records_after_fault(service, Event.CLOCK_STEPPED, lambda _: stepped(service, offset), references)
-        # The calls of the blow may all have ended before it looked at the other time, which it does once a second.
+        # All calls of the fault may have ended before the service looked at the other time, which it does once a
+        # second.
         async with lab(asterisk) as phones:
             _, ending = await phones.call(talk_s=0.05)
         record = service.record(ending.call_id)

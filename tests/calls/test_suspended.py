@@ -1,4 +1,4 @@
-"""A number is suspended during its calls. They end, at any step; no other call does."""
+"""A number is suspended during its calls. They end at any step, and no other call ends."""
 
 import asyncio
 import time
@@ -130,7 +130,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, shared_service, tmp_pa
 
 @pytest.mark.alone
 async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, shared_service, tmp_path):
-    """The association also learns how many calls this has ended."""
+    """The association also gets the number of calls that were ended."""
     key = read_key(shared_service.serving().ledger.with_name("ledger.key.sign"))
     shared_service.stop()
     association = Association(tmp_path / "association")
@@ -189,8 +189,9 @@ async def test_they_may_be_let_end(asterisk, own_service):
 
 
 async def test_a_called_party_that_calls_itself_110_makes_no_emergency_call(installation, tmp_path_factory, references):
-    """The call uses the operator's own Dial(), over a trunk whose identities are trusted, with the service and without
-    it.
+    """The call uses the operator's own Dial(), over a trunk whose identities are trusted.
+
+    It is tested with and without the service.
     """
     site = SITES["trusting"]
     scratch = tmp_path_factory.mktemp("trusting")

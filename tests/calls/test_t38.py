@@ -1,4 +1,4 @@
-"""A called facsimile machine asks for T.38 during the sound and after it."""
+"""A called fax machine requests T.38 during the sound and after it."""
 
 import asyncio
 

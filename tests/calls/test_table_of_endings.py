@@ -21,7 +21,7 @@ UNANSWERED = {Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION, Eve
 
 
 def check(case: Case, placed: PlacedCall, told: Told, record: dict[str, Any]) -> list[str]:
-    """The differences between a call and its row in the table."""
+    """Differences between a call and its row in the table."""
     row = endings_table()[case.step, case.event, case.interface, NOTIFY[case.direction]]
     complaints = []
     if told.status not in row.status:
@@ -30,7 +30,7 @@ def check(case: Case, placed: PlacedCall, told: Told, record: dict[str, Any]) ->
         complaints.append(f"IDTONE_CAUSE {told.cause}")
     if placed.caller.final_status not in row.sip:
         complaints.append(f"the caller's phone got {placed.caller.final_status}")
-    # In the instant of the connection the caller's CANCEL may cross Asterisk's answer.
+    # At the moment of the connection, the caller's CANCEL may cross Asterisk's answer.
     if (told.status == "CONNECTED") != (placed.caller.final_status == 200) and case.step is not Step.CONNECTING:
         complaints.append(f"{told.status}, and the caller's phone got {placed.caller.final_status}")
     if (record["status"], record["complete"]) != (told.status, True):
@@ -45,7 +45,7 @@ def check(case: Case, placed: PlacedCall, told: Told, record: dict[str, Any]) ->
         complaints.append(f"without an answer, and the evidence has {list(record['times'])}")
     if case.event in UNANSWERED and [*record["known_by"]]:
         complaints.append("played without an answer")
-    # The called party hears the end of its sound although the caller hung up.
+    # The called party hears the end of its sound although the caller has hung up.
     played = case.event is Event.CALLER_HANGS_UP and case.direction == "incoming"
     if case.step is Step.SOUNDING and ("sound-ended" if played else "sound-failed") not in record["times"]:
         complaints.append(f"hung up during the sound, and the evidence has {list(record['times'])}")
@@ -58,8 +58,9 @@ def check(case: Case, placed: PlacedCall, told: Told, record: dict[str, Any]) ->
 
 @pytest.mark.parametrize("event", PARTIES)
 async def test_what_the_parties_do(asterisk, serving, event):
-    """Every step of the table but the first is tried over both interfaces, with one party that hears the sound and with
-    both.
+    """Every step of the table except the first is tested over both interfaces.
+
+    The sound is for one party or for both.
     """
     service = serving(policy=POLICY)
     cases = [
@@ -93,8 +94,8 @@ async def test_what_the_parties_do(asterisk, serving, event):
 async def test_the_called_party_hangs_up_as_the_sound_ends(asterisk, serving):
     """The hook's result and the evidence agree, even if Asterisk has not yet seen the end of the sound."""
     service = serving(policy=POLICY)
-    # On a busy machine Asterisk begins later, or the phone hangs up later. Some of these hang up before and after
-    # Asterisk has seen the end all the same.
+    # On a busy machine, Asterisk begins later or the phone hangs up later. Even then, some of the phones hang up before
+    # Asterisk has seen the end, and some after it.
     busy_ms = [far * side for far in (20, 50, 100, 200, 400) for side in (-1, 1)]
     hangups_ms = [1000 * SOUND_S + after for after in (*busy_ms, *(third / 3 for third in range(-18, 18)))]
     async with lab(asterisk) as phones:

@@ -1,4 +1,4 @@
-"""A phone asks to transfer (REFER) a connected call, or a call whose sound is still playing."""
+"""A phone requests the transfer (REFER) of a connected call, or of a call whose sound is still playing."""
 
 import asyncio
 import time
@@ -38,8 +38,9 @@ THIRD = voices.voice(5)
 
 @dataclass(frozen=True)
 class Transfer:
-    """A transfer: the party that asks for it, and the target, which is an extension of the PBX or a forwarded
-    number.
+    """A transfer. `who` is the party that requests it.
+
+    `target` is an extension of the PBX or a forwarded number.
     """
 
     way: Way
@@ -70,7 +71,7 @@ async def three(asterisk: Any) -> AsyncIterator[tuple[Lab, Phone]]:
 
 
 def sides(placed: PlacedCall, who: str) -> tuple[Call, Call]:
-    """The sides of the party that asks and of the party that remains."""
+    """The sides of the party that requests the transfer and of the party that remains."""
     assert placed.called
     return (placed.caller, placed.called) if who == "caller" else (placed.called, placed.caller)
 
@@ -83,7 +84,7 @@ def address(phones: Lab, third: Phone, placed: PlacedCall, target: str) -> Uri:
 
 
 async def at_third(third: Phone, placed: PlacedCall) -> IncomingCall:
-    """The third phone's side of the call, once it has answered."""
+    """The third phone's side of the call, once the phone has answered."""
     mark = f"lab={placed.name}"
 
     def there() -> list[IncomingCall]:
@@ -95,7 +96,7 @@ async def at_third(third: Phone, placed: PlacedCall) -> IncomingCall:
 
 
 async def consult(phones: Lab, third: Phone, placed: PlacedCall, who: str, target: str = "extension") -> OutgoingCall:
-    """A call to the third phone, from the phone that is going to transfer."""
+    """A call to the third phone from the phone that is about to transfer."""
     phone = phones.caller if who == "caller" else phones.called
     return await phone.call(
         address(phones, third, placed, target).user,
@@ -109,7 +110,7 @@ async def blindly(phones: Lab, third: Phone, case: Transfer) -> Transferred:
     await asyncio.sleep(TALK_S)
     asking, left = sides(placed, case.who)
     target = address(phones, third, placed, case.target)
-    if case.target == "extension":  # with a gosub of the operator's, whose Dial() must not obey a result of the hook's
+    if case.target == "extension":  # with the operator's gosub, whose Dial() must not obey a result of the hook
         target = replace(target, user=f"gosub{target.user}")
     assert (await transfer.blind(asking, target)).status == 202
     assert await transfer.outcome(asking) == 200
@@ -133,7 +134,7 @@ async def with_consultation(phones: Lab, third: Phone, case: Transfer) -> Transf
 
 
 async def talked(done: Transferred, case: Transfer) -> Transferred:
-    frames = 50 if case.target == "number" else 25  # of 20 ms each, however late they come
+    frames = 50 if case.target == "number" else 25  # of 20 ms each, even if they arrive late
     for call in (done.reached, done.left):
         await wait_until(
             lambda call=call: sum(each.arrival_ns > done.since_ns for each in call.packets) >= frames, "them to talk"
@@ -145,22 +146,24 @@ async def talked(done: Transferred, case: Transfer) -> Transferred:
 
 
 def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
-    """Check a transfer. The party that hears the first sound heard it once. If the third phone's number is forwarded,
-    that phone hears a complete sound before it hears the remaining party. Then the two talk.
+    """Check a transfer. The party that hears the first sound heard it once.
+
+    If the third phone's number is forwarded, this phone hears a complete sound before it hears the remaining party.
+    Then the two talk.
     """
     heard_by = {"caller": done.placed.caller, "called": done.placed.called}
     for party, call in heard_by.items():
         assert call
         expected = party in case.way.parties
         assert hear_whole(call.packets, done.since_ns, reference=sound).times == expected, f"{case}, {party}"
-    # Audio of a phone that is answering can reach the other before Asterisk knows of the answer.
+    # Audio of a phone that is answering can reach the other party before Asterisk has read the answer.
     later = [packet for packet in done.left.packets if packet.arrival_ns > done.since_ns + FRAME_NS]
     assert hear(later, done.since_ns, voice=THIRD).voice_ms is not None, f"{case}: who was left heard nobody"
     assert done.reached.answered_ns
     later = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns + FRAME_NS]
     voice = voices.CALLED if case.who == "caller" else voices.CALLER
     at_the_third = hear(later, done.reached.answered_ns, voice=voice)
-    # Asterisk may send a ringing phone the other's audio until it knows of the answer: some packets, on a busy machine.
+    # Asterisk may send some packets of the other party's audio to a ringing phone until it has read the answer.
     answered = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns]
     sounded = hear_without_early(answered, done.reached.answered_ns, range(MOST_EARLY), reference=sound, voice=voice)
     assert at_the_third.voice_ms is not None, f"{case}: the third phone heard nobody"
@@ -183,7 +186,7 @@ async def check_transfers(asterisk: Any, service: Any, sound: Any, how: Any) -> 
     new = [records[call_id] for call_id in records.keys() - before.keys()]
     assert {(record["status"], record["complete"], record["skip"]) for record in new} == {("CONNECTED", True, None)}
     assert [record["anomalies"] for record in new if record["anomalies"]] == []
-    # Each call has a record, and so has each forwarding of a number after it.
+    # Each call has a record, and so does each later forwarding of a number.
     expected = Counter((case.way.direction, tuple(case.way.parties)) for case in CASES)
     expected["incoming", ("called",)] += sum(case.target == "number" for case in CASES)
     assert Counter((record["direction"], tuple(record["known_by"])) for record in new) == expected
@@ -199,7 +202,7 @@ async def test_an_attended_transfer_of_a_connected_call(asterisk, serving, refer
 
 
 async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, shared_service, references):
-    """The party at the target of the transfer hears the notice too."""
+    """The party at the target of the transfer also hears the notice."""
     serving(policy=POLICY)
     shared_service.stop()
     cases = [case for case in CASES if case.way.interface == "ari" and case.target == "number"]
@@ -212,7 +215,7 @@ async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, sha
 
 @pytest.mark.alone
 async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, references):
-    """The call continues unchanged. A caller can ask only if the caller's leg is answered first."""
+    """The call continues unchanged. A caller can request a transfer only if the caller's leg is answered first."""
     service = serving(policy=f"{POLICY}, caller_hears: answered")
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [
         Transfer(way, "caller", "extension") for way in WAYS if "caller" in way.parties
@@ -243,15 +246,16 @@ async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, r
 
 @pytest.mark.alone
 async def test_an_attended_transfer_during_the_sound(asterisk, serving, references):
-    """Asterisk accepts the transfer, and puts the third phone in the place of a party. In the place of the called
-    party, it hears the sound from the beginning, and is then connected. In the place of a caller who is to hear the
-    sound too, the call ends unconnected.
+    """Asterisk accepts the transfer, and replaces a party with the third phone.
+
+    In the place of the called party, the third phone hears the sound from the beginning, and is then connected. In the
+    place of a caller who is to hear the sound too, the call ends unconnected.
     """
     service = serving(policy=f"{POLICY}, caller_hears: answered")
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [
         Transfer(way, "caller", "extension") for way in WAYS if "caller" in way.parties
     ]
-    sounding = asyncio.Lock()  # the sound is short: the work of another call could take too much of it
+    sounding = asyncio.Lock()  # the sound is short, and the work for another call could take too much of it
     async with three(asterisk) as (phones, third):
 
         async def one(case: Transfer) -> tuple[PlacedCall, IncomingCall, Any]:
@@ -276,7 +280,8 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
             assert placed.called.answered_ns
             assert time.time_ns() < placed.called.answered_ns + SOUND_S * 1e9, "the machine is too busy for this test"
             assert await transfer.outcome(asking) == 200
-            # Asterisk reports the transfer before it has moved the channel, and moves none that has hung up meanwhile.
+            # Asterisk reports the transfer before it has moved the channel, and moves no channel that has hung up
+            # meanwhile.
             await asyncio.sleep(0.1)
             await asking.hangup()
             if case.who == "called":

@@ -37,7 +37,7 @@ NUMBERS = [*[LICENSED] * 8, "110", SUSPENDED]
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory):
-    """A PBX of its own, because the test counts the ledger's records."""
+    """A separate PBX, because the test counts the records in the ledger."""
     files = {
         "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in (*MODULES, "cdr_csv")),
         "cdr.conf": "[general]\nunanswered = yes\n[csv]\nloguniqueid = yes\n",
@@ -49,8 +49,9 @@ def pbx(installation, tmp_path_factory):
 
 
 def by_asterisks_count(pbx: Asterisk) -> set[str]:
-    """Unique ids of the calls in Asterisk's call detail records, without the channels that write lines of the
-    journal.
+    """Unique ids of the calls in Asterisk's call detail records.
+
+    Channels that write lines of the journal are left out.
     """
     path = pbx.scratch / "log" / "cdr-csv" / "Master.csv"
     rows = csv.reader(path.read_text().splitlines()) if path.exists() else ()
@@ -59,7 +60,7 @@ def by_asterisks_count(pbx: Asterisk) -> set[str]:
 
 @pytest.fixture
 def stopped(pbx) -> Service:
-    """A service that ran, entered everything, and is now down."""
+    """A service that has run, has entered everything, and is now down."""
     service = Service(pbx, LAB_REGISTRY)
     service.start()
     service.entered()
@@ -177,7 +178,7 @@ async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped):
     assert new.keys() == ways.keys()
     for last4, (way, interface) in ways.items():
         record = new[last4]
-        # Asterisk notices by AGI under an own Dial() that the service is dead, and plays the notice.
+        # By AGI, Asterisk notices under an own Dial() that the service is dead, and plays the notice.
         through = (way, interface) == ("own-dial", "agi")
         expected = ("NOTICE", "service-unavailable", "CONNECTED") if through else (None, None, "CANCEL")
         assert (record["outcome"], record["reason"], record["status"]) == expected, (way, interface)
@@ -209,7 +210,7 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
 
 @pytest.mark.nightly
 async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path):
-    """The ledger has a record for each call that the callers and Asterisk counted. The interfaces take turns."""
+    """The ledger has a record for each call that the callers and Asterisk counted. The interfaces alternate."""
     before, already = set(stopped.records()), by_asterisks_count(pbx)
 
     async def alternate() -> None:

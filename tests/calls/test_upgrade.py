@@ -1,4 +1,4 @@
-"""One instance of the service follows another during calls: by a graceful stop, or by taking over."""
+"""One instance of the service follows another during calls, by a graceful stop or by taking over."""
 
 import asyncio
 import signal

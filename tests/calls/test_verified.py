@@ -1,4 +1,4 @@
-"""A capture of the called phone's audio, checked with the auditor's command."""
+"""A capture of the called phone's audio, verified with the auditor's command."""
 
 import json
 
@@ -16,7 +16,7 @@ async def test_a_call_is_proved_by_its_capture(asterisk, service, tmp_path, numb
     async with lab(asterisk) as phones:
         placed, _ = await phones.call(Forwarding(number))
         packets = placed.called.packets
-    # A busy machine's Asterisk leaves gaps where it sends late; the verifier would rightly doubt a sound with a gap.
+    # Asterisk on a busy machine leaves gaps where it sends late. The verifier would rightly doubt a sound with a gap.
     packets = [one._replace(ssrc=packet.ssrc) for one, packet in zip(in_order(packets), packets, strict=True)]
     capture = tmp_path / "call.pcap"
     rows = [
@@ -31,7 +31,7 @@ async def test_a_call_is_proved_by_its_capture(asterisk, service, tmp_path, numb
     capture.write_bytes(capture_files.pcap(capture_files.on_wire(rows)))
 
     result = run("verify", capture, "--profile", heard, "--json")
-    # Asterisk sends with another SSRC when it connects the parties, hence as another leg.
+    # Asterisk uses another SSRC when it connects the parties, which makes this another leg.
     sound, *speech = json.loads(result.stdout)
     assert sound["verdict"] == "conforms", sound["reason"]
     assert not any(leg["findings"] for leg in speech)

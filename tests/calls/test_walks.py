@@ -1,7 +1,7 @@
-"""Random paths through calls on a real Asterisk: 40 here, thousands in `make bench-walks`.
+"""Random paths through calls on a real Asterisk: 40 here, and thousands in `make bench-walks`.
 
-The choices come from a seed. The timing of events is part of a path, so no path runs exactly the same way again. For
-this reason a failing path is not shrunk; it is reported unchanged, with its seed.
+The choices come from a seed. The timing of events is part of a path, so a path never runs exactly the same way again.
+For this reason a failing path is not shrunk, but reported unchanged with its seed.
 """
 
 from itertools import product
@@ -57,8 +57,9 @@ async def test_random_paths(installation, tmp_path, references):
 
 @pytest.mark.nightly
 async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, references):
-    """A party hangs up before its own sound begins, if both parties hear one, or before Dial() has finished with the
-    party. The other party does not wait, and Asterisk's memory stays intact.
+    """A party hangs up before its own sound begins, if both parties hear one, or before Dial() has finished with it.
+
+    The other party does not wait, and Asterisk's memory stays intact.
     """
     kinds = list(product(INTERFACES, DIRECTIONS, ENDS_OF_TALK))
     paths = [
@@ -81,7 +82,7 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
 
 @pytest.mark.nightly
 async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asterisk, shared_service, references):
-    """The service is not needed: the sound of the decision is played, and every record gets its end."""
+    """The service is not needed: the decided sound is played, and every record gets its end."""
     shared_service.stop()
     legs = (
         PathStep(0, Move.RING),
@@ -90,7 +91,7 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
         PathStep(200, Event.CALLER_HANGS_UP),
     )
     paths = [CallPath(f"{each}", 0.1 * each, "licensed", "ari", "incoming", legs) for each in range(5)]
-    # It is killed, and killed again before it can be back in time.
+    # The service is killed, and killed again before it can be back in time.
     mishaps = tuple((at_s, InjectedFault.KILLED) for at_s in (0.45, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2))
     drawn = Round({"incoming": "caller"}, answered_first=False, paths=tuple(paths), mishaps=mishaps)
     done = await walk_round(asterisk, drawn, references)
@@ -101,15 +102,16 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
 
 @rest_at_night("moves", [(Move.CALLED_HOLDS, Move.CALLED_RESUMES), (Move.CALLED_HOLDS,)])
 async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, shared_service, references, moves):
-    """Meanwhile Asterisk sends the party nothing. It hears the sound again if it resumes; otherwise no record claims
-    that it did. If only the beginning of the first sound is missing, as on a slow machine, the rest resembles a
-    complete one.
+    """Meanwhile Asterisk sends nothing to the party.
+
+    The party hears the sound again if it resumes the call. Otherwise no record claims that it heard the sound. If only
+    the beginning of the first sound is missing, as on a slow machine, the rest resembles a complete sound.
     """
     shared_service.stop()
 
     def legs(after_ms: int) -> tuple[PathStep, ...]:
         holds = (PathStep(pause_ms, move) for pause_ms, move in zip((after_ms, 100), moves, strict=False))
-        # The last one is after the sound, the sound again, and the notice: 1,440 ms.
+        # The last pause is after the sound, its repetition and the notice: 1,440 ms.
         return PathStep(0, Move.RING), PathStep(20, Move.ANSWER), *holds, PathStep(2500, Event.CALLER_HANGS_UP)
 
     paths = [
@@ -132,8 +134,9 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, sha
 
 
 async def test_a_party_that_holds_while_the_service_is_away(asterisk, shared_service, references):
-    """The service takes over the call when it is back, and plays the sound. No event tells it that the phone gets no
-    media.
+    """The service takes over the call when it is back, and plays the sound.
+
+    No event shows that the phone gets no media.
     """
     shared_service.stop()
     legs = (

@@ -1,5 +1,6 @@
-"""A call may only use a number of the node's member, or one that was resold through it, with the service up
-and down.
+"""A call may only use a number of the node's member, or one that was resold through the member.
+
+Both are tested with the service up and down.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,11 @@ from lab.nightly_tests import breadth
 from lab.publication import LAB_REGISTRY
 
 RESOLD, OTHERS, NOBODYS = "0612345900", "0112345678", "0335810110"
-"""Numbers: one that m-0005 has through m-0001, one of m-0007, which has a licence, and one of no member."""
+"""A number that m-0005 has through m-0001, a number of m-0007, which has a licence, and a number of no member."""
 BOTH = ("incoming", "outgoing")
 PLAYED, FOREIGN, UNKNOWN = "licence-valid", "number-of-another-member", "number-unknown"
 NODES = {
-    # the node's member; number: what its calls get, incoming and outgoing; and while the service is away
+    # the node's member; the number: the result of its calls, incoming and outgoing, and while the service is down
     "m-0001": {
         LICENSED: (PLAYED, PLAYED, "connected"),
         RESOLD: (PLAYED, "direction-not-covered", "connected"),
@@ -46,8 +47,9 @@ def is_refused(reason: str, direction: str) -> bool:
 
 @pytest.mark.parametrize("member", ["m-0001", breadth("m-0005"), breadth("m-0007"), None], ids=str)
 async def test_with_the_service_up_and_away(asterisk, serving, shared_service, references, member):
-    """Such a call is refused, and no phone rings. A number of another member never gets the sound for which that member
-    is licensed.
+    """Such a call is refused, and no phone rings.
+
+    A number of another member never gets the sound for which that member is licensed.
     """
     numbers, service = NODES[member], serving(member=member)
     cases = over_both_interfaces(*(Forwarding(number, direction) for number in numbers for direction in BOTH))
@@ -87,7 +89,7 @@ async def no_foreign_number_under_an_own_dial(phones: Lab, numbers: list[str]) -
 
 @pytest.mark.nightly
 async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, serving, shared_service, references):
-    """Such calls never get the sound, and the hook then checks no number."""
+    """Such calls never get the sound, and the hook does not check their numbers."""
     serving(policy="foreign_numbers: notice, unknown_numbers: notice")
     cases = over_both_interfaces(*(Forwarding(number, direction) for number in (OTHERS, NOBODYS) for direction in BOTH))
     async with lab(asterisk) as phones:
@@ -103,8 +105,9 @@ async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, ser
 
 
 async def test_a_ported_number_is_decided_by_time(asterisk, serving, shared_service, references, tmp_path: Path):
-    """A number that was ported to the member on this day, and one that was ported away before, with the service up and
-    down.
+    """A number that was ported to the member on this day, and one that was ported away earlier.
+
+    Both are tested with the service up and down.
     """
     now = datetime.now(UTC)
     past, later = ((now + timedelta(days=days)).isoformat(timespec="seconds") for days in (-1, 1))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.asterisk_installation import AsteriskMissing
 from lab.become_user import Identity
 from lab.named_sites import OFTEN, SITES, table
-from lab.site import BACK, BARE, FORWARD, JAPAN, ROOT, chosen_site
+from lab.site import BACK, BARE, FORWARD, JAPAN, ROOT, Site, chosen_site
 
 
 def test_the_table_in_contributing_has_every_dimension_and_value():
@@ -108,3 +109,8 @@ def test_a_program_of_another_user_runs_on_when_another_run_of_pytest_closes_its
             needed.parent.chmod(0o700)
             listed, _ = program.communicate("\n", 30)
     assert listed == "['sound']\n"
+
+
+def test_a_site_runs_the_asterisk_that_it_names(tmp_path):
+    with pytest.raises(AsteriskMissing, match=f"{tmp_path}/asterisk does not start"):
+        Site(asterisk=str(tmp_path / "asterisk")).installation()

@@ -29,10 +29,10 @@ NEXT = f"{idtone.__version__}+next"
 AS_SETUP_WRITES_THEM = """
 from importlib.resources import files
 from pathlib import Path
-from idtone.operations.setup.plan_setup import PACKAGED_UNIT_FILE, REGISTRY_UNIT, TIMER
+from idtone.operations.setup.plan_setup import PACKAGED_UNIT_FILE, REGISTRY_UNIT, TIMER, packaged_settings
 from idtone.operations.setup.unit_file import unit_file
 shipped, settings, sounds = files("idtone.config"), Path("/etc/idtone/idtone.yaml"), Path("SOUNDS")
-print(settings.read_text() == (shipped / "idtone.yaml").read_text())
+print(settings.read_text() == packaged_settings())
 for name in (PACKAGED_UNIT_FILE.name, REGISTRY_UNIT):
     unit = unit_file((shipped / name).read_text(), Path("/usr/bin/idtone"), settings, "idtone", "asterisk", sounds)
     print(PACKAGED_UNIT_FILE.with_name(name).read_text() == unit)

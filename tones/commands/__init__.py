@@ -16,7 +16,7 @@ command_line.add_commands(
         ),
         "lint": (
             "idtone.tones.commands.profiles:lint_profile",
-            "Warn of unwise properties of a sound; exit 1 if there is a warning.",
+            "Warn about unsuitable properties of a sound. Exit 1: there is a warning.",
         ),
         "generate": (
             "idtone.tones.commands.generate_sounds:generate",

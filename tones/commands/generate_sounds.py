@@ -67,9 +67,7 @@ def generate(
     ] = None,
     repeat: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=100, help="With --tones: how often to play the parts that repeat for ever (default: 1)."
-        ),
+        typer.Option(min=1, max=100, help="With --tones: how often to play parts that repeat endlessly (default: 1)."),
     ] = None,
     dither: Annotated[
         int | None,

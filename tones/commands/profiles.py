@@ -93,7 +93,7 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
 
 
 def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Warn of unwise properties of a sound; exit 1 if there is a warning."""
+    """Warn about unsuitable properties of a sound. Exit 1: there is a warning."""
     chosen = choose_profile(profile, config)
     findings = lint(chosen)
     if json:

@@ -1,4 +1,4 @@
-/** Verdicts in order of precedence. Among several places in a recording, the first verdict in this order counts. */
+/** Verdicts in order of precedence, also among several places in a recording. */
 export type Verdict = "conforms" | "present" | "cannot-tell" | "absent";
 
 /** Names of the tests of a sound. */

@@ -1,6 +1,6 @@
 /** Verifies that a recording, or the sound from a microphone, contains the sound of a profile.
  *
- * This is a port of tones/verification/verifier.py, which explains the steps: screen, fit, evidence, tests, verdict.
+ * A port of tones/verification/verifier.py, which explains the steps: screen, fit, evidence, tests, verdict.
  * All rules and thresholds are in the profile's JSON, which idtone writes.
  */
 

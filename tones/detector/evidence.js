@@ -1,4 +1,4 @@
-/** Evidence that a fit is the sound. This is a port of tones/verification/log_odds.py, which explains it. */
+/** Evidence that a fit is the sound. A port of tones/verification/log_odds.py, which explains it. */
 
 import { clamp, cut, hann, maxOf, minOf, roundHalfEven, sum } from "./rules.js";
 

@@ -1,4 +1,4 @@
-/** Fit of a plan to a candidate. This is a port of tones/verification/fit.py and running_sums.py, which explain it.
+/** Fit of a plan to a candidate. A port of tones/verification/fit.py and running_sums.py, which explain it.
  *
  * No losses are known here, because a browser receives only the output of its decoder.
  */

@@ -1,4 +1,4 @@
-/** Tests of single parts of a sound. This is a port of tones/verification/part_tests.py, which explains them. */
+/** Tests of single parts of a sound. A port of tones/verification/part_tests.py, which explains them. */
 
 import { Fitter, Plan, lengthS, middleHz } from "./fit.js";
 import { between, edgeErrors, weakestSlice } from "./parts.js";

@@ -1,6 +1,6 @@
 /** Measurements of parts of a fitted sound.
  *
- * This is a port of tones/verification/part_measurements.py, which explains them.
+ * A port of tones/verification/part_measurements.py, which explains them.
  */
 
 import { isSteady, lengthS, softness } from "./fit.js";

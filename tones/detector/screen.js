@@ -1,6 +1,6 @@
 /** Search for places in a recording at which a sound may be.
  *
- * This is a port of tones/verification/screening.py, which explains it.
+ * A port of tones/verification/screening.py, which explains it.
  */
 
 import { clamp, cut, hann } from "./rules.js";

@@ -10,7 +10,7 @@ from idtone.core.calls import Direction, ForwardedCall, Reason
 from idtone.core.numbers import WITHHELD, Number, NumberKind
 
 NOON_S = 1_794_279_600.0
-"""A Tuesday, 12:00 in Japan."""
+"""Noon in Japan on a Tuesday."""
 DAY_S = 86_400.0
 KEY = bytes(range(32))
 
@@ -50,8 +50,9 @@ def call(
 def offer(
     brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1
 ) -> Iterator[tuple[Reason | None, list[Hold]]]:
-    """Offer a call to the brake every `every_s` seconds. Yields for each call the reason of its refusal or None, and
-    the holds that rose to a higher step.
+    """Offer a call to the brake every `every_s` seconds.
+
+    Yields for each call the reason of its refusal, or None, and the holds that rose to a higher step.
     """
     for place, each in enumerate(calls):
         at_s = first_s + place * every_s
@@ -64,12 +65,12 @@ def count_passed(brake: Brake, calls: Iterable[ForwardedCall], first_s: float = 
 
 
 def brake_steps(brake: Brake) -> dict[str, BrakeStep]:
-    """The present step of each subject, by its kind and label."""
+    """Kind and label of each subject → its present step."""
     return {f"{hold.kind} {hold.label}".strip(): hold.step for hold in brake.holds()}
 
 
 def ordinary_days(brake: Brake, days: int, a_day: int = 40, presented: int = 3, endpoint: str = "6001") -> None:
-    """Offer `a_day` calls of one line on each of the `days` days before NOON_S."""
+    """Offer `a_day` calls from one line on each of the `days` days before NOON_S."""
     for day in range(-days, 0):
         calls = [call(n % presented, n, endpoint) for n in range(a_day)]
         for _ in offer(brake, calls, NOON_S + day * DAY_S, 60.0):

@@ -1,4 +1,4 @@
-"""Chromium with one window, for the tests of the console's pages."""
+"""A Chromium with one window, for the tests of the console's pages."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 from lab.chromium import Chromium
 
 AXE: Final = Path(__file__).with_name("axe-4.14.1.min.js")
-"""axe-core of Deque Systems, from its npm package; the packages on PyPI bring versions that are years old."""
+"""axe-core of Deque Systems, from its npm package. The packages on PyPI contain versions that are years old."""
 AXE_SHA256: Final = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 WCAG: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 FLAGS: Final = (
@@ -41,12 +41,12 @@ window.still = false;
 document.addEventListener("htmx:sseClose", event => ended.add(event.target));
 document.addEventListener("htmx:sseBeforeMessage", event => { if (still) event.preventDefault(); });
 """
-"""Script that records which streams have brought all their content, and that freezes the page on request."""
+"""Script that records which streams have delivered all their content, and that freezes the page on request."""
 IS_SETTLED: Final = """
 return document.readyState === "complete" && !document.querySelector(".htmx-request, [hx-trigger*='delay:']")
   && [...document.querySelectorAll("[sse-close]")].every(each => ended.has(each));
 """
-"""Condition that all parts of the page have loaded; a page that is updated each second counts as loaded."""
+"""Condition that all parts of the page have loaded. A page that is updated each second counts as loaded."""
 STOPS: Final = """
 window.stops = [...document.querySelectorAll(
   "a[href], button, input:not([type=hidden]), select, textarea, summary, audio[controls], video[controls]"
@@ -74,7 +74,7 @@ class Browser:
     driver: Chrome
 
     def keep(self, address: str, cookies: Mapping[str, str]) -> None:
-        """Remove all cookies, and set these for the address."""
+        """Remove all cookies and set these for the address."""
         self._do("Network.clearBrowserCookies")
         for name, value in cookies.items():
             self._do(
@@ -89,28 +89,29 @@ class Browser:
             )
 
     def cookies(self) -> dict[str, str]:
-        """The cookies of the open page."""
+        """Cookies of the open page."""
         return {each["name"]: each["value"] for each in self.driver.get_cookies()}
 
     def link(self, beginning: str) -> str:
-        """The first link in the page's content whose address begins like this."""
+        """The first link in the page's content whose address begins with `beginning`."""
         found = self.driver.find_element(By.CSS_SELECTOR, f'main a[href^="{beginning}"]')
         return str(found.get_property("href"))
 
     def look(self, width: int, scheme: str, height: int = HEIGHT) -> None:
-        """Set the window's width, and the system's `light` or `dark` scheme."""
+        """Set the width of the window, and the colour scheme of the system: `light` or `dark`."""
         self._do("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self._do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, address: str) -> None:
-        """Open an address, and wait for the parts that the page loads later. Otherwise the page changes while a test
-        judges it.
+        """Open an address and wait for the parts that the page loads later.
+
+        Otherwise the page changes while a test examines it.
         """
         self.driver.get(address)
         self.until(IS_SETTLED, f"{address} to settle")
 
     def settle(self) -> None:
-        """Wait until the parts that the page fetches by itself have arrived."""
+        """Wait until the parts that the page requests have arrived."""
         self.until("return document.querySelector('.htmx-request') === null", "the parts of the page")
 
     def until(self, script: str, what: str) -> None:
@@ -122,54 +123,54 @@ class Browser:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Context in which the open page does not update itself, so that several checks see the same page."""
+        """Context in which the open page does not update itself, so that several checks examine the same page."""
         self.driver.execute_script("window.still = true")
         yield
         self.driver.execute_script("window.still = false")
 
     def sign_in(self, name: str, password: str) -> None:
-        """Fill in the form of the open page, and send it."""
+        """Fill in the sign-in form of the open page and send it."""
         for field, value in (("name", name), ("password", password)):
             self.driver.find_element(By.NAME, field).send_keys(value)
         self.driver.find_element(By.CSS_SELECTOR, "main button").click()
 
     def send(self, fields: Mapping[str, str]) -> None:
-        """Fill in the form of the page that has the first of these fields, and send it. A file is named by its path."""
+        """Fill in the form with the first of these fields and send it. The value for a file is its path."""
         for name, value in fields.items():
             field = self.driver.find_element(By.CSS_SELECTOR, f'main [name="{name}"]')
-            if field.get_attribute("type") == "date":  # keys would depend on the browser's language
+            if field.get_attribute("type") == "date":  # typed dates depend on the browser's language
                 self.driver.execute_script("arguments[0].value = arguments[1]", field, value)
             else:
                 field.send_keys(value)
         self.driver.find_element(By.CSS_SELECTOR, f'main form:has([name="{next(iter(fields))}"]) button').click()
 
     def open_details(self) -> None:
-        """Open all sections that can be unfolded."""
+        """Open all sections that can be expanded."""
         self.driver.execute_script("document.querySelectorAll('main details').forEach(each => { each.open = true; })")
 
     def text(self) -> str:
-        """The page's visible content; empty while it loads."""
-        # Read it in one step, because the page changes meanwhile.
+        """Visible content of the page, or an empty string while the page loads."""
+        # Read in one step, because the page changes meanwhile.
         text: str = self.driver.execute_script(
             "return (document.querySelector('main') ?? document.body)?.innerText ?? ''"
         )
         return text
 
     def wait_for(self, pattern: str, within_s: float) -> None:
-        """Wait until the page's content matches, without loading the page again."""
+        """Wait until the page's content matches `pattern`, without reloading the page."""
         deadline_s = time.monotonic() + within_s
         while not re.search(pattern, text := self.text()):
             assert time.monotonic() < deadline_s, f"{pattern} does not appear in:\n{text}"
             time.sleep(0.2)
 
     def axe(self) -> list[str]:
-        """The faults that axe finds against WCAG 2.2 AA in the page."""
+        """Violations of WCAG 2.2 AA that axe finds in the page."""
         with self.still():
             found: list[str] = self.driver.execute_async_script(FINDINGS, [*WCAG])
         return found
 
     def overflow(self) -> str | None:
-        """The element that makes the page wider than the window; None if none does."""
+        """The element that makes the page wider than the window, or None if the page fits."""
         found: str | None = self.driver.execute_script(
             "const width = document.documentElement.clientWidth;"
             "if (document.documentElement.scrollWidth <= width) return null;"
@@ -184,8 +185,9 @@ class Browser:
         return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def keyboard(self) -> list[str]:
-        """The faults of the page when it is used with the Tab key alone. Parts that are replaced repeatedly need ids,
-        because htmx uses them to return the focus.
+        """Faults of the page when it is used with only the Tab key.
+
+        Parts that are replaced repeatedly need ids, because htmx uses the ids to restore the focus.
         """
         with self.still():
             stops: list[str] = self.driver.execute_script(STOPS)
@@ -209,7 +211,7 @@ class Browser:
         ActionChains(self.driver, duration=0).send_keys(keys).perform()
 
     def picture(self, path: Path, whole: bool = True) -> None:
-        """Write a PNG of the whole page, or only of the part in the window."""
+        """Write a PNG of the whole page, or of only the part in the window."""
         path.parent.mkdir(parents=True, exist_ok=True)
         made = self._do("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(b64decode(made["data"]))

@@ -1,4 +1,4 @@
-"""Finds the faults of a console page in each width and colour scheme."""
+"""Finds the faults of a console page at each width and in each colour scheme."""
 
 import os
 from collections.abc import Iterable
@@ -11,15 +11,17 @@ LOOKS = {
     "en": ((NARROW, "light"), (WIDE, "dark")),
     "ja": ((WIDE, "dark"), (NARROW, "light")),
 }
-"""Each language in both schemes and both widths, with two loads of a page. axe checks the first of each language, with
-PICTURES all of them: at each width, in each scheme.
+"""Language → its widths and colour schemes.
+
+Each language has both widths and both schemes, with two loads of a page. axe checks the first look of each language, or
+all of them if PICTURES is set.
 """
 PICTURED = ((390, "light"), (1440, "light"))
-"""The looks with pictures: a telephone and a laptop, as most people see the page."""
+"""Looks that are saved as pictures: a telephone and a laptop, as most people see the page."""
 
 
 def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -> list[str]:
-    """The faults of the open page in each of the widths and colour schemes."""
+    """Faults of the open page at each of the widths and in each of the colour schemes."""
     wrong = []
     for number, (width, scheme) in enumerate(looks):
         look = f"{name}-{width}-{scheme}"

@@ -1,5 +1,6 @@
-"""Finds the pages of each role, from the table of pages and by the links between them. A page that looks the same to
-two roles is visited once.
+"""Finds the pages of each role, from the table of pages and from the links between them.
+
+A page that looks the same to two roles is visited once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from idtone.console.page import Method, Page
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A visitor with rights and cookies, who knows the table of pages."""
+    """A visitor with rights and cookies."""
 
     name: str
     rights: Set[Right | None]
@@ -25,7 +26,7 @@ class Visitor:
 
     @classmethod
     def of(cls, *roles: Role, cookies: Mapping[str, str]) -> Visitor:
-        """The visitor with these roles; without roles, one who has not signed in."""
+        """The visitor with these roles. Without roles, the visitor has not signed in."""
         return cls("-".join(sorted(roles)) or "everyone", rights_of(roles) if roles else {None}, cookies)
 
 
@@ -34,19 +35,19 @@ class Shown:
     """A page as one visitor sees it."""
 
     pattern: str
-    """The pattern in the table of pages; for a page outside of the table its address."""
+    """Pattern in the table of pages, or the address of a page outside the table."""
     path: str
     visitor: Visitor
     is_html: bool = True
 
     @property
     def name(self) -> str:
-        """The page's name for a file."""
+        """Name of the page for a file."""
         return f"{re.sub(r'[^a-z0-9]+', '-', self.pattern.lower()).strip('-') or 'first'}-{self.visitor.name}"
 
 
 def visits(pages: Sequence[Page], address: str, visitors: Iterable[Visitor]) -> Iterator[Shown]:
-    """Every page. An HTML page comes once for each of its appearances."""
+    """Yield every page. An HTML page is repeated for each of its appearances."""
     seen: set[tuple[str, str]] = set()
     for visitor in visitors:
         waiting = {page.path: page.path for page in pages if _begins(page) and page.right in visitor.rights}
@@ -72,12 +73,12 @@ def visits(pages: Sequence[Page], address: str, visitors: Iterable[Visitor]) -> 
 
 
 def _begins(page: Page) -> bool:
-    """True if the table alone gives the page's address. `/` is left out, because it only redirects."""
+    """True if the table alone determines the page's address. `/` is left out because it only redirects."""
     return page.method is Method.GET and "{" not in page.path and page.path != "/"
 
 
 def _pattern_of(pages: Sequence[Page], path: str) -> str:
-    """The path pattern of the page that serves an address."""
+    """Path pattern of the page that serves an address, or the path itself if no page does."""
     for page in pages:
         if page.method is Method.GET and re.fullmatch(_expression(page), path):
             return page.path
@@ -92,8 +93,9 @@ def _expression(page: Page) -> str:
 
 
 def html_of(address: str, path: str, cookies: Mapping[str, str], is_linked: bool) -> str | None:
-    """The text of a page. None if the page redirects or is not HTML; None also if it does not exist, unless
-    `is_linked`.
+    """The text of a page, or None if it redirects or is not HTML.
+
+    Also returns None if the page does not exist, unless `is_linked`.
     """
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     try:

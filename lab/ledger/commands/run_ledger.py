@@ -17,7 +17,7 @@ from ..sample_evidence import CALLED, CALLER, FORWARDING
 
 PROGRAM = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
 EVIDENCE_PROGRAM = PROGRAM.replace("idtone.cli", "idtone.evidence_cli")
-# A run of the tests in the background ignores the interrupt, and a process inherits that.
+# A background run of the tests ignores the interrupt, and its child processes inherit that.
 FOLLOWING = f"""
 import signal
 from idtone.ledger.commands import calls
@@ -43,12 +43,12 @@ def json_output(*arguments: object, typed: str | None = None) -> Any:
 
 
 def listed_calls(*arguments: object, typed: str | None = None) -> list[str]:
-    """The ids of the calls that a command lists."""
+    """Ids of the calls that a command lists."""
     return [record["call_id"] for record in json_output(*arguments, typed=typed)]
 
 
 def output_words(result: Result) -> list[list[str]]:
-    """The words of each line of the output. A time is two words."""
+    """Words of each line of the output. A time consists of two words."""
     return [line.split() for line in result.stdout.splitlines()]
 
 
@@ -61,7 +61,7 @@ def completions(typed: str, **environment: str) -> list[str]:
 
 @contextmanager
 def follow_list(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """Context with a process of `idtone ledger list --follow`."""
+    """Context with a process that runs `idtone ledger list --follow`."""
     command = [sys.executable, "-c", FOLLOWING, "ledger", "list", "--follow", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

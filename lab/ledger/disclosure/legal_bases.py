@@ -1,4 +1,4 @@
-"""Legal bases with all texts that they need."""
+"""Legal bases with all the texts that they need."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -8,7 +8,7 @@ from lab.ledger.sample_evidence import NOW
 
 BASES = load_legal_bases(None)
 DAY = date(2026, 11, 1)
-"""The day of `NOW`, in Japan."""
+"""Date of `NOW` in Japan."""
 ALL = LegalBasis(
     "warrant",
     "",

@@ -1,4 +1,4 @@
-"""A pack of four calls, and changes of it."""
+"""A pack with four calls, and changes of it."""
 
 import io
 import json
@@ -28,7 +28,7 @@ Manifest = dict[str, Any]
 
 
 def pack_of(folder: Path, *, sealed: bool = False) -> Files:
-    """The files of a pack with four of the twenty calls of `evidence()`. One of the four has two leaves."""
+    """Files of a pack with four of the twenty calls of `evidence()`. One of the four has two leaves."""
     url = url_of(folder / "ledger.sqlite3")
     with LedgerReader.open(url, None if sealed else days_of(url)) as reader:
         calls = [PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES]
@@ -46,7 +46,7 @@ def pack_of(folder: Path, *, sealed: bool = False) -> Files:
 def resealed(
     files: Files, change: Callable[[Manifest], object] = lambda manifest: None, signer: Signer = SIGNER
 ) -> Files:
-    """The pack after a change of its manifest by someone who has the signing key and cannot change the tree."""
+    """The pack after someone who has the signing key but cannot change the tree has changed its manifest."""
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
@@ -69,7 +69,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Files], object]]] = {
     "a manifest that is a list": (MANIFEST, lambda files: files.update({MANIFEST: b"[]"})),
     "another format": (MANIFEST, lambda files: files.update({MANIFEST: files[MANIFEST].replace(b"ce/2", b"ce/3")})),
 }
-"""Name → file, and a change of it that anyone can make."""
+"""Name → a file, and a change of it that anyone can make."""
 
 CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["records"][0].update(call=NAMES[1]), "is of pbx-1-1793491200.0"),
@@ -99,11 +99,11 @@ CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["basis"].update(basis="c\u043ensent"), "look like others"),
     (lambda manifest: manifest["basis"].update(law="c\u043ensent / consent"), "look like others"),
 ]
-"""Manifests that a holder of the signing key could write, and the reports about them."""
+"""Changes of the manifest that a holder of the signing key could make, each with the report about it."""
 
 
 def hidden_in_stream(octets: bytes) -> bytes:
-    """The ZIP with additional octets. Its directory counts them as part of the last file."""
+    """The ZIP file with additional octets that its directory counts as part of the last file."""
     with zipfile.ZipFile(io.BytesIO(octets)) as archive:
         start = archive.start_dir
         (*_, last) = archive.infolist()
@@ -124,4 +124,4 @@ HIDINGS: dict[str, Callable[[bytes], bytes]] = {
     "between": lambda octets: octets.replace(b"PK\1\2", b"hidden" + b"PK\1\2", 1),
     "behind the end of a stream": hidden_in_stream,
 }
-"""Name → way to hide octets in a ZIP file outside its files."""
+"""Name → a way to hide octets in a ZIP file outside its files."""

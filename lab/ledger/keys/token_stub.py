@@ -1,6 +1,6 @@
-"""A stand-in for `python -m idtone.core.hardware_tokens`: a key that behaves as a file says.
+"""A stand-in for `python -m idtone.core.hardware_tokens`, with a key that behaves as a file prescribes.
 
-The command line names the file. At each start it writes a line into another file beside that one.
+The command line names this file. At each start, the program writes a line into another file beside it.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class WatchedLogs:
     witness: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     witness_ms: float = HOUR_MS
-    """Milliseconds by the witness's clock, since the evidence begins."""
+    """Time on the witness's clock, in milliseconds since the beginning of the evidence."""
 
     @property
     def out(self) -> Path:
@@ -107,7 +107,7 @@ class WatchedLogs:
         return MonitoredLogs.model_validate({"state": self.folder / "state", "page": page, "logs": [log]})
 
     def look(self, ms: float = HOUR_MS, is_over: Callable[[], bool] = lambda: False) -> LogReport:
-        """Run the monitor at `ms` after the start of the evidence; returns its report."""
+        """Run the monitor at `ms` after the beginning of the evidence, and return its report."""
 
         def clock() -> datetime:
             return time_after(ms)

@@ -1,4 +1,4 @@
-"""A proxy between a node and PostgreSQL that fails like a network: it stalls or cuts on request."""
+"""A proxy between a node and PostgreSQL that fails as a network does: it stalls or cuts on request."""
 
 import socket
 import threading
@@ -11,9 +11,10 @@ STALL = "stall"
 
 
 class FaultyNetwork:
-    """Passes bytes on in both directions. `judge` decides on each piece: (to_server, octets) → None, CUT or STALL.
+    """Passes bytes on in both directions.
 
-    A cut or stalled piece does not arrive. A stalled connection stays open, but delivers nothing more.
+    `judge` decides on each piece: (to_server, octets) → None, CUT or STALL. A cut or stalled piece does not arrive. A
+    stalled connection stays open, but delivers nothing more.
     """
 
     def __init__(self, port: int) -> None:
@@ -44,7 +45,7 @@ class FaultyNetwork:
                 try:
                     end.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    pass  # it was cut already
+                    pass  # the connection was already cut
                 end.close()
 
     def _accept(self) -> None:
@@ -58,7 +59,7 @@ class FaultyNetwork:
                 continue
             try:
                 server = socket.create_connection(("127.0.0.1", self._server_port))
-            except OSError:  # it is down, and the client learns of it
+            except OSError:  # the server is down, and the client must notice it
                 client.close()
                 continue
             with self._lock:
@@ -72,7 +73,7 @@ class FaultyNetwork:
             try:
                 octets = source.recv(65536)
                 if stalled and not octets:
-                    return  # the other side does not learn of the end either
+                    return  # the other side must not notice the end either
                 verdict = self.judge(to_server, octets) if octets else CUT
                 if verdict == CUT:
                     for end in (source, sink):

@@ -31,7 +31,7 @@ EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought, {}.in_progress"
 
 @dataclass(frozen=True)
 class Node:
-    """A node. `settings` are an operator's, with keys and ledger in the node's own folder."""
+    """A node. `settings` are as an operator's, with keys and ledger in the node's own folder."""
 
     name: str
     settings: LedgerSettings
@@ -44,7 +44,7 @@ class Node:
 
     @classmethod
     def at(cls, folder: Path, name: str, server: Server) -> Node:
-        """A new node with an empty ledger."""
+        """Create a node with an empty ledger."""
         node = cls.of(folder, name, server.url, server.password)
         node.write()
         return node
@@ -81,7 +81,7 @@ class Node:
         return ReplicaConnection(self.settings, self.name)
 
     def replicate(self) -> int:
-        """Replicate all steps over a new connection; returns their number."""
+        """Replicate all steps over a new connection, and return their number."""
         connection, replicated = self.connection(), 0
         try:
             while True:
@@ -93,7 +93,7 @@ class Node:
             connection.close()
 
     def in_copy(self, postgresql: PostgreSQL, query: str) -> list[tuple[Any, ...]]:
-        """The rows of a query in the replica, run as an administrator. `{}` in the query becomes the schema."""
+        """Rows of a query in the replica, run as an administrator. The schema replaces `{}` in the query."""
         return postgresql.execute(query.replace("{}", schema_of(self.key.name)), database_of(self.settings.url))
 
     def own(self) -> LedgerReader:
@@ -112,7 +112,7 @@ class Node:
 
 
 def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
-    """All replicated rows by table, and the signed checkpoint."""
+    """Table → all replicated rows. `meta` has only the schema version and the signed checkpoint."""
     queries = {
         "steps": "SELECT id, node, call_id, kind, at, details, leaf FROM steps ORDER BY id",
         "hashes": "SELECT place, hash FROM hashes ORDER BY place",
@@ -136,8 +136,9 @@ def node(tmp_path: Path, server: Server) -> Node:
 
 @pytest.fixture(scope="module")
 def made_nodes(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL) -> Iterator[tuple[Path, str]]:
-    """The folder of three nodes, and the URL of their database. Each node has one call with a sound, and some
-    without.
+    """Folder of three nodes, and the name of their database.
+
+    Each node has one call with a sound, and some without.
     """
     folder = tmp_path_factory.mktemp("nodes")
     with postgresql.database() as url:
@@ -153,7 +154,7 @@ def made_nodes(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL)
 
 
 def _by_name(folder: Path, url: str, password: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Node]:
-    """Three nodes by name. This process runs on the node tokyo."""
+    """Name → node, for three nodes. Makes tokyo the node of this process."""
     nodes = {name: Node.of(folder, name, url, password) for name in NAMES}
     monkeypatch.setenv("IDTONE_NODE", "tokyo")
     for name in ("url", "password", "spool", "key_file"):
@@ -163,7 +164,7 @@ def _by_name(folder: Path, url: str, password: str, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def untouched(made_nodes: tuple[Path, str], postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> dict[str, Node]:
-    """Three nodes by name, for tests that only read them."""
+    """Name → node, for three nodes that tests only read."""
     folder, database = made_nodes
     return _by_name(folder, postgresql.url(database), postgresql.password, monkeypatch)
 
@@ -172,7 +173,7 @@ def untouched(made_nodes: tuple[Path, str], postgresql: PostgreSQL, monkeypatch:
 def nodes(
     made_nodes: tuple[Path, str], tmp_path: Path, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Node]]:
-    """Three nodes by name, for this test alone."""
+    """Name → node, for three nodes of this test alone."""
     folder, database = made_nodes
     copy_ledger(folder, tmp_path)
     clone = f"{database}_{secrets.token_hex(3)}"

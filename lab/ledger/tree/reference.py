@@ -1,4 +1,4 @@
-"""The Merkle tree, slow and exactly as RFC 6962 defines it, and the leaves of Certificate Transparency's tests."""
+"""The Merkle tree as RFC 6962 defines it, slow and literal, and the leaves of Certificate Transparency's tests."""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,7 +30,7 @@ ROOTS = [
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
-    """The root: MTH of section 2.1."""
+    """Root of the tree: MTH of section 2.1."""
     if not leaves:
         return EMPTY_ROOT
     if len(leaves) == 1:
@@ -40,7 +40,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 
 
 def path(m: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """The audit path: PATH of section 2.1.1."""
+    """Audit path: PATH of section 2.1.1."""
     if len(leaves) == 1:
         return []
     k = _largest_power_below(len(leaves))
@@ -50,7 +50,7 @@ def path(m: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 def proof(m: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """The consistency proof: PROOF of section 2.1.2."""
+    """Consistency proof: PROOF of section 2.1.2."""
     return _subproof(m, leaves, True)
 
 
@@ -68,7 +68,7 @@ def _largest_power_below(n: int) -> int:
 
 
 class Stored:
-    """The stored hashes of a tree, in memory."""
+    """Stored hashes of a tree, in memory."""
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
         self.frontier = Frontier()

@@ -21,14 +21,17 @@ NOW: Final = "2026-12-01T00:00:00+00:00"
 
 
 def association_of(vector: Mapping[str, Any]) -> tuple[bytes | None, dict[str, bytes] | None]:
-    """The root that the verifier trusts, and the association's present registry; None where the vector has none."""
+    """The root that the verifier trusts, and the association's present registry.
+
+    Each is None if the vector lacks it.
+    """
     later = vector.get("registry")
     root = octets_of(vector["root"]) if "root" in vector else None
     return root, later and {name: octets_of(value) for name, value in later.items()}
 
 
 def value_of(octets: bytes) -> object:
-    """The octets as text if they are UTF-8, otherwise in base64."""
+    """The octets as text if they are UTF-8, and otherwise in base64."""
     try:
         return octets.decode()
     except UnicodeDecodeError:
@@ -93,20 +96,20 @@ def trees() -> Iterator[dict[str, Any]]:
 
 
 def lines() -> dict[str, str]:
-    """The files of the folder docs/evidence-vectors, by name."""
+    """File name in docs/evidence-vectors → its text."""
     made = {"packs": packs(), "zips": zips(), "trees": trees()}
     found = {f"{name}.jsonl": "".join(f"{_line(each)}\n" for each in rows) for name, rows in made.items()}
     return {"bases.json": f"{_line(bases())}\n", **found}
 
 
 def _line(value: object) -> str:
-    """The JSON text of a value in one line. Characters that some programs take for line breaks are escaped."""
+    """A value as JSON in one line. Characters that some programs treat as line breaks are escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return re.sub("[\x7f-\xa0\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def vectors() -> list[dict[str, Any]]:
-    """All vectors of docs/evidence-vectors, without the file of packs' bases."""
+    """All vectors in docs/evidence-vectors. The file with the bases of the packs is left out."""
     return [
         json.loads(line)
         for name in ("packs", "zips", "trees")
@@ -115,6 +118,6 @@ def vectors() -> list[dict[str, Any]]:
 
 
 def files_of(vector: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, bytes]:
-    """The pack's files in a vector. `known` is the content of bases.json."""
+    """Files of the pack in a vector. `known` is the content of bases.json."""
     chosen = {**known["packs"][vector["base"]], **vector["files"]}
     return {name: octets_of(value) for name, value in chosen.items() if value is not None}

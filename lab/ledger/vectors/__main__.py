@@ -1,4 +1,4 @@
-"""Writes docs/evidence-vectors again: `python -m lab.ledger.vectors`."""
+"""Rewrites docs/evidence-vectors: `python -m lab.ledger.vectors`."""
 
 from . import FOLDER, lines
 

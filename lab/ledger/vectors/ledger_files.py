@@ -30,12 +30,12 @@ class NotRows(Exception):
 
 
 def without_day(content: bytes) -> bytes:
-    """The leaf, changed so that it needs no day key."""
+    """The leaf without its day, so that it needs no day key."""
     return content.replace(b'"day":"2026-11-01",', b"")
 
 
 def rows_of(leaves: Sequence[bytes]) -> list[Row]:
-    """The rows of the leaves' steps, sorted by id: (id, node, call_id, kind, at, details, leaf). Raises NotRows."""
+    """Rows of the leaves' steps, sorted by id: (id, node, call_id, kind, at, details, leaf). Raises NotRows."""
     rows = []
     for number, content in enumerate(leaves):
         try:
@@ -47,7 +47,7 @@ def rows_of(leaves: Sequence[bytes]) -> list[Row]:
             raise NotRows
         for place, (at, details, step, kind, node) in enumerate(found, 1):
             try:
-                # SQLite makes whole numbers of such texts.
+                # SQLite converts such texts to whole numbers.
                 values = [json.loads(each) for each in (step, node, call[1], kind, at.strip('"'))]
             except ValueError:
                 raise NotRows from None
@@ -59,7 +59,7 @@ def rows_of(leaves: Sequence[bytes]) -> list[Row]:
 
 
 class LedgerFiles:
-    """A folder in which `faults` makes its ledgers."""
+    """A folder in which `faults` creates its ledgers."""
 
     def __init__(self, folder: Path) -> None:
         self._empty = folder / "empty" / "ledger.sqlite3"
@@ -67,8 +67,9 @@ class LedgerFiles:
         write(url_of(self._empty))
 
     def faults(self, rows: Sequence[Row], hashed: Sequence[bytes], of: Sequence[Row] | None = None) -> list[str]:
-        """The faults that `verify` finds in a ledger with these rows. Its signed tree hashes `hashed`; its MACs are
-        those of the rows `of`, by default the same rows.
+        """Faults that `verify` finds in a ledger with these rows.
+
+        Its signed tree hashes `hashed`. Its MACs are those of the rows `of`, by default the same rows.
         """
         shutil.rmtree(self._file.parent, ignore_errors=True)
         shutil.copytree(self._empty.parent, self._file.parent)
@@ -84,7 +85,7 @@ class LedgerFiles:
         with closing(sqlite3.connect(self._file)) as connection, connection:
             connection.execute("PRAGMA synchronous=OFF")
             for table in ("steps", "hashes", "macs"):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608  words of our own
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608  the table names are fixed
             connection.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.executemany("INSERT INTO hashes VALUES (?, ?)", enumerate(hashes))
             connection.execute("INSERT INTO macs VALUES (?, ?)", (max(row[0] for row in rows), macs))

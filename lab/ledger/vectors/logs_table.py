@@ -20,10 +20,10 @@ from .plans import AT, CALL, DECIDED, SECOND, SIGNER, STRANGER, Plan, S, canonic
 Said = dict[str, Any]
 Row = tuple[str, str | None, Plan]
 COSIGNED: Final = (AT // S + 5000) * S
-"""Time at which the witness of `Plan` has cosigned."""
+"""Time at which the witness of `Plan` cosigned."""
 EXPORTED: Final = AT + 7200 * S
 ANNOUNCED: Final = AT + 1000 * 86400 * S
-"""A time in the verifiers' future."""
+"""Time in the future of the verifiers."""
 OPENED: Final = [{"call": CALL, "key": base64.b64encode(b"\5" * 32).decode(), "leaves": [0]}]
 SECOND_TREE: Final = Signer(f"{LOG.name}.2", SEED)
 
@@ -52,7 +52,7 @@ Keys = tuple[int | EllipticCurvePrivateKey, ...]
 
 
 def keys(*numbers: int | EllipticCurvePrivateKey) -> dict[str, Key]:
-    """Keys by id. `numbers` are the bytes of their seeds, or elliptic-curve keys as in tokens."""
+    """Id → key. `numbers` are the bytes of the keys' seeds, or elliptic-curve keys as in tokens."""
     made = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) if isinstance(n, int) else n for n in numbers]
     return {SSlibKey.from_crypto(each.public_key()).keyid: each for each in made}
 
@@ -68,7 +68,7 @@ def _signature(key: Key, octets: bytes) -> bytes:
 
 
 def _signed(signed: Said, by: Mapping[str, Key], bad: Mapping[str, Key] | None = None) -> bytes:
-    """Signed metadata. The keys in `bad` have signed another text."""
+    """Signed metadata. The signatures of the keys in `bad` are for another text."""
     octets = encode_canonical(signed).encode()
     lines = [{"keyid": name, "sig": _signature(key, octets + b"x").hex()} for name, key in (bad or {}).items()]
     lines += [{"keyid": name, "sig": _signature(key, octets).hex()} for name, key in by.items()]
@@ -84,9 +84,10 @@ def metadata(
     named: Keys = (3, 4),
     bad: Keys = (),
 ) -> dict[str, bytes]:
-    """An association's metadata, with only the files that a verifier of 6.8 needs. The keys `own` and `own` + 1 sign
-    its root. The root names the keys `named` for the registry, and the keys `by` sign it. The keys in `bad` have signed
-    another text.
+    """Metadata of an association, with only the files that a verifier of 6.8 needs.
+
+    The keys `own` and `own` + 1 sign its root. The root names the keys `named` for the registry, and the keys `by` sign
+    the registry. The signatures of the keys in `bad` are for another text.
     """
     head = {"expires": "2036-01-01T00:00:00Z", "spec_version": "1.0.31"}
     roots, delegates = keys(own, own + 1), keys(*named)
@@ -134,8 +135,9 @@ def of(
     made: dict[str, bytes] | None = None,
     **parts: Any,
 ) -> Plan:
-    """The plan of a call that this registry decided. `at_export` is the registry at the time of the export, if it is
-    another one.
+    """Plan of a pack with a call that this registry decided.
+
+    `at_export` is the registry at the time of the export, if it is another one.
     """
     shown = made or metadata(said)
     digest = _digest(shown)

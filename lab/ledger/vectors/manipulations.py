@@ -1,7 +1,7 @@
 """Kinds of manipulations, and the verdict of each verifier.
 
-Each is made twice. Before the signature, the holder of the log's key makes it: everything is signed, sealed and
-cosigned again. After the signature, the original signatures stay.
+Each manipulation is made twice. Before the signature, the holder of the log's key makes it: everything is signed,
+sealed and cosigned again. After the signature, the original signatures are kept.
 """
 
 # ruff: noqa: S608 - the statements are what is tried
@@ -83,12 +83,14 @@ STATEMENTS: Final = (
     "DROP INDEX ix_steps_at",
     "DROP TABLE sought",
 )  # fmt: skip
-"""Statements of someone who can write the file."""
+"""Statements that someone with write access to the file can run."""
 
 
 class Outcome(NamedTuple):
-    """The result of one verifier. `found` is None if this manipulation does not exist for the verifier: it cannot be in
-    the verifier's input, or does not change it.
+    """Result of one verifier.
+
+    `found` is None if the manipulation does not exist for this verifier, because it cannot be in the verifier's input
+    or does not change the input.
     """
 
     kind: str
@@ -98,7 +100,7 @@ class Outcome(NamedTuple):
 
 
 def ledger_outcomes(folder: Path) -> Iterator[Outcome]:
-    """The results for manipulated leaves in a ledger's file."""
+    """Yield the results for manipulated leaves in a ledger's file."""
     files = LedgerFiles(folder)
     good = [without_day(each) for each in tree()]
     rows = rows_of(good)
@@ -119,14 +121,15 @@ def _bad_trees() -> Iterator[tuple[str, list[bytes]]]:
         if each["rule"] and "leaves" in each:
             yield f"tree: {each['name']}", [without_day(octets_of(leaf)) for leaf in each["leaves"]]
     for name, rule, plan in bad_leaves():
-        # A ledger has no pack before which its steps would have to be, and leaves none out.
+        # A ledger has no pack that its steps must precede, and it leaves out no steps.
         if rule != "leaf-time" and plan.leaves != tree():
             yield f"pack: {name}", [without_day(leaf) for leaf in plan.leaves]
 
 
 def forged_outcomes(ledger: Path, verify: Callable[[], Sequence[str]]) -> Iterator[Outcome]:
-    """The results for forgeries by someone without a key who can write the file `ledger`. The file also has a call in
-    progress. `verify` returns its faults.
+    """Yield the results for forgeries by someone who can write the file `ledger` but has no key.
+
+    The file also has a call in progress. `verify` returns its faults.
     """
     whole = ledger.read_bytes()
     for name, (forgery, _) in FORGERIES.items():
@@ -142,7 +145,7 @@ def forged_outcomes(ledger: Path, verify: Callable[[], Sequence[str]]) -> Iterat
 
 
 def pack_outcomes() -> Iterator[Outcome]:
-    """The results for manipulated packs, ZIP files, and packs with all leaves of a tree."""
+    """Yield the results for manipulated packs, ZIP files, and packs with all leaves of a tree."""
     known = bases()
     rows = [*_of_packs(known), *_of_trees()]
     for verifier, name in PACKS.items():
@@ -186,7 +189,7 @@ def _of_trees() -> Iterator[tuple[str, str, Vector | None]]:
 
 
 def _pack_of(leaves: Sequence[bytes]) -> Plan | None:
-    """The plan of a pack with all these leaves. None if a leaf does not name its call."""
+    """Plan of a pack with all these leaves, or None if a leaf does not name its call."""
     calls: dict[str, list[int]] = {}
     for number, content in enumerate(leaves):
         try:

@@ -1,4 +1,4 @@
-"""Packs that a verifier must accept or refuse. Each row has the change, the broken rule, and the plan."""
+"""Packs that a verifier must accept or refuse. Each row has the change, the broken rule and the plan."""
 
 # ruff: noqa: E501 - a row of these tables is one thing that was done
 
@@ -79,7 +79,7 @@ def manifest(change: Callable[[Manifest], object], **parts: Any) -> Plan:
 
 
 def file(name: str, change: Callable[[bytes], bytes], **parts: Any) -> Plan:
-    """The plan with a file that was changed before the sealing."""
+    """The plan with a file that was changed before sealing."""
     return Plan(touch=lambda files: files.update({name: change(files[name])}), **parts)
 
 
@@ -225,7 +225,7 @@ def good_packs() -> Iterator[Row]:
 # -- not good ---------------------------------------------------------------------------------------------------------
 
 LEAVES: Final[dict[str, tuple[str, int, str, str]]] = {
-    # what was done: the rule, the leaf, and what stands there instead
+    # name: the rule, the leaf, the old text and its replacement
     "a fraction of a microsecond": ("leaf-form", 0, f'"at":{AT}', f'"at":{AT}.5'),
     "a time as 1e15": ("leaf-form", 0, f'"at":{AT}', '"at":1e15'),
     "a time as text": ("leaf-form", 0, f'"at":{AT}', f'"at":"{AT}"'),
@@ -669,7 +669,7 @@ def bad_requests() -> Iterator[Row]:
 
 
 def bad_numbers() -> Iterator[Row]:
-    """Packs whose sealed numbers two programs could read differently, or a person could misread."""
+    """Yield packs whose sealed numbers two programs could read differently, or a person could misread."""
     for what, plain in {
         "no object": b"[]",
         "a number": b"5",
@@ -721,11 +721,11 @@ METADATA: Final = {"root.json": b"{}", "registry.json": b'{"signed":{"targets":{
 REGISTRY: Final = hashlib.sha256(
     "".join(f"{hashlib.sha256(octets).hexdigest()}  {name}\n" for name, octets in sorted(METADATA.items())).encode()
 ).hexdigest()
-"""The digest of a registry with this metadata (6.6)."""
+"""Digest of a registry with this metadata (6.6)."""
 
 
 def registry(digest: str, metadata: dict[str, bytes] = METADATA) -> Plan:
-    """The plan of a pack with a call that `REGISTRY` decided, and with a file of a registry."""
+    """Plan of a pack with a call that `REGISTRY` decided, and with the file of a registry."""
     return _showing(digest, _shown(metadata))
 
 
@@ -763,7 +763,7 @@ def bad_registries() -> Iterator[Row]:
 
 
 def unknown_kinds() -> Iterator[Row]:
-    """Packs with unknown kinds of steps in their leaves. A tree may hold such steps."""
+    """Yield packs with unknown kinds of steps in their leaves. A tree may contain such steps."""
     for kind in ("-", "en-ded", "interrupted-", "later"):
         yield f"a step of the kind {kind!r}", "leaf-form", edited(1, '"sound-started"', f'"{kind}"')
 

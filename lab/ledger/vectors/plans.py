@@ -21,10 +21,10 @@ from ..sample_evidence import LOG, NOW, SEED
 
 SIGNER: Final = Signer(LOG.name, SEED)
 SECOND: Final = Signer("second.example/w", bytes(range(96, 128)))
-"""A second witness for some vectors."""
+"""Second witness, for some vectors."""
 STRANGER: Final = Signer("stranger.example/s", bytes(32))
 AT: Final = (NOW - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-"""Time of the first step."""
+"""Time of the first step, in microseconds."""
 S: Final = 1_000_000
 RECORD_KEY: Final = b"\5" * 32
 
@@ -50,7 +50,7 @@ def time(us: int) -> str:
 
 
 def numbers_of(call: str, held: dict[str, str] | None = None) -> Details:
-    """The details of a step that seals numbers under `RECORD_KEY`."""
+    """Details of a step that seals numbers under `RECORD_KEY`."""
     held = (
         {"called": "+815031234567", "caller": "+819012345679", "forwarding": "+81312345678"} if held is None else held
     )
@@ -69,8 +69,10 @@ CALL, LATE, OTHER = "pbx-1-1793491200.1", "pbx-1-1793491200.2", "pbx-1-179349120
 
 
 def tree(before: int = 0) -> list[bytes]:
-    """Five leaves: a call with numbers, a call that ended during its sound, an interrupted call, and late steps of the
-    second and of the third call. Their steps follow `before` other steps.
+    """Five leaves of three calls. Their steps follow `before` other steps.
+
+    The calls are one with numbers, one that ended during its sound, and an interrupted one. The last two leaves are
+    late steps of the second and the third call.
     """
     ended = {"hangup_cause": 16, "status": "CONNECTED"}
     return [
@@ -106,8 +108,9 @@ BASIS: Final[dict[str, str]] = {
 
 @dataclass
 class Plan:
-    """The plan of a pack. Each field can be replaced. `change` edits the result before the manifest is sealed, `touch`
-    before it is written, and `seal` afterwards.
+    """Plan of a pack. Each field can be replaced.
+
+    `touch` edits the files before the manifest is written, `change` edits the manifest, and `seal` seals it.
     """
 
     leaves: list[bytes] = field(default_factory=tree)
@@ -122,35 +125,35 @@ class Plan:
     basis: dict[str, Any] | None = field(default_factory=lambda: dict(BASIS))
     policy: str = "one-person"
     asked: Details = field(default_factory=dict)
-    """Details of the request, in place of the right ones."""
+    """Details of the request that replace the right ones."""
     given: Details = field(default_factory=dict)
     asked_at: int = AT + 3600 * S
     given_at: int = AT + 4000 * S
     kinds: tuple[str, str] = ("export-requested", "export-approved")
     act_ids: tuple[str, str] = ("act-1", "act-2")
     acts_first: bool = False
-    """The acts are written before the calls."""
+    """True if the acts are written before the calls."""
     approval_first: bool = False
     behind: list[bytes] = field(default_factory=list)
     """Leaves after the acts."""
     cosigned: list[tuple[Signer, int]] = field(default_factory=lambda: [(WITNESS, AT // S + 5000)])
-    """Cosigners of the checkpoint, each with its time (seconds)."""
+    """Cosigners of the checkpoint, each with its time in seconds."""
     log_lines: Callable[[str], Sequence[SignatureLine]] = lambda text: [SIGNER.sign(text)]
     text: Callable[[str], str] = lambda text: text
-    """The text of the checkpoint, made from the right one."""
+    """Function that makes the text of the checkpoint from the right one."""
     profiles: dict[str, bytes] = field(default_factory=dict)
     change: Callable[[Manifest], object] = lambda manifest: None
     touch: Callable[[Files], object] = lambda files: None
     after: Callable[[Files], object] = lambda files: None
-    """A change of the files after all sealing."""
+    """Change of the files after the pack is sealed."""
     write: Callable[[Manifest], bytes] = canonical
     seal: Callable[[str], Note] = lambda text: Note(text, (SIGNER.sign(text),))
     log_key: str | None = None
-    """The verifier's key, if it is not the log's; the same for `witnesses`, and for its `now`."""
+    """Key that the verifier uses, if it is not the log's. `witnesses` and `now` are also the verifier's."""
     witnesses: list[str] | None = None
     now: str | None = None
     root: bytes | None = None
-    """The verifier's root of the association; `later`: the present metadata."""
+    """Root of the association that the verifier trusts. `later` is the association's present metadata."""
     later: dict[str, bytes] | None = None
 
     def selection(self) -> str:

@@ -1,4 +1,4 @@
-"""The leaves of complete trees, and octets of ZIP files, which a verifier must accept or refuse."""
+"""Leaves of complete trees, and octets of ZIP files, that a verifier must accept or refuse."""
 
 # ruff: noqa: E501 - a row of these tables is one thing that was done
 
@@ -12,10 +12,10 @@ from ..disclosure.packs import HIDINGS
 from .plans import AT, LATE, OTHER, Files, Plan, S, leaf, step, tree
 
 SKEW: Final = 300 * S
-"""The allowed difference between clocks."""
+"""Allowed difference between clocks, in microseconds."""
 WARRANT: Final = "2026-11-02"
 LAST_MOMENT: Final = 1_793_631_600 * S - 1
-"""Last moment of that day, in Japan."""
+"""Last moment of this day in Japan, in microseconds."""
 RECEIVED: Final = "2026-11-01T10:00:00+09:00"
 DEMAND: Final = 1_793_494_800 * S
 
@@ -92,7 +92,7 @@ def good_trees() -> Iterator[Tree]:
 
 
 def overlapping(dice: random.Random) -> list[bytes]:
-    """The leaves of overlapping calls in a random order. Some calls have steps after their end."""
+    """Leaves of overlapping calls in a random order. Some calls have steps after their end."""
     open_calls: dict[str, list[dict]] = {}
     over: dict[str, int] = {}
     leaves = []
@@ -217,8 +217,9 @@ def trees() -> Iterator[Tree]:
 
 
 def zipped(files: Files, level: int = 6, **other: int) -> bytes:
-    """A ZIP file. `other` sets fixed fields in the headers before the files (`local_…`) or in the directory
-    (`listed_…`).
+    """A ZIP file.
+
+    `other` sets fixed fields in the headers before the files (`local_…`) or in the directory (`listed_…`).
     """
     octets, listed = b"", b""
     for name, content in files.items():

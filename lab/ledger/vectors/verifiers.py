@@ -28,14 +28,14 @@ ROOT: Final = Path(__file__).parents[3]
 PYTHON: Final = ROOT / "docs" / "verify_pack.py"
 JAVASCRIPT: Final = ROOT / "tools" / "second-opinion" / "vectors.mjs"
 UNREAD: Final = frozenset({"not verified"})
-"""The result of a program that gives no names to rules."""
+"""Result of a program that does not name the rules."""
 
 Rules = frozenset[str]
 Vector = Mapping[str, Any]
 
 
 def by_idtone(vectors: Iterable[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """The rules that `idtone-evidence verify pack` and `verify tiles` find broken."""
+    """Rules that `idtone-evidence verify pack` and `verify tiles` find broken."""
     return [_by_idtone(vector, known) for vector in vectors]
 
 
@@ -84,7 +84,7 @@ def _verifier() -> SimpleNamespace:
 
 
 def by_python(vectors: Iterable[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """The rules that docs/verify_pack.py finds broken; None for vectors that it does not read."""
+    """Result of docs/verify_pack.py: `UNREAD` if a rule is broken. None for vectors that it does not read."""
     return [None if "leaves" in each else _by_python(each, known) for each in vectors]
 
 
@@ -95,14 +95,14 @@ def _by_python(vector: Vector, known: Mapping[str, Any]) -> Rules:
         log = program.vkey(vector.get("log_key", known["log_key"]), 1)
         witnesses = [program.vkey(each, 4) for each in vector.get("witness_keys", known["witness_keys"])]
         files = program.unzip(base64.b64decode(vector["zip"])) if "zip" in vector else files_of(vector, known)
-    except Exception:  # as the program does
+    except Exception:  # the program also catches every exception
         return UNREAD
     program.Pack.verify.__globals__["time"] = SimpleNamespace(time=lambda: now)
     return UNREAD if program.Pack(files, log, witnesses, None, *association_of(vector)).faults else frozenset()
 
 
 def by_javascript(vectors: Sequence[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """The rules that tools/second-opinion finds broken. All vectors run in one process."""
+    """Rules that tools/second-opinion finds broken. All vectors run in one process."""
     lines = "".join(f"{json.dumps(each)}\n" for each in (known, *vectors))
     done = subprocess.run(
         [*find_or_get_node(), JAVASCRIPT, "-"], input=lines, capture_output=True, encoding="utf-8", check=False

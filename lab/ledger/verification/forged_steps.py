@@ -1,4 +1,4 @@
-"""Forged steps of calls, by someone who can write a ledger's file and has no key."""
+"""Steps of calls, forged by someone who can write a ledger's file but has no key."""
 
 import sqlite3
 from collections.abc import Callable
@@ -20,8 +20,9 @@ Forgery = Callable[[sqlite3.Connection], None]
 
 
 def insert_steps(connection: sqlite3.Connection, *told: Step, first: int = 0) -> None:
-    """Insert rows after the last row, or from the id `first` on. A step that ends a call also gets its leaf, hashes and
-    search entries.
+    """Insert rows after the last row, or from the id `first` on.
+
+    A step that ends a call also gets its leaf, hashes and search entries.
     """
     foreign_key = DayKey("2026-11-01", bytes(32))
     ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
@@ -46,7 +47,7 @@ def insert_steps(connection: sqlite3.Connection, *told: Step, first: int = 0) ->
 
 
 def insert_call_with_macs(connection: sqlite3.Connection) -> None:
-    """Insert a finished call, with random octets as its MAC."""
+    """Insert a finished call with random octets as its MAC."""
     insert_steps(connection, *heard_call(FORGED))
     ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
     connection.execute("INSERT INTO macs SELECT ?, randomblob(96)", (last,))

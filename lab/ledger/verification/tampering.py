@@ -17,8 +17,9 @@ SEED = 20261101
 
 @dataclass
 class Tamperer:
-    """Changes a ledger in one of the ways in `WAYS`. It changes only calls that have ended, or whose leaves are in the
-    ledger's tree.
+    """Changes a ledger in one of the ways in `WAYS`.
+
+    It changes only calls that have ended, or that have leaves in the ledger's tree.
     """
 
     dice: random.Random
@@ -27,7 +28,7 @@ class Tamperer:
     """Earlier copies of the file."""
 
     def tamper(self, way: str) -> str:
-        """Make one change of the kind `way`; returns its description."""
+        """Make one change of the kind `way`, and return its description."""
         if way == "roll back":
             copy = self.dice.choice(self.older)
             return f"{shutil.copyfile(copy, self.file)} is {copy.name} again"
@@ -123,7 +124,7 @@ class Tamperer:
         return f"cut off after {kept} leaves"
 
     def tree(self, connection: sqlite3.Connection) -> str:
-        """Change the hashes, the signature, or the search index."""
+        """Change the hashes, the signature or the search index."""
         ((hashes,),) = connection.execute("SELECT count(*) FROM hashes").fetchall()
         ((note,),) = connection.execute("SELECT value FROM meta WHERE key = 'checkpoint'").fetchall()
         sought = self.dice.choice(connection.execute("SELECT token, step FROM sought").fetchall())
@@ -145,12 +146,13 @@ class Tamperer:
 
 
 WAYS: Final = ("change", "remove", "insert", "reorder", "truncate", "tree")
-"""Names of the methods of `Tamperer`."""
+"""Names of methods of `Tamperer`."""
 
 
 def tampered(folder: Path, count: int, seed: int = SEED) -> Iterator[tuple[str, bool]]:
-    """Make `count` changes of a real ledger, each on a fresh copy and of each kind in turn. Yields the description, and
-    True if the verification found the change.
+    """Make `count` changes of a real ledger, each on a fresh copy, with the kinds in turn.
+
+    Yields the description of each change, and True if the verification found it.
     """
     file = folder / "ledger" / "ledger.sqlite3"
     url, told, older = url_of(file), evidence(), []

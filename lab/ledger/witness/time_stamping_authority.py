@@ -1,4 +1,4 @@
-"""A time-stamping authority (RFC 3161) on 127.0.0.1, which answers with `openssl ts -reply`."""
+"""A time-stamping authority (RFC 3161) on 127.0.0.1 that answers with `openssl ts -reply`."""
 
 import subprocess
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ accuracy = secs:1
 
 
 class TimeStampingAuthority:
-    """An authority with its keys and its root certificate in a folder."""
+    """An authority whose keys and root certificate are in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,7 +35,7 @@ class TimeStampingAuthority:
         self.root = folder / "root.pem"
         self.asked = 0
         self.broken: bytes | None = None
-        """Its answer in place of the right one."""
+        """Answer that replaces the right one, if it is set."""
         root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         root = _certificate("Test root", root_key, "Test root", root_key, ca=True)
         signer = _certificate("Test TSA", key, "Test root", root_key, ca=False)
@@ -62,7 +62,7 @@ class TimeStampingAuthority:
 
     @contextmanager
     def serving(self) -> Iterator[str]:
-        """Context of the authority's HTTP server; yields its address."""
+        """Context with the authority's HTTP server. Yields its address."""
         authority = self
 
         class Handler(BaseHTTPRequestHandler):

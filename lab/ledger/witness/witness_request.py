@@ -1,4 +1,4 @@
-"""A log's requests to a witness."""
+"""Requests of a log to a witness."""
 
 from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.tree import merkle

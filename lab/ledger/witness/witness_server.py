@@ -1,4 +1,4 @@
-"""A witness of idtone, served over HTTP."""
+"""A witness of idtone that is served over HTTP."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ async def running_witness(folder: Path, key: VerifierKey = LOG) -> AsyncIterator
 
 @contextmanager
 def running_witness_in_thread(folder: Path, key: VerifierKey) -> Iterator[str]:
-    """Context like `running_witness`, but in a thread: for tests of commands, which have their own event loop."""
+    """Context like `running_witness`, but in a thread, for tests of commands that have their own event loop."""
     begun: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def stay() -> None:

@@ -1,4 +1,4 @@
-"""Sample forms, complete for each kind of customer and each method of verification, made from the rules."""
+"""Complete sample forms for each kind of customer and each method of verification, derived from the rules."""
 
 from datetime import date
 from typing import Any
@@ -67,7 +67,7 @@ def form_text(tree: dict[str, Any]) -> str:
 
 
 def faults_of(tree: dict[str, Any], rules: FormRules = RULES, today: date = TODAY) -> list[str]:
-    """The field and the problem of each fault that the rules find in this form."""
+    """Field and problem of each fault that the rules find in this form."""
     try:
         parse(form_text(tree), "form.yaml", CustomerForm, lambda form: faults(form, rules, today))
     except DocumentError as error:

@@ -1,4 +1,4 @@
-"""Sample figures that a node signs, with its key and tree, two witnesses, and criteria that name one witness."""
+"""Sample figures signed by a node, with its key and tree, two witnesses, and criteria that name one of them."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ LOG = Signer("pbx-1/idtone", SEED)
 WITNESS, STRANGER = Signer("witness.example/1", b"w" * 32), Signer("witness.example/2", b"x" * 32)
 LAST_YEAR, YEAR = Period.parse("2024-01-01", "2024-12-31"), Period.parse("2025-01-01", "2025-12-31")
 LAST_DAY = "2025-12-31"
-"""The last day of `YEAR`, as a user types it."""
+"""Last day of `YEAR`, as a user types it."""
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 SAMPLE = (ROOT / "config" / "evaluation.yaml").read_text("utf-8")
@@ -43,14 +43,14 @@ def head_of(
     at: datetime | None = None,
     root: str = "",
 ) -> str:
-    """A head that a witness has cosigned: a day after the period, or at the time `at`."""
+    """A head that a witness cosigned at the time `at`, or by default a day after the period."""
     text = Checkpoint(log.key.name, size, hashlib.sha256(f"{root}{size}".encode()).digest()).text
     time_s = int((at or period.ends).timestamp()) + (0 if at else 86_400)
     return str(Note(text, (log.sign(text), witness.cosign(text, time_s))))
 
 
 def content_of(period: Period, calls: int = 1000, head: str | None = None, **other: Any) -> dict[str, Any]:
-    """Figures with `calls` calls in each month. On every connected call a sound was sent."""
+    """Figures with `calls` calls in each month. Each connected call has a sent sound."""
     month = {"calls": calls, "fallback": 0, "connected": calls // 2, "sent": calls // 2}
     return {
         "version": 1,

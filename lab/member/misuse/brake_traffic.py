@@ -1,9 +1,8 @@
-"""Traffic for the brake, generated from a seed, without a clock: a year of 200 ordinary customers, and the case of
-November 2025.
+"""Traffic for the brake, generated from a seed: a year of 200 ordinary customers, and the case of November 2025.
 
-The offices come from `traffic`; larger lines are added. No figure here was measured: each is plausible, and was chosen
-before the brake saw the traffic. The brake does not know the kind of any line, and at the beginning of the year it
-knows nothing about any customer.
+No clock is used. The offices come from `traffic`, and larger lines are added. No figure here was measured: each is
+plausible, and was chosen before the brake was run on the traffic. The brake has no information on the kind of any line,
+and at the beginning of the year none on any customer.
 """
 
 import heapq
@@ -36,12 +35,12 @@ class Attempt(NamedTuple):
 
 @lru_cache(maxsize=100_000)
 def number_of_token(token: str) -> Number:
-    """The telephone number that stands for a token of `traffic`."""
+    """Telephone number that stands for a token of `traffic`."""
     return Number(NumberKind.FIXED, f"+813{int(token[:12], 16) % 10**8:08}")
 
 
 def attempts_of(dice: Dice, traffic: Traffic, line: str, shift_s: float = 0.0) -> Iterator[Attempt]:
-    """The calls of an office or a fraud of `traffic`, in the brake's form."""
+    """Yield the calls of an office or a fraud of `traffic`, in the brake's format."""
     for each in traffic(dice):
         call = ForwardedCall(
             each.call_id,
@@ -65,7 +64,7 @@ def attempts_of(dice: Dice, traffic: Traffic, line: str, shift_s: float = 0.0) -
 
 @dataclass(frozen=True)
 class Line:
-    """An outgoing line: its calls in each hour of its working day, and the numbers that it presents and calls."""
+    """An outgoing line: the calls per hour of its working day, and the numbers that it presents and calls."""
 
     per_hour: float
     presented: int
@@ -73,10 +72,10 @@ class Line:
     talk_s: float = 90.0
     hours: tuple[int, int] = (0, 9)
     called: int = 0
-    """Number of different called numbers; with 0, each call has a new one."""
+    """Number of different called numbers, or 0 if each call has a new one."""
     works_weekends: bool = False
     burst: tuple[float, float] = (0.0, 1.0)
-    """A daily burst: its hours, and the factor by which the calls in them increase."""
+    """A daily burst: its hours, and the factor by which it increases the calls."""
 
 
 LARGE: Final = {
@@ -87,7 +86,9 @@ LARGE: Final = {
     "reminders": Line(60, 2, answered=0.7, talk_s=25, hours=(1, 5), burst=(1, 6)),
     "school": Line(12, 3, hours=(0, 8), called=600, burst=(0.1, 100)),
 }
-"""The larger lines: a headquarters with 400 direct numbers, a chain of 150 shops behind one PBX, an automatic dialler,
+"""Larger lines.
+
+They are a headquarters with 400 direct numbers, a chain of shops behind one PBX with 150 numbers, an automatic dialler,
 a reseller's customers, a clinic's reminders, and a school that calls all parents on some mornings.
 """
 CUSTOMERS: Final = {
@@ -100,7 +101,10 @@ assert sum(CUSTOMERS.values()) == 200
 
 @dataclass
 class Customers:
-    """The ordinary customers. The year depends on `seed` alone; each day of each customer differs."""
+    """The ordinary customers.
+
+    The year depends only on `seed`, and each day of each customer differs.
+    """
 
     seed: int
 
@@ -108,7 +112,7 @@ class Customers:
         """All calls of a day (from 9:00 in Japan), in order."""
         dice = random.Random(f"{self.seed}:{day}")
         weekend = (FIRST + timedelta(days=day)).weekday() >= 5
-        # A typhoon, an earthquake: everybody calls six times as much for a day.
+        # After a typhoon or an earthquake, everybody calls six times as much for a day.
         surge = 6 if day in (100, 250) else 1
         found: list[Attempt] = []
         for kind, count in CUSTOMERS.items():
@@ -124,7 +128,7 @@ class Customers:
         return found
 
     def _office(self, dice: random.Random, kind: str, line: str, day: int, surge: int) -> Iterator[Attempt]:
-        """An office of `traffic`, with the same numbers each day."""
+        """Yield the calls of an office of `traffic`, with the same numbers each day."""
         for again in range(surge):
             own = _Own(dice.randrange(2**48), line, again)
             yield from attempts_of(own, OFFICES[kind], line, day * DAY_S)
@@ -133,7 +137,7 @@ class Customers:
         first, last = line.hours
         burst_h, times = line.burst
         begins_h = dice.uniform(first, last - burst_h)
-        # A broadcast is not every day's.
+        # Such large bursts do not happen every day.
         bursts = bool(burst_h) and (times < 50 or dice.random() < 0.1)
         own = int.from_bytes(name.encode()[-6:], "big") % 10**4
         at_h = float(first)
@@ -164,7 +168,7 @@ class Customers:
 
 
 class _Own(Dice):
-    """Random draws. The first three tokens are the customer's own, the same each day."""
+    """Random draws in which the first three tokens are the customer's own and the same each day."""
 
     def __init__(self, seed: int, line: str, again: int) -> None:
         super().__init__(seed)
@@ -186,8 +190,9 @@ REDIAL_S: Final = 0.5
 
 
 class CaseOf2025:
-    """The case of November 2025: one 050 line whose channels call without a pause, each time with a new random
-    presented number.
+    """The case of November 2025: a 050 line whose channels call without a pause.
+
+    Each call presents a new random number.
     """
 
     def __init__(self, seed: int, line: str = "050-line", channels: int = CHANNELS) -> None:
@@ -211,6 +216,6 @@ class CaseOf2025:
         )
 
     def end_call(self, attempt: Attempt, passed: bool) -> None:
-        """Record the end of a call, so that its channel calls again."""
+        """Record the end of a call, after which its channel calls again."""
         lasted_s = (attempt.rang_s or 10 + (attempt.talked_s or 0)) if passed else REDIAL_S
         heapq.heapreplace(self._free_s, attempt.at_s + lasted_s)

@@ -1,7 +1,7 @@
-"""The rules' detection rates for generated fraud, and their rates of false reports for ordinary offices, with
-confidence intervals.
+"""The rules' detection rates for generated fraud, and their rates of false reports for ordinary offices.
 
-python -m lab.member.misuse.detection_rates [--days N] writes the table of docs/explanation/misuse-rates.md
+All rates have confidence intervals. `python -m lab.member.misuse.detection_rates [--days N]` writes the table of
+docs/explanation/misuse-rates.md.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _Z: Final = 1.96
 _BEGIN, _END = "<!-- rates -->\n", "<!-- end of rates -->"
 
 Days = Callable[[int], Iterable[OutlinedDay]]
-"""The days that a seed generates. The last one is judged; the others are its past."""
+"""Function that yields the days that a seed generates. Only the last day is judged, and the others are its past."""
 
 
 def _one(traffic: Callable[..., Iterator[OutlinedDay]], seed: int) -> Iterator[OutlinedDay]:
@@ -63,8 +63,9 @@ def wilson_interval(count: int, of: int) -> tuple[float, float]:
 
 
 def table(days: int) -> str:
-    """The table in Markdown. Each kind of day has a row: the rules with findings, on how many days, and the interval in
-    per cent.
+    """The table in Markdown, with a row for each kind of day.
+
+    A row has the rules with findings, the number of days with findings, and the interval in per cent.
     """
     none = f"none ({_range(0, days)})"
     rows = [("days", "findings of"), ("---", "---")]
@@ -77,7 +78,7 @@ def table(days: int) -> str:
 
 
 def rates_in_page() -> dict[str, dict[str, tuple[int, int]]]:
-    """The table on the page: kind of day → rule → number of days with a finding, and number of all days."""
+    """Kind of day → rule → number of days with a finding and number of all days, as the table on the page has them."""
     said: dict[str, dict[str, tuple[int, int]]] = {}
     for line in PAGE.read_text("utf-8").partition(_BEGIN)[2].partition(_END)[0].splitlines()[2:]:
         _, scene, cells, _ = line.split("|")

@@ -1,8 +1,8 @@
 """Days of calls, generated from a seed: five patterns of fraud, six ordinary offices, and four weeks of a licence.
 
 A day is a day of UTC, from 9:00 in Japan to 9:00 on the next day. No figure here was measured: each is plausible, and
-was chosen before the rules judged the calls. The limits were chosen with the seeds below `MEASURED_FROM`; rates come
-from other seeds.
+was chosen before the rules judged the calls. The limits were chosen with the seeds below `MEASURED_FROM`, and the rates
+come from other seeds.
 """
 
 import random
@@ -18,7 +18,7 @@ from idtone.ledger.evidence.steps import CallStatus
 
 DAY: Final = "2026-11-10"
 START_S: Final = 1_794_268_800.0
-"""The beginning of the day, in seconds since 1970: a Tuesday, 9:00 in Japan."""
+"""Beginning of the day in seconds since 1970: a Tuesday, 9:00 in Japan."""
 HOUR_S: Final = 3600.0
 MEASURED_FROM: Final = 1000
 
@@ -37,7 +37,7 @@ class Dice:
         return self.random.randbytes(16).hex()
 
     def poisson_times(self, first_h: float, last_h: float, per_hour: float) -> Iterator[float]:
-        """Random times between two hours of the day, from a Poisson process with `per_hour` events an hour."""
+        """Yield random times between two hours of the day, from a Poisson process with `per_hour` events per hour."""
         at_h = first_h + self.random.expovariate(per_hour)
         while at_h < last_h:
             yield START_S + at_h * HOUR_S
@@ -57,7 +57,7 @@ class Dice:
         ring_s: float = 12.0,
         refused: bool = False,
     ) -> CallOutline:
-        """One call. `answered` is the probability of an answer, `talk_s` the median of a lognormal talk."""
+        """One call. `answered` is the probability of an answer, and `talk_s` the median of a lognormal talk time."""
         self._calls += 1
         call = CallOutline(
             f"c-{self._calls}",
@@ -88,8 +88,10 @@ Traffic = Callable[[Dice], Iterator[CallOutline]]
 
 
 def robot(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """Calls of the "It's me" fraud (オレオレ): an automatic dialler tries one victim after another for an hour; few
-    believe it.
+    """Calls of the "It's me" fraud (オレオレ).
+
+    An automatic dialler tries one victim after another for an hour. Most calls are short, because few victims believe
+    them.
     """
     number, caller = dice.token(), dice.token()
     begin_h = dice.random.uniform(0, 7)
@@ -98,7 +100,7 @@ def robot(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def rotating(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """Calls of one caller who rotates through twelve numbers: some calls with each, then the next number."""
+    """Calls of one caller who rotates through twelve numbers, with some calls from each."""
     caller = dice.token()
     at_s = START_S + dice.random.uniform(0, 4) * HOUR_S
     for _ in range(round(12 * strength)):
@@ -109,7 +111,7 @@ def rotating(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def overseas(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """Calls of victims to a number in Tokyo that is forwarded to a call centre abroad. It works at night too."""
+    """Calls of victims to a number in Tokyo that is forwarded to a call centre abroad, also at night."""
     number, called = dice.token(), [dice.token() for _ in range(3)]
     for at_s in dice.poisson_times(10, 20, 6 * strength):
         yield dice.call(
@@ -129,7 +131,7 @@ def wangiri(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def retries(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """Calls with a number that is suspended at noon. The caller tries it again, and continues with another number."""
+    """Calls from a number that is suspended at noon. The caller tries it again, then continues with another number."""
     number, other, caller = dice.token(), dice.token(), dice.token()
     for at_s in dice.poisson_times(0, 3, 8):
         yield dice.call(at_s, number, caller, dice.token(), kind=NumberKind.FIXED)
@@ -140,7 +142,7 @@ def retries(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def call_centre(dice: Dice) -> Iterator[CallOutline]:
-    """Calls of customers to one number from 9:00 to 18:00, most at noon. Twenty agents answer them at eight numbers."""
+    """Calls of customers to one number from 9:00 to 18:00, most at noon. Agents answer them at eight numbers."""
     number, agents = dice.token(), [dice.token() for _ in range(8)]
     for hour in range(9):
         for at_s in dice.poisson_times(hour, hour + 1, 90 if hour == 3 else 55):
@@ -150,7 +152,7 @@ def call_centre(dice: Dice) -> Iterator[CallOutline]:
 
 
 def clinic(dice: Dice) -> Iterator[CallOutline]:
-    """Calls to a clinic in two consultation hours, forwarded to the doctor's mobile; some calls out."""
+    """Calls to a clinic in two consultation hours, forwarded to the doctor's mobile, and some outgoing calls."""
     number, doctor = dice.token(), dice.token()
     for first, last in ((0, 3), (6, 9)):
         for at_s in dice.poisson_times(first, last, 9):
@@ -160,7 +162,7 @@ def clinic(dice: Dice) -> Iterator[CallOutline]:
 
 
 def hotline(dice: Dice) -> Iterator[CallOutline]:
-    """Calls to a night duty: from 18:00 to 9:00, six branches forward their numbers to one of two mobiles."""
+    """Calls to a night duty. From 18:00 to 9:00, six branches forward their numbers to one of two mobiles."""
     branches, duty = [dice.token() for _ in range(6)], [dice.token(), dice.token()]
     for at_s in dice.poisson_times(9, 24, 5):
         yield dice.call(
@@ -175,14 +177,14 @@ def hotline(dice: Dice) -> Iterator[CallOutline]:
 
 
 def campaign(dice: Dice) -> Iterator[CallOutline]:
-    """Calls of a sales team of eight to customers all day, with one presented number. Many do not answer."""
+    """Calls of a sales team of eight to customers all day, with one presented number. Many are not answered."""
     number, team = dice.token(), [dice.token() for _ in range(8)]
     for at_s in dice.poisson_times(1, 9, 90):
         yield dice.call(at_s, number, dice.random.choice(team), dice.token(), answered=0.45, talk_s=60, ring_s=15)
 
 
 def fax(dice: Dice) -> Iterator[CallOutline]:
-    """Faxes of an ordering system, one after another, and again at night; some lines are busy."""
+    """Faxes of an ordering system, one after another, and again at night. Some lines are busy."""
     number, machine = dice.token(), dice.token()
     partners = [dice.token() for _ in range(40)]
     for first, last, rate in ((0, 9, 20), (13, 15, 30)):
@@ -193,7 +195,7 @@ def fax(dice: Dice) -> Iterator[CallOutline]:
 
 
 def trader(dice: Dice) -> Iterator[CallOutline]:
-    """Calls of a small importer to its suppliers abroad in the afternoon, and sometimes late."""
+    """Calls of a small importer to its suppliers abroad, in the afternoon and sometimes late."""
     number, desk = dice.token(), dice.token()
     suppliers = [dice.token() for _ in range(15)]
     for first, last, rate in ((4, 9, 5), (13, 15, 0.6)):
@@ -217,14 +219,14 @@ OFFICES: Final[dict[str, Traffic]] = {
 
 
 def day_of(traffic: Traffic, seed: int, day: str = DAY) -> OutlinedDay:
-    """One day of traffic; each seed gives another day."""
+    """One day of traffic. Each seed results in another day."""
     return OutlinedDay(day, sorted(traffic(Dice(seed)), key=lambda call: call.at_s))
 
 
 def weeks_of_a_licence(seed: int, times: float) -> Iterator[OutlinedDay]:
     """Four weeks of an operator with some hundred customers, and a Tuesday with `times` as many calls.
 
-    Only the number of calls counts: all calls of a day are equal, without numbers.
+    Only the number of calls counts. All calls of a day are equal and without numbers.
     """
     dice = Dice(seed)
     first = date.fromisoformat(DAY) - timedelta(days=28)
@@ -238,4 +240,4 @@ def weeks_of_a_licence(seed: int, times: float) -> Iterator[OutlinedDay]:
 
 
 LICENCES: Final = {"licence": 1.0, "licence_campaign": 1.5, "licence_taken_over": 4.0}
-"""Factors by which the number of calls on the last day is larger."""
+"""Factors by which the number of calls increases on the last day."""

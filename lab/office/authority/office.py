@@ -1,4 +1,4 @@
-"""The office on the command line: a folder, keys beside it, and people who type."""
+"""The office on the command line: a folder, the keys beside it, and people who type."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ PHRASE = "of the test"
 WHY = ("--why", "as asked")
 STOP = ("--reference", "R-7", "--requested", "2026-11-02T01:10:00+09:00", *WHY)
 TWICE = "0312345677\n0312345677\n"
-"""A number as two people enter it."""
+"""A number as entered by two people."""
 APPLICATION = """\
 application:
   id: A-1
@@ -32,7 +32,7 @@ application:
   numbers: ["0362345678", "+81362345700-+81362345799"]
 """
 READING = {"check", "decide", "diff", "show", "update"}
-"""The commands of `idtone registry`; all others here belong to `idtone-office`."""
+"""Commands of `idtone registry`. All others here belong to `idtone-office`."""
 
 
 @dataclass
@@ -49,36 +49,39 @@ class Office(Terminal):
         return self.folder / "suspensions.yaml"
 
     def act_as(self, name: str, uid: int) -> str:
-        """Run the following commands as another account; returns its name in the history."""
+        """Run the following commands as another account, and return its name in the history."""
         person = Person(uid, name, AccountKnownBy.LOGIN)
         self.monkeypatch.setattr("idtone.office.commands.options.acting_person", lambda: person)
         return str(person)
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        """Run a command on the office's folder; returns exit code, output and error. Adds `--folder` to its options."""
+        """Run a command on the office's folder, and return its exit code, output and error.
+
+        The environment variable `VARIABLE` names the folder.
+        """
         with self.monkeypatch.context() as here:
             here.setenv(VARIABLE, str(self.folder))
             return super().run(*("registry" for _ in words[:1] if words[0] in READING), *words, typed=typed)
 
     def refused(self, command: str, *arguments: object, typed: str = "") -> str:
-        """Run a command that must be refused; returns its error. Asserts that no file in the folder has changed."""
+        """Run a command that must be refused, and return its error. Asserts that no file in the folder has changed."""
         before = self.state()
         error = self.error(command, *arguments, typed=typed)
         assert self.state() == before
         return error
 
     def state(self) -> dict[str, bytes]:
-        """Path → content of all files in the folder."""
+        """Path → content of each file in the folder, except lock files."""
         found = (path for path in self.folder.rglob("*") if path.is_file() and not path.name.endswith(".lock"))
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
 
     @property
     def root(self) -> Path:
-        """The root file that members and key holders keep."""
+        """Root file that members and key holders keep."""
         return self.folder / "repository" / "metadata" / "1.root.json"
 
     def new_keys(self, *names: str) -> list[str]:
-        """Make keys as their holders do; returns their options for `key rotate` and `publication begin`."""
+        """Create keys as their holders do, and return their options for `key rotate` and `publication begin`."""
         self.key("any").parent.mkdir(exist_ok=True)
         made = {name: self.run("key new", self.key(name), "--json")[1]["public"] for name in names}
         return [word for name in names for word in ("--public", f"{name.partition('-')[0]}={made[name]}")]

@@ -1,4 +1,4 @@
-"""Signing a prepared package of changes, also after someone has changed the package."""
+"""Signs a prepared package of changes, also after someone has changed the package."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -16,7 +16,7 @@ from lab.asterisk import OFFICE
 
 @contextmanager
 def running_desk(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
-    """Context with the address of a desk in a separate process. By default the desk logs to where this process logs."""
+    """Context with the address of a desk in a separate process. By default its log is this process's stderr."""
     command = [OFFICE, "desk", "--folder", folder, "--listen", "127.0.0.1:0", *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
@@ -29,7 +29,7 @@ def running_desk(folder: Path, *options: object, log: IO[bytes] | None = None) -
 
 @contextmanager
 def desk_in_thread(desk: DocumentDesk) -> Iterator[str]:
-    """Context with the address of a desk that a thread serves."""
+    """Context with the address of a desk that runs in a thread."""
     ports, over, loop = list[int](), asyncio.Event(), asyncio.new_event_loop()
     ready = threading.Event()
 

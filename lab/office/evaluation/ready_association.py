@@ -28,7 +28,7 @@ OBSERVED: Final = (
     (ObservationKind.ASSESSOR, {"day": LAST_DAY, "what": "A. Assessor", "points": "9"}),
     (ObservationKind.ASSESSOR, {"day": LAST_DAY, "what": "B. Assessor", "points": "7.5"}),
 )
-"""Observations of the first member, in the year."""
+"""Observations of the first member in the year."""
 
 
 def add_observation(
@@ -39,7 +39,7 @@ def add_observation(
 
 @pytest.fixture
 def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
-    """An association with criteria and observations. Its registry has a key of the first member's node."""
+    """An association with criteria and observations, whose registry has the key of the first member's node."""
 
     def make() -> None:
         text = office.registry.read_text().replace("version: 42", "version: 43")
@@ -56,8 +56,9 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 
 def use_own_ledger(office: Office) -> None:
-    """Point the settings of a copied office to the copy's own ledger. They still have the full path of the
-    original's.
+    """Make a copied office use its own ledger.
+
+    Its settings still have the full path of the original's ledger.
     """
     OfficeLedger(office.folder).settings_file.unlink()
     with OfficeLedger(office.folder).open():

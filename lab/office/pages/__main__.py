@@ -2,10 +2,10 @@
 
     python -m lab.office.pages [--json] [--page] [FOLDER]
 
-People write no YAML. They do everything on the pages and with the holders' `idtone-sign`, except making the keys. Then
-the program does the same by commands, and counts them. Exits with 0 only if each page had its expected text. Stops
-everything that it started. `python -m lab.office.year` plays a year by commands, with the members' nodes and their
-calls.
+People write no YAML. They do everything on the pages and with the holders' `idtone-sign`, except creating the keys.
+Afterwards the program does the same with commands, and counts them. It exits with 0 only if each page had its expected
+text. It stops everything that it started. `python -m lab.office.year` plays a year with commands, including the
+members' nodes and their calls.
 """
 
 import argparse

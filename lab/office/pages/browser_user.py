@@ -1,4 +1,4 @@
-"""A person's acts at a browser: clicks, choices and typing. It counts them, and reads the text of each page."""
+"""A person's acts in a browser: clicks, choices and typing. They are counted."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,14 @@ _BUSY: Final = "return document.readyState !== 'complete' || window.left === tru
 
 
 class UnexpectedPage(Exception):
-    """A page lacks the expected text."""
+    """A page lacks the expected text, choice or element."""
 
 
 @dataclass
 class BrowserUser:
-    """A person's acts in the browser. `clicks` counts links, buttons, folds, choices and files. `typed` counts the
-    fields with typed text.
+    """A person's acts in the browser.
+
+    `clicks` counts links, buttons, folds, choices and files. `typed` counts the fields with typed text.
     """
 
     browser: Browser
@@ -40,12 +41,12 @@ class BrowserUser:
         )
 
     def open(self, address: str) -> None:
-        """Open an address from a bookmark or a message: one click."""
+        """Open an address from a bookmark or a message, which counts as one click."""
         self.clicks += 1
         self.browser.driver.get(address)
 
     def click(self, selector: str) -> None:
-        """Follow a link, or press a button, and wait for the next page."""
+        """Follow a link or press a button, and wait for the next page."""
         self.clicks += 1
         found = self.element(selector)
         self.browser.driver.execute_script("window.left = true; arguments[0].scrollIntoView({block: 'center'})", found)
@@ -56,7 +57,7 @@ class BrowserUser:
         self.click(f"body > nav a[href='{path}']")
 
     def act(self, action: str, fields: Mapping[str, str], button: str = "button:not([name])") -> None:
-        """Fill in the form that posts to `action`, and send it. Unfold the form first if it is folded."""
+        """Fill in the form that posts to `action`, and send it. Expands the form first if it is collapsed."""
         self.send(f"main form[action='{action}']", fields, button)
 
     def send(self, form: str, fields: Mapping[str, str], button: str = "button") -> None:
@@ -64,7 +65,7 @@ class BrowserUser:
         self.click(f"{form} {button}")
 
     def download(self, selector: str, button: str = "") -> Path:
-        """The file behind a link or a form's button."""
+        """Download the file behind a link or a form's button, and return its path."""
         before = self._files()
         self.clicks += 1
         found = self.element(f"{selector} {button}".strip())
@@ -73,13 +74,13 @@ class BrowserUser:
         return self._downloaded(before)
 
     def print_form(self, action: str, fields: Mapping[str, str]) -> Path:
-        """The file that a filled-in form returns."""
+        """Fill in a form and download the file that it returns."""
         form = f"main form[action='{action}']"
         self._fill_form(form, fields)
         return self.download(form, "button")
 
     def expect(self, *texts: str) -> str:
-        """The page's text, which must contain these texts. Raises UnexpectedPage."""
+        """The text of the page, which must contain these texts. Raises UnexpectedPage."""
         text = str(self.browser.driver.execute_script("return document.body.innerText"))
         for each in texts:
             if each not in text:
@@ -88,7 +89,7 @@ class BrowserUser:
 
     @contextmanager
     def counted(self) -> Iterator[list[float]]:
-        """Context that counts clicks, typed fields and seconds. It yields a list, and fills it at its end."""
+        """Context that counts clicks, typed fields and seconds. Yields a list that is filled at the end."""
         clicks, typed, began_s = self.clicks, self.typed, time.monotonic()
         counts: list[float] = []
         yield counts
@@ -118,7 +119,7 @@ class BrowserUser:
         elif kind == "file":
             self.clicks += 1
             field.send_keys(value)
-        elif kind in ("date", "time", "datetime-local"):  # keys would depend on the browser's language
+        elif kind in ("date", "time", "datetime-local"):  # typed dates depend on the browser's language
             self.typed += 1
             self.browser.driver.execute_script("arguments[0].value = arguments[1]", field, value)
         else:
@@ -145,7 +146,7 @@ class BrowserUser:
             time.sleep(0.03)
 
     def _files(self) -> dict[Path, int]:
-        """The downloaded files with their times of writing. The times show a new file with an old name."""
+        """Path of each downloaded file → its time of writing, which reveals a new file with an old name."""
         found = {}
         for each in self.downloads.iterdir():
             with suppress(FileNotFoundError):  # Chromium renames a file when it is complete

@@ -1,5 +1,6 @@
-"""The same year by commands. For each task, people type commands and write files as the manual says, instead of using
-pages.
+"""The same year with commands instead of pages.
+
+For each task, people type commands and write files as the manual describes.
 """
 
 import hashlib
@@ -42,7 +43,7 @@ customer:
 
 @dataclass(frozen=True)
 class CommandEffort:
-    """The effort of one task: the commands, the files that a person writes by hand, and the seconds of the commands."""
+    """The effort of one task: commands, files written by hand, and seconds of the commands."""
 
     commands: int
     files: int
@@ -50,7 +51,7 @@ class CommandEffort:
 
 
 class CommandOffice(Terminal):
-    """The same office as on the pages, worked by commands. It starts at the office's first day."""
+    """The same office as on the pages, operated with commands from its first day on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,35 +67,35 @@ class CommandOffice(Terminal):
         return self.folder / "keys" / f"{name}.pem"
 
     def does(self, command: str, *words: object, typed: str = "") -> Any:
-        """Run a command on the office's folder; returns its JSON output."""
+        """Run a command on the office's folder and return its JSON output."""
         self.commands += 1
         return self.json(command, "--folder", self.office, *words, typed=typed)
 
     def prints(self, command: str, *words: object) -> None:
-        """Run a command on the office's folder that has no JSON."""
+        """Run a command on the office's folder that has no JSON output."""
         self.commands += 1
         self.output(command, "--folder", self.office, *words)
 
     def writes(self, name: str, text: str) -> Path:
-        """Write a file, as a person does."""
+        """Write a file by hand."""
         self.files += 1
         return self.has(name, text.encode())
 
     def has(self, name: str, octets: bytes) -> Path:
-        """A file that a person already has: a scan, a recording, an Excel table. This does not count as effort."""
+        """A file that a person already has: a scan, a recording or an Excel table. This does not count as effort."""
         path = self.folder / "desk" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(octets)
         return path
 
     def sha256(self, path: Path) -> str:
-        """The digest that a person reads from `sha256sum`. Counts as a command."""
+        """Digest that a person reads from `sha256sum`, which counts as a command."""
         self.commands += 1
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def play_by_command(folder: Path) -> Mapping[str, CommandEffort]:
-    """Do all tasks in their order; returns their efforts by name. Raises AssertionError if a command fails."""
+    """Do all tasks in order, and return the effort of each by name. Raises AssertionError if a command fails."""
     played = {}
     office = CommandOffice(folder)
     with passphrase():

@@ -1,4 +1,4 @@
-"""The year by pages, with the effort of each task."""
+"""The year on pages, with the effort of each task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,10 @@ class PageEffort:
 
 
 def play_by_page(folder: Path, tasks: Sequence[Task] = TASKS) -> list[PageEffort]:
-    """Do the tasks in their order; returns their efforts. Stops at the first fault, because later tasks build on it."""
+    """Do the tasks in order and return their efforts.
+
+    Stops at the first fault, because later tasks depend on it.
+    """
     walked = []
     with PageOffice(folder) as office:
         for task in tasks:

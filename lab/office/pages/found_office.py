@@ -1,4 +1,4 @@
-"""The start of the office in both years: the keys and the first edition, by command. Applicants apply online."""
+"""The start of the office in both years, with commands: the keys and the first edition. Applicants apply online."""
 
 from pathlib import Path
 

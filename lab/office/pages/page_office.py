@@ -1,4 +1,4 @@
-"""An office whose people use only pages: the console, and the holders' signing pages. All share one browser."""
+"""An office whose people use only pages: the console, and the holders' signing pages, all in one browser."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WIDE, TELEPHONE = 1280, 390
 
 
 class PageOffice(Terminal):
-    """An office on pages. Commands make only the keys and the first edition, on the computer with the keys."""
+    """An office on pages. Only the keys and the first edition are created by commands."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -82,7 +82,7 @@ class PageOffice(Terminal):
         )
 
     def at(self, user: str, width: int = WIDE) -> BrowserUser:
-        """A user, signed in, at the console's first page for the office."""
+        """Open the console's first page for the office as a user, who is signed in if necessary."""
         self.browser.look(width, "light", 844 if width == TELEPHONE else 900)
         address = f"{self.site.address}/sign-in"
         if user not in self._sessions:
@@ -96,7 +96,7 @@ class PageOffice(Terminal):
         return self.hands
 
     def sign(self, package: Path, key: str) -> Path:
-        """Open, read and sign a package at `idtone-sign`, as the holder of a key does; returns the signed package."""
+        """Open, read and sign a package in `idtone-sign`, as a key holder does, and return the signed package."""
         hands = self.hands
         with signing_page(self.folder / "kept" / key) as address:
             hands.open(address.url())
@@ -107,7 +107,7 @@ class PageOffice(Terminal):
             return hands.download("a[href='signed.zip']")
 
     def file(self, name: str, octets: bytes) -> str:
-        """A file that a person already has, such as a scan or an Excel table; returns its path as text."""
+        """Path of a file that a person already has, such as a scan or an Excel table."""
         path = self.folder / "desk" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(octets)

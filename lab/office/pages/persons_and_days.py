@@ -29,15 +29,15 @@ def tone_master() -> bytes:
 
 
 def witness_key() -> str:
-    """The key of a witness, the same each time."""
+    """Key of a witness, the same each time."""
     return str(Signer("witness.example/1", b"w" * 32).cosigner)
 
 
 def iso_day(number: int = 0) -> str:
-    """The date in Japan, `number` days from today."""
+    """Date in Japan, `number` days from today."""
     return (datetime.now(UTC).astimezone(JAPAN) + timedelta(days=number)).date().isoformat()
 
 
 def iso_minute(minutes: int = 0) -> str:
-    """The time in Japan, `minutes` from now, as a browser's date and time field takes it."""
+    """Time in Japan, `minutes` from now, in the format of a browser's date and time field."""
     return (datetime.now(UTC).astimezone(JAPAN) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")

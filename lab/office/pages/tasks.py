@@ -244,8 +244,9 @@ def undo(office: PageOffice) -> None:
 
 
 def _publish(office: PageOffice, kind: str, holders: Sequence[tuple[str, str]]) -> None:
-    """Publish: the office prepares a package, each holder signs it at `idtone-sign`, and the office takes in the last
-    copy, which publishes.
+    """Prepare a package, let each holder sign it at `idtone-sign`, and upload each signed copy.
+
+    The last copy publishes. Raises UnexpectedPage if the package still waits.
     """
     hands = office.at(CLERK)
     hands.menu("/office/publication")

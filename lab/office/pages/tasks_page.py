@@ -1,4 +1,4 @@
-"""The documentation's page about the office's tasks. It compares clicks and commands, as counted in a run."""
+"""The documentation page about the office's tasks, which compares clicks and commands as counted in a run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,10 +23,10 @@ Japanese: [事務局の業務にかかるクリック数とコマンド数](../j
 A program plays a year of the office's work in Chromium, and then does the same work with commands. Both ways
 produce the same registry and the same suspensions (`tests/office/test_pages_year.py`).
 
-A link, a button, a choice, an expandable section or a selected file counts as one click. A text box that must be
-filled in counts as one field. The commands are those in [the manual](../authority.md). Only YAML files that a person
-writes count as files by hand. `make demo-authority` prints the same table with the seconds of each task, which depend
-on the machine. `python -m lab.office.pages --page` generates this page.
+Each link, button, choice, expandable section or selected file counts as one click, and each text box that must be
+filled in as one field. The commands are the ones in [the manual](../authority.md). Only YAML files that a person
+writes count as files by hand. `make demo-authority` prints the same table with each task's time in seconds, which
+depends on the machine. To generate this page, run `python -m lab.office.pages --page`.
 
 | task | clicks | fields | commands | files by hand |
 |---|---|---|---|---|
@@ -51,7 +51,7 @@ _SUMS: Final = ("Total", "合計")
 
 
 def rows(walked: Sequence[PageEffort], played: Mapping[str, CommandEffort]) -> list[tuple[str, list[float]]]:
-    """The figures of each task. The last row has their sums."""
+    """Figures of each task, with their sums in the last row."""
     found: list[tuple[str, list[float]]] = [
         (each.name, [each.clicks, each.typed, each.seconds, *_figures(played[each.name])]) for each in walked
     ]

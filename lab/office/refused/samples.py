@@ -11,4 +11,4 @@ DECISION = (
     "refusal decide-basis", "--basis", "joint-use", "--decided", "2026-04-01", "--purpose", "事業者渡りの防止",
     "--responsible", "見本協会", "--minutes", "理事会 2026-4", "--opinion", "弁護士意見書 2026-3",
 )  # fmt: skip
-"""The command by which an association decides to have the list."""
+"""Command with which an association decides to have the list."""

@@ -29,7 +29,7 @@ LONGEST_S: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class PublicDemo:
-    """The addresses of a served site, its number service and the report desk."""
+    """Address of a served site, address of the report desk, and the folders behind them."""
 
     address: str
     desk: str
@@ -59,7 +59,7 @@ def demo(folder: Path) -> Iterator[PublicDemo]:
 
 @contextmanager
 def _running(command: Sequence[object]) -> Iterator[None]:
-    """Context with a running command of the office, after the command has printed its address."""
+    """Context with a running command of the office that has printed its address."""
     with subprocess.Popen([OFFICE, *map(str, command)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -16,7 +16,10 @@ LONGEST_S: Final = 300
 
 
 def scores(address: str, chromium: Chromium) -> dict[str, float]:
-    """Scores by category, from 0 to 1, measured at the speed of a slow smartphone. Raises PackagesUnavailable."""
+    """Category → score from 0 to 1, measured at the speed of a slow smartphone.
+
+    Raises PackagesUnavailable, or CalledProcessError if Lighthouse fails.
+    """
     program = npm.installed(LIGHTHOUSE) / "node_modules" / "lighthouse" / "cli" / "index.js"
     flags = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage"
     with subprocess.Popen(
@@ -30,7 +33,7 @@ def scores(address: str, chromium: Chromium) -> dict[str, float]:
         try:
             output, errors = node.communicate(timeout=LONGEST_S)
         except BaseException:
-            node.send_signal(signal.SIGINT)  # Lighthouse then ends its Chromium, which would outlive a SIGKILL
+            node.send_signal(signal.SIGINT)  # Lighthouse then ends its Chromium, which would survive a SIGKILL
             raise
     if node.returncode:
         raise subprocess.CalledProcessError(node.returncode, node.args, output, errors)

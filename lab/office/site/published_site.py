@@ -1,5 +1,6 @@
-"""The lab's association and its public site, with a stopped number, a number that never originates, and a month's
-figures.
+"""The lab's association and its public site.
+
+They have a suspended number and a number that never originates.
 """
 
 import json
@@ -22,8 +23,9 @@ ADDRESS: Final = "http://127.0.0.1:8711"
 def published_site(
     office: Office, public: str = "names_holders: true, course: true", address: str = ADDRESS, desk: str = ""
 ) -> Any:
-    """Publish the lab's registry, and write its site into the folder `site` beside the office's; returns the command's
-    output.
+    """Publish the lab's registry, write its site, and return the output of the command.
+
+    The site is in the folder `site` beside the office's.
     """
     office.folder.mkdir(parents=True, exist_ok=True)
     issued = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")

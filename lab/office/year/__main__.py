@@ -1,11 +1,11 @@
-"""Plays a year of the association's office by commands: `make demo-authority`.
+"""Plays a year of the association's office with commands: `make demo-authority`.
 
     python -m lab.office.year [--json] [FOLDER]
 
-The commands, files, keys, signatures and ledgers are real; the desk runs on 127.0.0.1. Only the calls are not: the
-product decides them, but no phone rings. The calls that the evaluation counts, the office's observations and the
-witness are invented. Acts without an option for their time take place now. Exits with 0 only if each step had its
-expected result. Stops everything that it started.
+The commands, files, keys, signatures and ledgers are real, and the desk runs on 127.0.0.1. Only the calls are not real:
+the product decides them, but no phone rings. The calls that the evaluation counts, the office's observations and the
+witness are invented. Acts without an option for their time happen now. The program exits with 0 only if each step had
+its expected result. It stops everything that it started.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from .steps import STEPS, Step
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a step, and its differences from the expectation."""
+    """Result of a step, and its differences from the expectation."""
 
     step: Step
     picture: Path
@@ -58,7 +58,7 @@ def taken(year: OfficeYear, number: int, step: Step) -> Finding:
 
 
 def run(folder: Path, screen: Console) -> list[Finding]:
-    """Take the steps; returns their results. Stops at the first step that fails, because later steps build on it."""
+    """Take the steps and return their results. Stops at the first failure, because later steps depend on it."""
     findings: list[Finding] = []
     with OfficeYear(folder) as year:
         for number, step in enumerate(STEPS, 1):

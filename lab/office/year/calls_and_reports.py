@@ -1,4 +1,4 @@
-"""Calls, and what the office and the members do about these calls: reports, suspensions and evidence."""
+"""Calls, and what the office and the members do about them: reports, suspensions and evidence."""
 
 import asyncio
 import re
@@ -40,8 +40,10 @@ WORDS: Final = "銀行員を名乗る男に口座を聞かれた"
 
 
 def call(year: OfficeYear, member: str, id_: str, at: datetime, number: str = REPORTED) -> str:
-    """Record a forwarded call of the number, with its sound heard to the end; returns its outcome. The product decides
-    it, by the registry that the node has verified. No phone rings.
+    """Record a forwarded call of the number, with its sound heard to the end, and return its outcome.
+
+    The product decides the call according to the registry that the node has verified. No phone rings. Raises StepFailed
+    if the call is neither played a sound nor refused.
     """
     settings = year.settings(member)
     forwarded = forwarded_call(id_, number)
@@ -76,8 +78,10 @@ def forwarded_call(id_: str, number: str = REPORTED) -> ForwardedCall:
 
 
 def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """A person reports a call on the public page. The desk asks the reseller that holds the number. The reseller
-    answers that the call came from the wholesaler, which then exports the call's evidence.
+    """Report a call on the public page, and trace it.
+
+    The desk asks the reseller that holds the number. The reseller answers that the call came from the wholesaler, which
+    then exports the call's evidence.
     """
     at = now()
     outcome = call(year, WHOLESALER, "c-1", at)
@@ -123,8 +127,10 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The police stop a number and a range. Two people enter each, and the office refuses entries that differ. A node
-    fetches the new edition, refuses the calls, and confirms the suspensions.
+    """Suspend a number and a range for the police, and confirm the suspensions.
+
+    Two people enter each of them, and the office refuses entries that differ. A node fetches the new edition, refuses
+    the calls, and confirms the suspensions.
     """
     asked = ("--requested", now().isoformat(timespec="seconds"))
     number = ("suspension number", "--reference", "R-1", *asked)
@@ -161,7 +167,7 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def confirm(year: OfficeYear, member: str) -> None:
-    """Confirm suspensions as the service does when it starts to use them, but without a running service."""
+    """Confirm suspensions as a service does when it starts to use them, but without a running service."""
     settings = year.settings(member)
     registry = read_local_registry(settings.registry).index()
 
@@ -183,8 +189,9 @@ def confirm(year: OfficeYear, member: str) -> None:
 
 
 def disclose(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The police come with a warrant, get the evidence of a call, and sign for it. The year's index has this pack, and
-    the pack that is kept for the association.
+    """Disclose the evidence of a call to police with a warrant, who sign for it.
+
+    The year's index lists this pack and the pack for the association.
     """
     pack, paper = year.folder / "warrant.zip", year.folder / "receipt.pdf"
     year.member(

@@ -1,4 +1,4 @@
-"""A member's customers: a form, and a refused customer that applies to another member."""
+"""Customers of a member: a form, and a refused customer that applies to another member."""
 
 import re
 from collections.abc import Mapping
@@ -10,9 +10,7 @@ from .office_year import CONFIG, REPORTED, RESELLER, WHOLESALER, OfficeYear, day
 
 
 def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
-    """A reseller's customer fills in the form. The check finds a gap. Then the form is printed, recorded, and opened
-    again.
-    """
+    """Check, print, record and reopen the form of a reseller's customer. The first check finds a gap."""
     form = (CONFIG / "customer_application.yaml").read_text("utf-8")
     file = year.folder / "customer.yaml"
     file.write_text(re.sub(r"    address: .*# 本店の所在地\n", "", form), "utf-8")
@@ -34,8 +32,9 @@ def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]
 
 
 def hop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The customer whose numbers were stopped is refused. It applies to the other member with another spelling of its
-    name.
+    """Refuse the customer whose numbers were suspended.
+
+    The customer applies to the other member with another spelling of its name.
     """
     reseller, wholesaler, other = (year.folder / f"{name}.yaml" for name in ("refused", "hopped", "honest"))
     _customer(reseller, "見本商事株式会社", "ミホンショウジ", "8000000000001", "東京都見本区見本町1-2-3")

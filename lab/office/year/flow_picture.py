@@ -6,11 +6,11 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 _WIDTH, _HEIGHT, _BETWEEN, _MARGIN, _HEAD = 230, 64, 130, 24, 44
-"""Sizes in pixels: of a box, between two boxes, around the picture, and of its title."""
+"""Sizes in pixels: width and height of a box, gap between boxes, margin of the picture, and height of its title."""
 
 
 class Tone(StrEnum):
-    """The colour of a box."""
+    """Colour of a box."""
 
     PLAIN = "#f4f4f4"
     GOOD = "#dff2df"
@@ -19,7 +19,7 @@ class Tone(StrEnum):
 
 
 class Box:
-    """A box. Its first line is its name; `arrow` is the text on the arrow to the next box."""
+    """A box. Its first line is its name, and `arrow` is the text on the arrow to the next box."""
 
     def __init__(self, *lines: str, tone: Tone = Tone.PLAIN, arrow: str = "") -> None:
         self.lines, self.tone, self.arrow = lines, tone, arrow
@@ -29,7 +29,7 @@ Rows = Sequence[Sequence[Box]]
 
 
 def draw(path: Path, title: str, rows: Rows) -> None:
-    """Write the picture. Raises OSError."""
+    """Write the picture to `path`. Raises OSError."""
     longest = max(map(len, rows))
     width = 2 * _MARGIN + longest * _WIDTH + (longest - 1) * _BETWEEN
     height = _HEAD + len(rows) * (_HEIGHT + _MARGIN) + _MARGIN

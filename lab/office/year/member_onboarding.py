@@ -1,4 +1,4 @@
-"""The office starts. Members join the association, hand numbers on, and register their nodes."""
+"""The start of the office. Members join the association, resell numbers, and register their nodes."""
 
 import hashlib
 import json
@@ -23,11 +23,11 @@ from .office_year import CONFIG, NAMES, REPORTED, RESELLER, WHOLESALER, OfficeYe
 APPLIED: Final = {WHOLESALER: ['"0362345678"', '"0362345700-0362345799"'], RESELLER: ['"0462345600-0462345699"']}
 """Member → the numbers that it applies for."""
 CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
-"""Calls in the year before; the criteria demand 100 for a ratio."""
+"""Member → number of its calls in the year before. The criteria require 100 for a ratio."""
 
 
 def begin(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """Make the first files, eight keys and the first edition; and the report officer's key, which the desk needs."""
+    """Create the first files, the keys and the first edition, including the keys that the desk needs."""
     year.authority("publication new-registry")
     made = year.json("publication", "begin", "--folder", year.office, "--keys", year.keys)
     shutil.copy(made["root"], year.root)
@@ -50,8 +50,10 @@ def _count(year: OfficeYear, of_set: str) -> int:
 
 
 def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """Two members apply, and the office examines them. It refuses the second, which applies again and is granted. A
-    third member applies by the public form and waits.
+    """Let two members apply, and examine their applications.
+
+    The office refuses the second member, which applies again and is granted. A third member applies through the public
+    form and waits.
     """
     first, second, again = (
         _application(year, *each) for each in ((WHOLESALER, "A-1"), (RESELLER, "A-2"), (RESELLER, "A-3"))
@@ -85,7 +87,7 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def _application(year: OfficeYear, member: str, id_: str) -> Path:
-    """An application made from the sample in config/, with the member's id, names and numbers."""
+    """An application from the sample in config/, with the member's id, names and numbers."""
     text = (CONFIG / "member_application.yaml").read_text("utf-8")
     japanese, english = NAMES[member].split(" / ")
     text = re.sub(r"id: A-2026-0001", f"id: {id_}", text)
@@ -99,7 +101,7 @@ def _application(year: OfficeYear, member: str, id_: str) -> Path:
 
 
 def pledge(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The members sign the pledge. No licence is valid without it."""
+    """Let the members sign the pledge. No licence is valid without it."""
     text = year.folder / "pledge.md"
     shutil.copy(CONFIG / "pledge.md", text)
     sha256 = hashlib.sha256(text.read_bytes()).hexdigest()
@@ -130,7 +132,7 @@ def pledge(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The wholesaler hands a number on to the reseller, at first without a check."""
+    """Pass a number on from the wholesaler to the reseller, at first without a check."""
     number = year.folder / "resold.txt"
     number.write_text(f"{REPORTED}\n", "utf-8")
     year.authority("chain add", WHOLESALER, RESELLER, "--why", "wholesale", "--numbers", number)
@@ -159,13 +161,13 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def decided(year: OfficeYear) -> str:
-    """The reason of the decision about the resold number, by the office's present files."""
+    """Reason of the decision about the resold number, according to the office's present files."""
     decision = decide(forwarded_call("c-0"), from_folder(year.office).index(), Policy(member=RESELLER), now())
     return decision.reason.value
 
 
 def sign_on(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The office enters the keys of two nodes. The nodes fetch the registry and verify it."""
+    """Enter the keys of two nodes, which then fetch and verify the registry."""
     for member in (WHOLESALER, RESELLER):
         year.authority("node add-key", member, year.member(member, "document", "key").strip())
     year.publish("registry", "duty")
@@ -184,7 +186,7 @@ def sign_on(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def make_node(year: OfficeYear, member: str) -> None:
-    """Write the settings of a member's node, and make its empty ledger with new keys."""
+    """Write the settings of a member's node, and create its ledger with new keys and past calls."""
     home = year.settings_file(member).parent
     home.mkdir()
     year.settings_file(member).write_text(

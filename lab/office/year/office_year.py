@@ -1,4 +1,4 @@
-"""The folders of one year, for the office, its keys, two members and the public site; and the commands in them."""
+"""The folders of one year for the office, its keys, two members and the public site, and the commands in them."""
 
 import contextlib
 import os
@@ -26,10 +26,10 @@ T = TypeVar("T")
 CONFIG: Final = ROOT / "config"
 
 REPORTED = "0362345678"
-"""A number that the wholesaler resells; somebody reports a call about it."""
+"""A number that the wholesaler resells. Someone reports a call about it."""
 
 STOPPED, STOPPED_RANGE, OTHER = "0362345701", "0362345710-0362345719", "0362345703"
-"""The number and the range that the police stop, and a number that they do not stop."""
+"""The number and the range that the police suspend, and a number that they do not suspend."""
 
 
 class StepFailed(Exception):
@@ -45,19 +45,20 @@ def only(listed: Iterable[T]) -> T:
 
 
 def localise(english: str, japanese: str) -> str:
-    """The one of the two texts that is in the terminal's language."""
+    """The text in the terminal's language."""
     return japanese if is_japanese() else english
 
 
 class OfficeYear(Terminal):
-    """A year in a folder. Use it as a context: at its end it stops all that it started. Removes an earlier year from
-    the folder.
+    """A year in a folder, used as a context that stops at its end everything that it started.
+
+    Removes an earlier year from the folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.desk = ""
-        """The address of the desk, once it runs."""
+        """Address of the desk, once it is running."""
         self._started = contextlib.ExitStack()
         shutil.rmtree(folder, ignore_errors=True)
         for each in (self.pictures, self.keys):
@@ -71,7 +72,7 @@ class OfficeYear(Terminal):
         self._started.close()
 
     def start_desk(self, *options: object) -> None:
-        """Start the desk as a separate process. It logs into a file."""
+        """Start the desk as a separate process with a log file."""
         log = self._started.enter_context((self.folder / "desk.log").open("wb"))
         self.desk = self._started.enter_context(running_desk(self.office, *options, log=log))
 
@@ -93,11 +94,11 @@ class OfficeYear(Terminal):
 
     @property
     def root(self) -> Path:
-        """The root file, which the association handed to the members in person."""
+        """Root file that the association handed to the members in person."""
         return self.folder / "root.json"
 
     def output(self, *words: object, typed: str = "", code: int = 0) -> Any:
-        """The standard output of a command. Raises StepFailed if it ends with another exit code."""
+        """Run a command and return its standard output. Raises StepFailed if it ends with another exit code."""
         ended, out, error = self.run(*words, typed=typed)
         if ended != code:
             named = " ".join(map(str, words[:2]))
@@ -105,7 +106,7 @@ class OfficeYear(Terminal):
         return out
 
     def authority(self, command: str, *arguments: object, typed: str = "", code: int = 0) -> str:
-        """The output of a command of the office on its folder."""
+        """Run a command of the office on its folder and return its output."""
         return self.output(command, "--folder", self.office, *arguments, typed=typed, code=code)
 
     def publish(self, *sets: str, why: str | None = None) -> Any:
@@ -125,7 +126,7 @@ class OfficeYear(Terminal):
         return load_settings(self.settings_file(member), {})
 
     def member(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
-        """The output of a command on a member's node."""
+        """Run a command on a member's node and return its output."""
         return self.output(*arguments, "-c", self.settings_file(member), typed=typed, code=code)
 
     def member_json(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
@@ -141,7 +142,7 @@ class OfficeYear(Terminal):
 
 @contextlib.contextmanager
 def passphrase() -> Iterator[str]:
-    """Context with a random passphrase in the environment variable that the commands read; yields the passphrase."""
+    """Context with a random passphrase in the environment variable that the commands read. Yields the passphrase."""
     before = os.environ.get(PASSPHRASE)
     os.environ[PASSPHRASE] = made = secrets.token_urlsafe(24)
     try:
@@ -158,5 +159,5 @@ def now() -> datetime:
 
 
 def days(number: int = 0) -> str:
-    """The date in Japan, `number` days from today."""
+    """Date in Japan, `number` days from today."""
     return (now().astimezone(JAPAN) + timedelta(days=number)).date().isoformat()

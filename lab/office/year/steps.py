@@ -15,9 +15,11 @@ from .year_end import evaluate, verify
 
 @dataclass(frozen=True)
 class Step:
-    """A step. `act` returns a result, which must contain `expected`, and the boxes of the picture. The boxes are empty
-    if `act` has written the picture itself. `told` is a text in both languages, with places for the result. `picture`
-    is the end of the picture's file name.
+    """A step of the year.
+
+    `act` returns a result, which must contain `expected`, and the boxes of the picture. The boxes are empty if `act`
+    has written the picture itself. `told` is a text in both languages, with placeholders for the result. `picture` is
+    the suffix of the picture's file name.
     """
 
     name: str

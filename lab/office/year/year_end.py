@@ -14,12 +14,13 @@ from .member_onboarding import CALLS
 from .office_year import RESELLER, WHOLESALER, OfficeYear, days, localise, now, only
 
 WITNESS: Final = Signer("witness.example/1", secrets.token_bytes(32))
-"""A witness that cosigns the heads of the members' ledgers, as one elsewhere does."""
+"""A witness that cosigns the heads of the members' ledgers, as an external one does."""
 
 
 def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The members send the year's figures, cosigned by a witness. The office evaluates and publishes them. Anyone can
-    verify the badge.
+    """Evaluate the members and publish the results.
+
+    The members send the year's figures, cosigned by a witness. Anyone can verify the badge.
     """
     entered = ("--list", "https://association.test/operators/", "--witness", WITNESS.cosigner, "--why", "decided")
     year.json("evaluation", "enter-criteria", "--folder", year.office, *entered)
@@ -65,7 +66,7 @@ def _cosign(year: OfficeYear, member: str) -> None:
 
 
 def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """Verify the ledgers of the office and the members. A stranger verifies the public list without a network."""
+    """Verify the ledgers of the office and the members. A stranger verifies the public list offline."""
     ledger = year.json("ledger", "verify", "-c", year.office / "ledger" / "idtone.yaml")
     members = [year.member_json(member, "ledger", "verify")["faults"] for member in (WHOLESALER, RESELLER)]
     history = year.json("history", "show", "--folder", year.office)

@@ -1,4 +1,4 @@
-"""Checks of the doctor's rules by tables: the observations, and the findings that should follow from them."""
+"""Checks the doctor's rules with tables of observations and the findings that they should cause."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from idtone.operations.doctor.findings import Finding, State
 
 GOOD, WARNING, BAD, UNKNOWN = State.GOOD, State.WARNING, State.BAD, State.UNKNOWN
 Row = tuple[Any, ...]
-"""A row: the arguments of a rule, the finding's state, a part of its `found`, and parts of its remedy."""
+"""A row: the arguments of a rule, the state of the finding, a part of its `found`, and parts of its remedy."""
 
 
 def check(rule: Callable[..., Finding], rows: list[Row]) -> None:

@@ -11,7 +11,7 @@ from idtone.operations.doctor.write_trial import Place, trial
 
 
 def run_as(user: int, group: int, groups: list[int], beside: Path, code: str, _: list[str]) -> None:
-    """Become the user, and run the code with `beside` as a name in it. Prints an error."""
+    """Become the user, and run `code`, in which `beside` is a name. Prints the traceback of an exception."""
     os.setgroups(groups)
     os.setgid(group)
     os.setuid(user)
@@ -21,6 +21,6 @@ def run_as(user: int, group: int, groups: list[int], beside: Path, code: str, _:
         "journal": JournalFolder(beside / "journal", beside),
     }  # fmt: skip
     try:
-        exec(code, names)  # noqa: S102 — the test's own
+        exec(code, names)  # noqa: S102 — the code is the test's own
     except Exception:
         traceback.print_exc()

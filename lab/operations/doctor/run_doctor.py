@@ -23,17 +23,18 @@ OF_THE_MACHINE = {
     "clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks", "sound-codecs", "lines",
     "ledger-retention", "backup",
 }  # fmt: skip
-"""Topics that the lab cannot control, and topics that the lab does not meet on purpose. Its registry is unsigned. Its
-settings have no trunk, no table of lines, no retention of numbers and no backup. One endpoint has a codec without a
-transcoder.
+"""Topics that the lab cannot control, or does not meet on purpose.
+
+Its registry is unsigned. Its settings have no trunk, no table of lines, no retention of numbers and no backup. One
+endpoint has a codec without a transcoder.
 """
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
-    """Run the doctor; returns its exit code and standard output. `settings` are environment variables. Asserts that no
-    number is printed.
+    """Run the doctor, and return its exit code and standard output.
 
-    The command runs in this process, which is faster. With a `prefix` it runs in a separate one.
+    `settings` are environment variables. Asserts that no number is printed. The command runs in this process, which is
+    faster. With a `prefix`, it runs in a separate process.
     """
     command = ["doctor", "-c", str(service.settings), *arguments]
     told = {"COLUMNS": "200"} | {f"IDTONE_{name}": str(value) for name, value in settings.items()}
@@ -75,7 +76,7 @@ def modules_conf(*names: str) -> dict[str, str]:
 
 @contextmanager
 def edited_file(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
-    """Context in which a file is changed or removed; afterwards it is restored with its time and mode."""
+    """Context in which a file is changed or removed. Afterwards the file has its old content, time and mode."""
     kept = path.with_name(f"{path.name}.kept")
     shutil.copy2(path, kept)
     try:

@@ -50,7 +50,7 @@ WIDE: Final = 34
 
 @dataclass
 class Keys:
-    """The acts that the keys start on the fleet. Each returns a text about what it did."""
+    """The actions that keys start on the fleet. Each action returns a text about its effect."""
 
     fleet: Fleet
 
@@ -68,7 +68,7 @@ class Keys:
         )
 
     def press(self, key: str) -> bool:
-        """Do the act of a key. True if the key ends the demo."""
+        """Run the action of a key. Returns True if the key ends the demo."""
         action: Callable[[], str] | None = {
             "k": self._kill_service, "a": self._kill_asterisk, "p": self._kill_proxy, "d": self._kill_primary,
             "r": self._registry, "w": self._witness, "s": self._suspend,
@@ -132,7 +132,7 @@ class Keys:
 
 
 def picture(seen: Seen, said: str, keys: str) -> RenderableType:
-    """The parts of the fleet as boxes, in the order in which a call passes them."""
+    """The parts of the fleet as boxes, in the order in which a call passes through them."""
     return Group(
         _calls(seen.calls),
         Columns([_proxy(each) for each in seen.proxies], width=WIDE),
@@ -217,7 +217,7 @@ def _no_key(within_s: float) -> str:
 
 @contextmanager
 def pressed_keys() -> Iterator[Callable[[float], str]]:
-    """Context with a function that waits some seconds for a key; it returns "" if none was pressed."""
+    """Context with a function that waits some seconds for a key, and returns "" if none was pressed."""
     if not sys.stdin.isatty():
         yield _no_key
         return
@@ -234,7 +234,7 @@ def pressed_keys() -> Iterator[Callable[[float], str]]:
 
 
 def run(running: Fleet, folder: Path, seconds: float, rate: float, screen: Console) -> Seen:
-    """Place calls for `seconds`, or until a key ends the demo; returns the last observation."""
+    """Place calls for `seconds` or until a key ends the demo, and return the last observation."""
     with ExitStack() as started:
         carriers = [
             Carrier(proxy.address, NUMBERS, rate / len(running.proxies), seconds, folder / f"carrier-{number}")

@@ -1,4 +1,4 @@
-"""Example states of nodes for tests, in the form that services report."""
+"""Example states of nodes for tests, in the format in which services report them."""
 
 import copy
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ GOOD: dict[str, Any] = {
 
 
 def state(**changes: Any) -> dict[str, Any]:
-    """A good state with changed values. A value is named by its path, with two underscores for a dot."""
+    """A good state with changed values. The name of a value is its path, with two underscores for a dot."""
     made = copy.deepcopy(GOOD)
     for path, value in changes.items():
         *above, name = path.split("__")

@@ -1,4 +1,4 @@
-"""A fake fleet. It answers commands like kamcmd, idtone and systemctl do, and fails on demand.
+"""A fake fleet that answers commands as kamcmd, idtone and systemctl do, and fails on demand.
 
 `tests/calls/test_fleet_upgrade.py` runs the same commands on a real Kamailio, Asterisk and service.
 """
@@ -30,13 +30,13 @@ class FakeNode:
     findings: dict[str, str] = field(default_factory=lambda: dict(GOOD))
     new_version: str = "0.2.0"
     package_reloads: bool = True
-    """True if the package hands over by itself, as Debian's does."""
+    """True if the package starts the hand-over itself, as Debian's does."""
     on_reload: Callable[[FakeNode], None] = lambda node: None
     fails: set[str] = field(default_factory=set)
     """Commands that fail, by their first two words."""
 
     def answer(self, words: tuple[str, ...]) -> CommandResult:
-        """The output of a command on the node."""
+        """Result of a command on the node."""
         if " ".join(words[:2]) in self.fails:
             return CommandResult(100, errors="E: no such package\n")
         match words:
@@ -84,8 +84,9 @@ class FakeNode:
 
 
 class FakeFleet:
-    """Nodes behind two dispatchers. The class is both a `CommandRunner` and a clock. `ran` has all commands, with
-    prefixes.
+    """Nodes behind two dispatchers, as both a `CommandRunner` and a clock.
+
+    `ran` holds all commands with their prefixes.
     """
 
     def __init__(self, *nodes: FakeNode) -> None:
@@ -98,7 +99,7 @@ class FakeFleet:
         self.each_second: Callable[[], None] = lambda: None
 
     def run(self, command: Sequence[str], within_s: float) -> CommandResult:
-        """Implements `CommandRunner.run`."""
+        """Run a command, as `CommandRunner.run` specifies."""
         self.ran.append(tuple(command))
         prefix, host, *words = command
         assert prefix == "via", command
@@ -129,7 +130,7 @@ class FakeFleet:
 
 
 def address(node: str) -> str:
-    """The node's destination in the dispatchers."""
+    """Destination of the node in the dispatchers."""
     return f"sip:{node}:5060"
 
 

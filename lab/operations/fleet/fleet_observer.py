@@ -23,8 +23,10 @@ _LAG: Final = "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_
 
 @dataclass(frozen=True)
 class SeenNode:
-    """A node's figures. `calls_per_s` is None if the service does not answer. `waiting` is the number of steps that are
-    not in PostgreSQL yet.
+    """Figures of a node.
+
+    `calls_per_s` is None if the service does not answer. `waiting` is the number of steps that are not in PostgreSQL
+    yet.
     """
 
     name: str
@@ -34,12 +36,16 @@ class SeenNode:
     waiting: int
     replicated: bool
     cosigned_s: float | None
-    """Age of its newest cosigned head, in seconds."""
+    """Age of its newest cosigned head in seconds, or None without one."""
 
 
 @dataclass(frozen=True)
 class SeenProxy:
-    """A proxy. `states`: node → its state in the form of Kamailio's dispatcher, None if the proxy does not answer."""
+    """A proxy.
+
+    `states` maps each node to its state, in the notation of Kamailio's dispatcher. It is None if the proxy does not
+    answer.
+    """
 
     name: str
     states: dict[str, str] | None
@@ -47,8 +53,9 @@ class SeenProxy:
 
 @dataclass(frozen=True)
 class SeenDatabase:
-    """A database server. `role` is primary, standby or gone. `lag_bytes` is the number of bytes that the standby has
-    not replayed yet; None without a standby.
+    """A database server. `role` is primary, standby or gone.
+
+    `lag_bytes` is the number of bytes that the standby has not replayed yet, or None without a standby.
     """
 
     name: str
@@ -64,7 +71,7 @@ class SeenCalls:
     answered: int
     refused: int
     busy: int
-    """Calls refused because all nodes were busy."""
+    """Number of calls refused because all nodes were busy."""
     lost: int
     offered_per_s: float
     answered_per_s: float
@@ -87,9 +94,7 @@ class Observer:
     _before: dict[str, deque[tuple[float, float]]] = field(default_factory=dict)
 
     def look(self) -> Seen:
-        """The present figures. This takes some milliseconds, and two seconds more for each part that does
-        not answer.
-        """
+        """Present figures. Takes some milliseconds, and two seconds more for each part that does not answer."""
         fleet = self.fleet
         return Seen(
             self._calls(),
@@ -101,7 +106,7 @@ class Observer:
         )
 
     def _rate(self, name: str, count: float) -> float:
-        """The rate of a counter per second, from its values within `WINDOW_S`."""
+        """Rate of a counter per second, from its values within `WINDOW_S`."""
         known = self._before.setdefault(name, deque())
         now_s = time.monotonic()
         known.append((now_s, count))
@@ -158,7 +163,7 @@ class Observer:
 
 
 def kind_of(call: CarriedCall, now_s: float) -> str:
-    """The kind of a call: answered, refused, busy (by 503), lost, or going-on."""
+    """Kind of a call: answered, refused, busy (503), lost, or going-on."""
     if call.final_s is None:
         return "lost" if now_s - call.sent_s > LOST_S else "going-on"
     if call.status == 200:

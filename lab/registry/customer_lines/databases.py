@@ -1,5 +1,7 @@
-"""The tables of FreePBX and Wazo that `lines.query` reads, as their projects define them (types only as far as needed):
-FreePBX's module `core` (module.xml), and Wazo's xivo-manage-db.
+"""The tables of FreePBX and Wazo that `lines.query` reads, as their projects define them.
+
+Types are exact only as far as necessary. The sources are FreePBX's module `core` (module.xml) and Wazo's
+xivo-manage-db.
 """
 
 from typing import Final
@@ -35,7 +37,7 @@ INSERT INTO sip (id, keyword, data) VALUES ('6001', 'accountcode', 'sales'), ('6
   ('6001', 'secret', 'x');
 """
 FREEPBX_CALLS: Final = [
-    # endpoint, account code, number, whether it may present it
+    # endpoint, account code, number, and True if the line may present the number
     ("6001", "", "0312345678", True),
     ("6001", "", "0312345601", False),
     ("6002", "", "0312345678", True),
@@ -82,6 +84,6 @@ WAZO_CALLS: Final = [
     ("ef56ab78", "", "0312345678", True),
     ("zz99", "", "0312345678", False),
     ("zz99", "", "0612345678", True),
-    ("zz99", "", "0612345679", False),  # its incoming call is switched off
+    ("zz99", "", "0612345679", False),  # the incoming call of this number is disabled
     ("carrier", "", "0312345678", False),
 ]

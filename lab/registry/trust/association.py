@@ -1,4 +1,4 @@
-"""An association with real keys and a real repository, and a member's machine that reads it."""
+"""An association with real keys and a real repository, and a member's machine that reads the repository."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _OneRoot:
 
 
 def sign_without_rules(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
-    """Let the association sign faulty metadata of this role: the checks before the signature are off."""
+    """Let the association sign faulty metadata of this role, by disabling the checks before the signature."""
     blind = replace(KINDS[role], rules=lambda _: (), differences=lambda old, new: ())
     monkeypatch.setitem(KINDS, role, blind)
     for module in ("workspace", "edition_rules"):
@@ -55,7 +55,7 @@ class Association:
     folder: Path
     keys: dict[Keys, list[CryptoSigner]] = field(default_factory=new_keys)
     new: bool = True
-    """True if its files are to be written; False for a copy of a folder."""
+    """True if its files must be written. False for a copy of a folder."""
 
     def __post_init__(self) -> None:
         self.workspace = Workspace(self.folder)
@@ -81,7 +81,7 @@ class Association:
 
     @property
     def repository(self) -> Path:
-        """The folder of the repository that members read."""
+        """Folder of the repository that members read."""
         return self.workspace.repository.folder
 
     def root(self) -> Path:
@@ -90,7 +90,7 @@ class Association:
 
 @dataclass
 class Machine:
-    """A member's machine, which keeps its own copy of the publication."""
+    """A member's machine, with its own copy of the publication."""
 
     association: Association
     folder: Path
@@ -103,7 +103,7 @@ class Machine:
         self.cache = self.folder / "cache"
 
     def take(self) -> Published:
-        """Fetch and store the publication as the service does; returns it."""
+        """Fetch and store the publication as the service does, and return it."""
         published = self.repository().update()
         self.repository().keep(published)
         return published

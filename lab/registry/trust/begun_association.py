@@ -1,4 +1,4 @@
-"""Fixtures: an association that has published, and a member's machine."""
+"""Fixtures for an association that has published, and for a member's machine."""
 
 import shutil
 from pathlib import Path
@@ -30,7 +30,7 @@ def machine(association: Association, tmp_path: Path) -> Machine:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its key."""
+    """File with a self-signed certificate for 127.0.0.1 and its key."""
     path = tmp_path_factory.mktemp("tls") / "server.pem"
     write_certificate(path)
     return path

@@ -1,4 +1,4 @@
-"""Forges a version of a TUF role, with some of the role's keys."""
+"""Forges a version of a TUF role with some of the role's keys."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -37,8 +37,9 @@ def forge(
     signers: Sequence[CryptoSigner] | None = None,
     beside: Callable[[list[dict[str, Any]]], object] = len,
 ) -> None:
-    """Publish a forged version of a role, and new metadata that lead to it. By default all permitted keys sign it.
-    `beside` changes the list of signatures.
+    """Publish a forged version of a role, and new metadata that lead to it.
+
+    By default, all permitted keys sign it. `beside` changes the list of signatures.
     """
     signed = json.loads(latest(association, role).read_text())["signed"]
     signed["version"] += 1

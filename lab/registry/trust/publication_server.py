@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(path: Path) -> None:
-    """Make a self-signed certificate for 127.0.0.1, with its key."""
+    """Write a self-signed certificate for 127.0.0.1, and its key, to `path`."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
     made = (
@@ -56,7 +56,7 @@ class TileServer(QuietHandler):
 def serve_https(
     folder: Path, certificate: Path, handler: type[QuietHandler] = QuietHandler, port: int = 0
 ) -> Iterator[str]:
-    """Context of a server for a folder over HTTPS, by default at a free port; yields its address."""
+    """Context with an HTTPS server for a folder, by default at a free port. Yields its address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     serve = functools.partial(handler, directory=str(folder))

@@ -7,8 +7,9 @@ from idtone.tones.commands import app
 
 
 def run(*arguments: object, exits: int = 0, columns: int = 120) -> Result:
-    """The result of an `idtone tone` command. The command must end with the exit code `exits`. Its IdtoneError is
-    raised again.
+    """Run an `idtone tone` command and return its result. Asserts its exit code `exits`.
+
+    Raises the command's IdtoneError.
     """
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": str(columns)})
     if isinstance(result.exception, IdtoneError):

@@ -1,5 +1,6 @@
-"""A small corpus of recordings, which a seed determines. Each has the verdict of Python's verifier, for a comparison
-with the browser's detector.
+"""A small corpus of recordings, determined by a seed.
+
+Each recording has the verdict of Python's verifier, for a comparison with the browser's detector.
 """
 
 import json
@@ -110,7 +111,7 @@ def _sounds(profile: Profile) -> dict[str, Samples]:
 
 
 def legs() -> Iterator[tuple[str, Profile, Samples, int]]:
-    """The recordings of the corpus: name, profile, samples, and sample rate in hertz of each."""
+    """Yield the name, profile, samples and sample rate in hertz of each recording in the corpus."""
     known = profiles()
     pulses = known["two-pulses"]
     rows = [(pulses, "whole", sound_of(pulses), way) for way in WAYS]

@@ -12,8 +12,9 @@ from ..profiles import make_profile
 
 
 def plain_profiles(tones: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Profile]:
-    """A strategy for profiles with at least one audible tone. They consist of these tones, and of pauses in whole
-    milliseconds.
+    """A strategy for profiles with at least one audible tone.
+
+    They consist of these tones, and of pauses in whole milliseconds.
     """
     segments = st.builds(
         lambda tone, on, off: tone | {"on_ms": on, "off_ms": off, "ramp_ms": min(5, on / 2)},

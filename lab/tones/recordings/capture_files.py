@@ -1,5 +1,6 @@
-"""The bytes of captures for the tests: RTP packets, frames, and pcap and pcapng files. Also audio files in every
-container.
+"""Bytes of captures for the tests: RTP packets, frames, pcap and pcapng files.
+
+The module also makes audio files in every container.
 """
 
 import io
@@ -13,7 +14,7 @@ import soundfile
 
 Address = tuple[str, int]
 Timed = tuple[int, bytes]
-"""The time of capture in nanoseconds, and the packet."""
+"""Time of capture in nanoseconds, and the packet."""
 
 CALLER: Final = ("10.0.0.1", 4000)
 CALLED: Final = ("10.0.0.2", 4002)
@@ -57,7 +58,7 @@ def rtp(
 def talk(
     octets: bytes, *, sequence: int = 1000, timestamp: int = 50_000, from_ns: int = START_NS, **more: int
 ) -> list[Timed]:
-    """RTP packets of 20 ms each, captured on time. The last may be shorter."""
+    """RTP packets of 20 ms each, captured on time. The last packet may be shorter."""
     packets = []
     for number in range(-(-len(octets) // FRAME)):
         payload = octets[number * FRAME : (number + 1) * FRAME]

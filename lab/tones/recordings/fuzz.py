@@ -1,6 +1,7 @@
-"""Fuzzing of the readers of recordings and profiles, with inputs from atheris: `make fuzz SECONDS=60`.
+"""Fuzzes the readers of recordings and profiles with inputs from atheris: `make fuzz SECONDS=60`.
 
-Every input must be read, or refused with one of our errors. ffmpeg is left out: it is another process, and too slow.
+Each input must be read, or refused with one of our errors. ffmpeg is left out because it is another process and too
+slow.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _PROFILES: Final = Path(__file__).parents[3] / "config" / "profiles"
 
 
 def seeds() -> Iterator[bytes]:
-    """Valid inputs of every kind, for atheris to damage."""
+    """Yield valid inputs of every kind, which atheris damages."""
     for container, subtype in capture_files.CONTAINERS:
         yield b"\x00" + capture_files.audio(container, subtype)
     for number in range(1, len(_SUFFIXES)):

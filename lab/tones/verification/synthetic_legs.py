@@ -1,4 +1,4 @@
-"""Call legs for the tests of the verification, made from profiles and noise."""
+"""Call legs for the tests of the verification, built from profiles and noise."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def leg(
     seed: int = 1,
     sample_rate_hz: int = RATE_HZ,
 ) -> Samples:
-    """A leg with the sounds one after the other in white noise, the first at `at_ms`."""
+    """A leg with the sounds one after another in white noise. The first sound begins at `at_ms`."""
     silence = np.zeros(round(apart_ms * sample_rate_hz / 1000))
     pieces: list[NDArray[Any]] = [np.zeros(round(at_ms * sample_rate_hz / 1000))]
     for sound in sounds:
@@ -38,14 +38,14 @@ def leg(
 
 
 def noise_for(profile: Profile, snr_db: float) -> float:
-    """The noise level, for `leg`, that is `snr_db` below the level of the profile's sound."""
+    """Noise level for `leg` that is `snr_db` below the level of the profile's sound."""
     samples = synthesise(profile, RATE_HZ)
     rms = float(np.sqrt(np.mean(samples[samples != 0] ** 2)))
     return 20 * float(np.log10(rms)) - snr_db
 
 
 def without(samples: Samples, lost: Sequence[tuple[int, int]]) -> Samples:
-    """The samples, with silence in the lost spans."""
+    """The samples with silence in the lost spans."""
     heard = samples.copy()
     for first, end in lost:
         heard[first:end] = 0
@@ -53,8 +53,9 @@ def without(samples: Samples, lost: Sequence[tuple[int, int]]) -> Samples:
 
 
 def without_phase(samples: Samples, chance: np.random.Generator) -> Samples:
-    """The samples, with random phases: each packet keeps its spectrum. This is the worst effect of concealment and
-    tandem codecs.
+    """The samples with random phases. Each packet keeps its spectrum.
+
+    This is the worst effect of concealment and tandem codecs.
     """
     packets = samples[: len(samples) // _PACKET * _PACKET].reshape(-1, _PACKET)
     turns = np.exp(2j * np.pi * chance.random(len(packets)))[:, None]

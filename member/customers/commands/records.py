@@ -104,7 +104,9 @@ def record(
     form: FormArgument,
     numbers: Annotated[
         Path | None,
-        typer.Option("--numbers", metavar="FILE", help="A file with the numbers assigned, one a line; else asked for."),
+        typer.Option(
+            "--numbers", metavar="FILE", help="A file with the assigned numbers, one per line (default: asked for)."
+        ),
     ] = None,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
@@ -397,7 +399,7 @@ def forget(
     """Destroy the keys of the forms whose time is over: they can never be opened again.
 
     The command first lists these forms. Their entries in the ledger stay, and the ledger records the destruction.
-    Copies of the key files in backups have to expire by themselves. Exit 1: you answered no.
+    Copies of the key files in backups remain until the backups expire. Exit 1: you answered no.
 
     The running service does the same by itself, every hour.
     """

@@ -20,7 +20,7 @@ command_line.add_commands(
         ),
         "review": (
             "idtone.member.misuse.commands.findings:review",
-            "Record in the ledger what came of a finding, so that it is no longer new.",
+            "Record the result of a finding in the ledger, so that it is no longer new.",
         ),
         "rules": (
             "idtone.member.misuse.commands.rules:rules",

@@ -199,16 +199,16 @@ def plot(
 
 def review(
     finding_id: FindingArgument,
-    result: Annotated[ReviewResult, typer.Option("--result", help="What came of it.")],
+    result: Annotated[ReviewResult, typer.Option("--result", help="The result.")],
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")],
     config: command_line.ConfigOption = None,
     limits_file: RulesOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record in the ledger what came of a finding, so that it is no longer new.
+    """Record the result of a finding in the ledger, so that it is no longer new.
 
-    If it gets more calls later, it comes back as `grown`. The review is a record of its own in the ledger. It names the
-    person who ran the command, and holds no telephone number. Exit 1: there is no such finding.
+    If more calls match later, the finding returns as `grown`. The review is a record of its own in the ledger. It names
+    the person who ran the command, and holds no telephone number. Exit 1: there is no such finding.
     """
     settings = load_settings(config)
     require_keys(settings.ledger, settings.node)

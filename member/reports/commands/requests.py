@@ -74,9 +74,9 @@ def answer(
 ) -> None:
     """Answer a request with what this member's ledger has about the call.
 
-    The command looks for the number in the ledger at that time, fills the answer in, shows it, and asks before it signs
-    and sends it. `customer-held` needs an evidence pack: the answer names its SHA-256, and you keep the pack for the
-    association. The ledger records the answer. Exit 1: it was not sent.
+    The command searches the ledger for the number at that time, fills in the answer and shows it, and asks before it
+    signs and sends it. `customer-held` needs an evidence pack: the answer names its SHA-256, and you keep the pack for
+    the association. The ledger records the answer. Exit 1: it was not sent.
     """
     settings, now = load_settings(config), datetime.now(UTC)
     request = request_named(settings, request_id, now)

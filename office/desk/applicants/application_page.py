@@ -201,7 +201,7 @@ def status_page(problem: str | None = None) -> str:
 
 
 def state_page(submission: Submission, secret: str, tones: Sequence[tuple[str, str]]) -> str:
-    """Page with the state of an application, and a form for corrections while the office waits or asks for one."""
+    """Page with the state of an application, and with a form for corrections while the application is open."""
     note = f'<p class="problem">{escape(submission.note)}</p>' if submission.note else ""
     form = _form(values_of(submission.handed), tones, {}, (submission.id, secret)) if submission.is_open else ""
     told = f'<p class="receipt">{submission.id}</p><p>{bilingual(*_STATES[submission.state])}</p>'

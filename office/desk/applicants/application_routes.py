@@ -53,7 +53,7 @@ _THREADS: Final = 2
 _AT_A_TIME, _AT_A_TIME_OF_NETWORK = 8, 2
 """Maximum number of forms that are read at the same time, because each may hold its files in memory."""
 _REFUSED: Final = 10
-"""Factor of the separate hourly limit for forms with errors."""
+"""Factor of the separate hourly limit for forms with errors from all visitors together."""
 
 _log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -33,7 +33,7 @@ _ID: Final = re.compile(r"W-[0-9a-f]{8}")
 
 
 class TooManyWaitError(UsageError):
-    """Too many submissions wait for the office already."""
+    """Too many submissions are open already."""
 
 
 class Submissions:
@@ -99,7 +99,7 @@ class Submissions:
     def enter(self, handed: SubmittedForm, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
         """Store a new submission, and return it with its secret, which is not stored.
 
-        Raises TooManyWaitError if `most` submissions wait already.
+        Raises TooManyWaitError if `most` submissions are open already, including those sent back for correction.
         """
         secret = new_receipt()
         with self.locked():
@@ -152,7 +152,9 @@ class Submissions:
         return made
 
     def forget(self, before: datetime) -> int:
-        """Erase submissions that have been closed since `before`, and files that a crash left behind.
+        """Erase submissions on which the office has nothing left to do and that last changed before a time.
+
+        Also erases files that a crash left behind.
 
         Returns the number of erased submissions.
         """

@@ -220,6 +220,7 @@ class ReportDesk:
         return Accepted(document.member, {"requests": box})
 
     def _as_asked(self, waiting: WaitingRequest) -> Request:
+        """Request with only the part of its report that the member may see."""
         call, request = self.call(waiting.sealed), waiting.request
         return Request(
             id=request.id,

@@ -41,7 +41,7 @@ from .report_store import PAGE
 
 _THREADS: Final = 4
 _REFUSED: Final = 10
-"""Factor of the separate hourly limit for refused forms.
+"""Factor of the separate hourly limit for refused forms from all visitors together.
 
 Correcting a field thus costs nothing, and many wrong forms do not block a right one.
 """

@@ -5,12 +5,12 @@ from typing import Final
 COMMANDS: Final = {
     "status": (
         "idtone.operations.fleet.commands.status:status",
-        "Show the state of all nodes that share a PostgreSQL, and what is wrong or differs. --watch shows it each "
-        "second.",
+        "Show the state of all nodes that share a PostgreSQL database, and what is wrong or differs. --watch "
+        "updates it.",
     ),
     "wait": (
         "idtone.operations.fleet.commands.wait:wait",
-        "Wait until all nodes use the newest registry, its suspensions too. Exit 1: some do not in time.",
+        "Wait until all nodes use the newest registry and its suspensions. Exit 1: some nodes do not use it in time.",
     ),
     "calls": (
         "idtone.operations.fleet.commands.calls:calls",
@@ -18,11 +18,11 @@ COMMANDS: Final = {
     ),
     "new-key": (
         "idtone.operations.fleet.commands.key:key",
-        "Make the key by which the nodes of a fleet recognise each other's calls; all nodes have the same key.",
+        "Create the key with which the nodes of a fleet recognise each other's calls. All nodes use the same key.",
     ),
     "new-signing-key": (
         "idtone.operations.fleet.commands.sign_settings:signing_key",
-        "Make the key that signs the settings of all nodes, and print the line for fleet.trust.",
+        "Create the key that signs the settings of all nodes, and print the line for fleet.trust.",
     ),
     "sign": (
         "idtone.operations.fleet.commands.sign_settings:sign",
@@ -30,10 +30,10 @@ COMMANDS: Final = {
     ),
     "diff": (
         "idtone.operations.fleet.commands.diff:diff",
-        "Show how settings differ: of the nodes, or of two files. Exit 1: they differ.",
+        "Show how the settings of nodes, or of two files, differ. Exit 1: they differ.",
     ),
     "upgrade": (
         "idtone.operations.fleet.commands.upgrade:upgrade",
-        "Upgrade the nodes one after the other, without losing a call. Stop at the first fault.",
+        "Upgrade the nodes one by one, without losing a call. Stop at the first fault.",
     ),
 }

@@ -18,15 +18,15 @@ _COLUMNS: Final = ("node", "call", "decided", "outcome", "reason", "state")
 def calls(
     config: command_line.ConfigOption = None,
     node: NodeOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many calls, the oldest.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many calls, oldest first.")] = 100,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
 ) -> None:
     """List the calls in progress on all nodes, the oldest first.
 
-    These are the calls whose end is not in PostgreSQL. A replica is about a second behind; the calls
-    of a node that is silent may have ended. `idtone-fleet status` says how many calls each node itself counts.
+    The list shows the calls whose end is not yet in PostgreSQL. A replica is about a second behind, and calls of a node
+    that does not report may have ended. `idtone-fleet status` shows how many calls each node itself counts.
     """
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, None, node)

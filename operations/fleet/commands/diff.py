@@ -34,10 +34,11 @@ def diff(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Show how settings differ: of the nodes, or of two files. Exit 1: they differ.
+    """Show how the settings of nodes, or of two files, differ. Exit 1: they differ.
 
-    Without a file: which node uses which edition of the fleet's settings, and which keys it sets differently, as the
-    nodes report to PostgreSQL (`ledger.url`). Keys that a node sets differently do not change the exit code.
+    Without a file, the command shows which edition of the fleet's settings each node uses and which keys it sets
+    differently, as the nodes report to PostgreSQL (`ledger.url`). Keys that a node sets differently do not change the
+    exit code.
 
     Signatures are verified with `fleet.trust`. Secrets and telephone numbers are not shown.
     """

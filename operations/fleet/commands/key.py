@@ -16,10 +16,11 @@ from idtone.core.terminal import command_line
 
 def key(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The file to make, like /etc/idtone/fleet.key; it must not exist.")
+        Path,
+        typer.Argument(metavar="FILE", help="The file to create, such as /etc/idtone/fleet.key. It must not exist."),
     ],
 ) -> None:
-    """Make the key by which the nodes of a fleet recognise each other's calls; all nodes have the same key."""
+    """Create the key with which the nodes of a fleet recognise each other's calls. All nodes use the same key."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:

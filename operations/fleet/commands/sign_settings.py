@@ -29,15 +29,16 @@ from idtone.ledger.store.postgresql import Server
 from ..settings_difference import difference_rows
 
 _KEYS = (
-    "The key that signs (idtone-fleet new-signing-key). Several times while you replace a key: nodes need one of them."
+    "The signing key (idtone-fleet new-signing-key). Repeat the option while you replace a key: nodes "
+    "need one of the keys."
 )
 
 
 def signing_key(
-    file: Annotated[Path, typer.Argument(metavar="KEY", help="The file of the key; it is made if there is none.")],
+    file: Annotated[Path, typer.Argument(metavar="KEY", help="The key file. It is created if it does not exist.")],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Make the key that signs the settings of all nodes, and print the line for fleet.trust.
+    """Create the key that signs the settings of all nodes, and print the line for fleet.trust.
 
     The file is encrypted with a passphrase. Keep it where you sign, never on a node.
     """
@@ -53,7 +54,9 @@ def signing_key(
 
 
 def sign(
-    settings: Annotated[Path, typer.Argument(metavar="SETTINGS", help="A settings file with what all nodes share.")],
+    settings: Annotated[
+        Path, typer.Argument(metavar="SETTINGS", help="A file with the settings that all nodes share.")
+    ],
     key: Annotated[list[Path], typer.Option("--key", metavar="FILE", help=_KEYS)],
     output: Annotated[
         Path,
@@ -67,9 +70,9 @@ def sign(
 ) -> None:
     """Sign the settings that all nodes share. Each edition gets a new version.
 
-    Secrets are refused, and so are keys for only one node, such as `node`. A node refuses an edition that is older than
-    the one that it used last; to go back, sign the old settings with a new version. Copy the signed file to each node
-    with a tool of yours, then reload: idtone fetches nothing. `idtone-fleet diff` shows which node uses which edition.
+    The command rejects secrets, and keys for a single node such as `node`. A node rejects an edition that is older than
+    the last one it used; to go back, sign the old settings with a new version. idtone does not fetch the signed file:
+    copy it to each node with a tool of your own, then reload. `idtone-fleet diff` shows which node uses which edition.
     """
     yaml = read_text(settings, size_limit=NOTE_LIMIT)
     ledger = check_shared(yaml, str(settings))[0].ledger

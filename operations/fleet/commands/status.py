@@ -37,9 +37,9 @@ class FleetReading:
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False, watch: WatchOption = False) -> None:
-    """Show the state of all nodes that share a PostgreSQL, and what is wrong or differs. --watch shows it each second.
+    """Show the state of all nodes that share a PostgreSQL database, and what is wrong or differs. --watch updates it.
 
-    Each node reports once a second. Clocks are compared with PostgreSQL's. With --watch, --json prints one line each
+    Each node reports once a second. Clocks are compared with PostgreSQL's. With --watch, --json prints one line per
     second. Exit 1: something is wrong or differs.
     """
     with reports_reader(config) as reader:

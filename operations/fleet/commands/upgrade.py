@@ -35,10 +35,12 @@ EMPTY_PATIENCE_S: Final = 3600
 NodesOption = Annotated[
     Path, typer.Option("--nodes", metavar="FILE", help="The inventory: nodes, dispatchers, how to reach them.")
 ]
-OnlyOption = Annotated[list[str] | None, typer.Option("--only", metavar="NODE", help="Only this node. Several times.")]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option("--only", metavar="NODE", help="Only this node. May be repeated.")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan with its commands, and run none.")]
 EmptyOption = Annotated[
-    bool, typer.Option("--empty", help="Wait until no call is in progress on the node, before it is upgraded.")
+    bool, typer.Option("--empty", help="Before upgrading a node, wait until it has no calls in progress.")
 ]
 PatienceOption = Annotated[
     int | None,
@@ -51,10 +53,14 @@ PatienceOption = Annotated[
 ]
 JournalOption = Annotated[
     Path | None,
-    typer.Option("--journal", metavar="FILE", help="What was done (default: the inventory's name with .journal)."),
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="The file that records each step (default: the inventory's name with .journal).",
+    ),
 ]
 AfreshOption = Annotated[
-    bool, typer.Option("--afresh", help="Begin with the first node, even if an earlier upgrade has stopped.")
+    bool, typer.Option("--afresh", help="Begin with the first node, even if an earlier upgrade stopped.")
 ]
 
 
@@ -69,13 +75,13 @@ def upgrade(
     afresh: AfreshOption = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Upgrade the nodes one after the other, without losing a call. Stop at the first fault.
+    """Upgrade the nodes one by one, without losing a call. Stop at the first fault.
 
-    With each node: take it out of the dispatchers, wait until no new calls come, install the new version, hand over,
+    For each node: take it out of the dispatchers, wait until no new calls come, install the new version, hand over,
     export the hook if it differs, check, and put it back. Calls in progress continue.
 
-    After a fault the node stays out of the dispatchers, and the command says how to continue or go back. The next run
-    continues with this node, by the journal. Exit 1: it has stopped at a fault.
+    After a fault, the node stays out of the dispatchers, and the command explains how to continue or go back. The next
+    run reads the journal and continues with this node. Exit 1: it has stopped at a fault.
 
     With --json and without --yes it only prints the plan.
     """

@@ -47,11 +47,11 @@ def wait(
     within_s: Annotated[float, typer.Option("--within", metavar="SECONDS", min=0, help="How long to wait.")] = 10.0,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Wait until all nodes use the newest registry, its suspensions too. Exit 1: some do not in time.
+    """Wait until all nodes use the newest registry and its suspensions. Exit 1: some nodes do not use it in time.
 
-    Without --registry-version and --suspensions it is the newest registry that any node uses. A node counts when it
-    decides by that registry and has left the suspended numbers to Asterisk. The seconds are those since this command
-    began.
+    Without --registry-version and --suspensions, the command waits for the newest registry that any node uses. A node
+    is ready when it decides by that registry and has passed the suspended numbers to Asterisk. The output counts the
+    seconds since the command began.
     """
     wanted = Wanted(version, _digest(suspensions))
     began_s = time.monotonic()

@@ -8,11 +8,11 @@ command_line.add_commands(
     {
         "key": (
             "idtone.registry.correspondence.commands.documents:key",
-            "Print the key by which this node signs documents, for the registry (`members[].keys`).",
+            "Print the key with which this node signs documents, for the registry (`members[].keys`).",
         ),
         "send": (
             "idtone.registry.correspondence.commands.documents:send",
-            "Send a signed document that is kept in a file, for example because the desk could not be reached.",
+            "Send a signed document from a file, for example because the desk could not be reached earlier.",
         ),
     },
 )

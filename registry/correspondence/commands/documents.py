@@ -17,10 +17,10 @@ from .. import desk_client
 
 
 def key(config: command_line.ConfigOption = None) -> None:
-    """Print the key by which this node signs documents, for the registry (`members[].keys`).
+    """Print the key with which this node signs documents, for the registry (`members[].keys`).
 
-    It is the public half of the key in the file that is named as `ledger.key_file` with `.sign` appended. The service
-    makes that file at its first start.
+    It is the public half of the key in the file named like `ledger.key_file` with `.sign` appended. The service creates
+    that file when it first starts.
     """
     print(desk_client.document_signer(load_settings(config)).key)
 
@@ -29,7 +29,7 @@ def send(
     document: Annotated[Path, typer.Argument(metavar="FILE", help="The signed document.")],
     config: command_line.ConfigOption = None,
 ) -> None:
-    """Send a signed document that is kept in a file, for example because the desk could not be reached.
+    """Send a signed document from a file, for example because the desk could not be reached earlier.
 
     It prints the desk's answer as JSON. A document that was sent before is not recorded twice.
     """

@@ -12,7 +12,8 @@ command_line.add_commands(
         ),
         "show": (
             "idtone.registry.customer_lines.commands.line_queries:show",
-            "Show the table of lines: its entries, one customer's, or those of a number (last four digits only).",
+            "Show the table of lines: all entries, those of one customer, or those of one number (last four "
+            "digits only).",
         ),
         "decide": (
             "idtone.registry.customer_lines.commands.line_queries:decide",

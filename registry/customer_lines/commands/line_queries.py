@@ -60,12 +60,12 @@ def check(
 
 
 def show(
-    customer: Annotated[str | None, typer.Argument(metavar="CUSTOMER", help="Only the entries of this id.")] = None,
+    customer: Annotated[str | None, typer.Argument(metavar="CUSTOMER", help="Only this customer's entries.")] = None,
     number: Annotated[bool, typer.Option("--number", help="Ask for a number, and show who may present it.")] = False,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Show the table of lines: its entries, one customer's, or those of a number (last four digits only).
+    """Show the table of lines: all entries, those of one customer, or those of one number (last four digits only).
 
     Exit 1: no entry was found.
     """
@@ -108,15 +108,15 @@ def _report(entry: Entry) -> dict[str, Any]:
 
 
 def decide(
-    endpoint: Annotated[str, typer.Option(help="The caller's endpoint, 6001 of PJSIP/6001-0000002a.")] = "",
+    endpoint: Annotated[str, typer.Option(help="The caller's endpoint, such as 6001 for PJSIP/6001-0000002a.")] = "",
     account: Annotated[str, typer.Option(help="The caller's account code.")] = "",
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Ask for a number, and show whether a line may present it, and why. Nothing is dialled or recorded.
 
-    Only the table of lines is asked, as for an outgoing call; for all rules see `idtone registry decide`. Exit 0: it
-    may. 1: it may not.
+    The command checks only the table of lines, as for an outgoing call; for all rules see `idtone registry decide`.
+    Exit 0: it may. 1: it may not.
     """
     if not endpoint and not account:
         raise UsageError("name the line by --endpoint or --account")

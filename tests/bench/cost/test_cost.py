@@ -66,7 +66,7 @@ def test_two_versions_are_compared_within_each_turn():
         {**found, "calls": calls, "versions": {"old": "a", "new": "b"}}, compare_versions._ENGLISH
     )
     assert "| answer → connected over native, p50, ms | 1.25 | 1.25 | +0.00 (+0.00 … +0.00) |" in page
-    assert "a and b, each on its own PBX, in 7 turns. Of 252 calls 14 failed" in page
+    assert "a and b, each on its own PBX, in 7 turns. Of 252 calls, 14 failed" in page
 
 
 def test_the_pages_get_the_comparison_once(tmp_path, monkeypatch):

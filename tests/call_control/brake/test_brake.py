@@ -47,7 +47,7 @@ STOP_S = NOON_S + 60
 
 
 def stopped(brake: Brake, endpoint: str = "6001", first_s: float = NOON_S) -> Hold:
-    """Stop a line by calls with random presented numbers. Returns the hold."""
+    """Stop a line with calls that present random numbers, and return the hold."""
     for _ in offer(brake, (call(n, n, endpoint) for n in range(200)), first_s):
         pass
     [hold] = [hold for hold in brake.holds() if hold.step is BrakeStep.STOP and hold.label == endpoint]
@@ -98,7 +98,7 @@ def test_steps_come_in_their_order():
 @pytest.mark.parametrize(("count", "error"), [(50, 0.03), (200, 0.02), (3000, 0.03), (10_000, 0.08)])
 @rest_in_breadth("step", [1, 7, 100])
 def test_the_bitmap_counts_distinct_numbers_within_its_stated_error(count, error, step):
-    """Consecutive numbers, which a PBX usually has, are counted as well. The test tries several seeded keys."""
+    """Consecutive numbers, which are typical of a PBX, are also counted. The test tries several seeded keys."""
     dice = random.Random(count * step)
     for _ in range(10):
         found = distinct_count(Positions(dice.randbytes(24)).bits(number(n * step).e164 for n in range(count)))
@@ -129,7 +129,8 @@ def test_a_new_line_that_presents_other_numbers_each_time_is_marked_slowed_and_s
 
 
 TABLE = [
-    # calls, every so many seconds, calls that pass; one test makes its calls, not each worker that reads the file
+    # calls, seconds between them, minimum of calls that pass. The calls are generators, so that only the worker that
+    # runs a test creates them.
     ("one presented number, however often", (call(0, n) for n in range(3000)), 0.02, 3000),
     ("a hundred direct numbers", (call(n % 100, n) for n in range(3000)), 0.1, 3000),
     ("many numbers, slowly", (call(n, n) for n in range(2000)), 1.0, 2000),
@@ -170,7 +171,7 @@ def test_a_line_that_ordinarily_calls_much_may_go_on():
 
 
 def test_nobody_trains_a_line_above_its_ceiling():
-    """An attacker calls a little more each day, and always stays below the count that would slow the line."""
+    """An attacker calls a little more each day, and stays below the count that would slow the line."""
     brake, rate = new_brake(), 30
     for day in range(-60, 0):
         calls = [call(0, n) for n in range(rate)]
@@ -290,7 +291,7 @@ def test_shares_mark_and_slow_a_known_line_and_never_stop_it():
 
 
 def test_calls_that_fail_say_nothing_of_the_line():
-    """Each call fails at once while a carrier is down."""
+    """While a carrier is down, each call fails at once."""
     brake = new_brake()
     ordinary_days(brake, 10)
     for n in range(500):
@@ -308,8 +309,9 @@ def test_a_clock_that_is_set_back_or_forward_stops_no_ordinary_line():
 
 
 def test_calls_of_the_hook_count_when_their_lines_are_read():
-    """A backlog of ten minutes counts at the times of its calls, not at the time of reading. A burst in it stops the
-    line.
+    """The calls of a ten-minute backlog count at their own times, not at the time of reading.
+
+    A burst in the backlog stops the line.
     """
     slow, fast = new_brake(), new_brake()
     for n in range(600):
@@ -321,7 +323,7 @@ def test_calls_of_the_hook_count_when_their_lines_are_read():
 
 
 def test_a_call_before_its_release_does_not_stop_a_line_again():
-    """A service that was killed may read the call's line in the journal only after the release."""
+    """A restarted service may read the call's line in the journal only after the release."""
     brake = new_brake()
     hold = stopped(brake, first_s=NOON_S)
     brake.release(hold.token, NOON_S + 600)
@@ -381,7 +383,7 @@ def test_steps_only_rise_until_they_are_calmed_or_released(calls):
 
 
 def restarted(brake: Brake, node: str = "pbx-1") -> Brake:
-    """The brake after a restart: its state has passed through JSON."""
+    """The brake after a restart, restored from its state as JSON."""
     state, lines = json.loads(json.dumps(brake.state())), json.loads(json.dumps(brake.lines()))
     again = new_brake(node)
     again.restore(list(map(Hold.of_json, state["holds"])), releases_of_json(state["released"]), state["windows"], lines)
@@ -504,21 +506,22 @@ def test_ordinary_days_of_200_customers_are_not_braked():
 
 
 def offices(brake: Brake, lines: int, days: int = 10, an_hour: int = 400) -> None:
-    """Let this number of known lines make `an_hour` calls an hour on `days` ordinary days."""
+    """Let `lines` known lines make `an_hour` calls an hour on `days` ordinary days."""
     for day in range(-days, 0):
         busy(brake, lines, an_hour, NOON_S + day * DAY_S)
 
 
 def busy(brake: Brake, lines: int, an_hour: int, first_s: float = NOON_S) -> list[Reason | None]:
-    """Let the first lines make calls at the same time for an hour. Returns, for each call, the reason of its refusal or
-    None.
+    """Let the first lines make calls at the same time for an hour.
+
+    Returns the reason of the refusal, or None, for each call.
     """
     calls = [call(line, hour, f"office-{line}") for hour in range(an_hour) for line in range(lines)]
     return [reason for reason, _ in offer(brake, calls, first_s, 3600 / len(calls))]
 
 
 def test_lines_that_all_call_six_times_as_much_are_marked_and_not_slowed_or_stopped():
-    """The case is an earthquake, with the fewest lines that can show a surge, and with more."""
+    """The case is an earthquake, tested with the minimum number of lines that can show a surge, and with more."""
     for lines in (3, 9):
         brake = new_brake()
         offices(brake, lines)
@@ -529,7 +532,7 @@ def test_lines_that_all_call_six_times_as_much_are_marked_and_not_slowed_or_stop
 
 @rest_in_breadth(("lines", "of"), [(1, 3), (2, 3), (3, 13)])
 def test_few_lines_that_call_six_times_as_much_are_stopped(lines, of):
-    """Two lines are too few for a surge, and so are three while thirteen others call as usual."""
+    """Two lines are too few for a surge. Three are too few while ten others call as usual."""
     brake = new_brake()
     offices(brake, of)
     busy(brake, of, 20, NOON_S - 600)

@@ -74,6 +74,14 @@ def test_a_stop_is_published_and_its_package_is_over_although_the_copy_fails(off
     assert workspace.is_copy_current()
 
 
+def test_members_get_the_edition_although_a_copy_for_undo_cannot_be_deleted(office, published, caplog):
+    in_the_way = office.folder / "unpublished" / "0.yaml"
+    in_the_way.mkdir(parents=True)
+    office.json("publication publish", *office.duty())
+    assert contents(published / "current") == contents(office.folder / "repository")
+    assert str(in_the_way) in caplog.text
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to any group")
 @pytest.mark.parametrize("folder_mode", [0o750, 0o2750])
 def test_the_folders_group_reads_the_copy_and_nobody_else_writes_it(office, published, folder_mode):

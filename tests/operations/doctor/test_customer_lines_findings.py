@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from idtone.call_control.fallback_lines import lines_text
 from idtone.core.errors import DocumentError, Fault
 from idtone.core.yaml_documents import parse
 from idtone.operations.doctor import customer_lines_findings
@@ -35,6 +36,20 @@ def test_entries_that_nobody_checked_are_a_warning():
     assert customer_lines_findings.readable(index_of(GOOD).totals).state is State.WARNING
     checked = GOOD.partition("  - customer: c-2")[0]
     assert customer_lines_findings.readable(index_of(checked).totals).state is State.GOOD
+
+
+def test_the_table_of_the_fallback_is_missing_empty_damaged_or_good(tmp_path):
+    path, whole = tmp_path / "fallback-lines.conf", lines_text(index_of(GOOD))
+    for text, trouble, state, found in (
+        (None, "cannot be read", State.UNKNOWN, "cannot be read"),
+        (None, "", State.BAD, "is missing"),
+        (lines_text(None), "", State.BAD, "the service has read no table, or it has more than 100,000 entries"),
+        (whole[:-10], "", State.BAD, "is damaged"),
+        (whole.replace("6001", "6002", 1), "", State.BAD, "is damaged"),
+        (whole, "", State.GOOD, "Asterisk has the table"),
+    ):
+        finding = customer_lines_findings.fallback_table(text, trouble, path)
+        assert (finding.state, found in finding.found) == (state, True), finding.found
 
 
 @pytest.mark.parametrize(

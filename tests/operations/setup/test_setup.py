@@ -20,7 +20,7 @@ from idtone.cli import app
 from idtone.core.errors import UsageError
 from idtone.operations.make_changes import RECORD
 from idtone.operations.planned_changes import MARK
-from idtone.operations.setup.plan_setup import SetupOptions, _settings, is_new, own_file
+from idtone.operations.setup.plan_setup import SetupOptions, _settings, is_new, own_file, packaged_settings
 from lab.asterisk import MODULES
 from lab.asterisk_installation import AsteriskInstallation
 from lab.lab import LICENSED
@@ -28,7 +28,6 @@ from lab.nightly_tests import rest_in_breadth
 from lab.operations.bare_asterisk import ALL_MODULES, EXTENSIONS, NEW, USER, Pbx, bare_asterisk
 from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY, MEMBER
-from lab.repository import ROOT
 
 CALL = ("setup", "--user", USER, "--yes", "--call")
 
@@ -179,7 +178,7 @@ def test_freepbx_keeps_its_files(installation, tmp_path):
 @pytest.mark.nightly
 def test_the_settings_of_a_package_are_filled_in_and_those_of_the_operator_are_not(pbx):
     pbx.config.parent.mkdir()
-    shipped = (ROOT / "config" / "idtone.yaml").read_text()
+    shipped = packaged_settings()
     pbx.config.write_text(shipped)
     pbx.config.with_name("ari.password").touch()
     pbx.setup(*NEW)

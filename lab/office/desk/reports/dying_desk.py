@@ -9,11 +9,11 @@ from idtone.office.desk.recorded_changes import RecordedChanges
 from idtone.office_cli import app
 
 MOMENTS = {"before its leaf": (OfficeLedger, "record_as"), "after its leaf": (RecordedChanges, "_change")}
-"""Methods at which it is killed."""
+"""Methods at which the desk is killed."""
 
 
 def kill_desk_at(moment: str, call: int, words: list[str]) -> None:
-    """Run `idtone` with these words, and kill it at call number `call` of the method that `moment` names."""
+    """Run `idtone` with these words, and kill it at call number `call` of the method for `moment`."""
     owner, method = MOMENTS[moment]
     done, calls = getattr(owner, method), 0
 

@@ -1,4 +1,4 @@
-"""An office's folder with a report desk and two members that have keys; and the members' documents."""
+"""An office's folder with a report desk, members that have keys, and the members' documents."""
 
 import base64
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from lab.registry.examples import GOOD, with_keys
 NOW = datetime.now(UTC)
 AT = NOW - timedelta(days=10)
 NUMBER, ELSEWHERE = "0312345678", "0399999999"
-"""The first number is m-0001's; no member holds the other."""
+"""A number of m-0001, and a number that no member holds."""
 NAME, CONTACT, WORDS = "申告 花子", "hanako@mail.example", "銀行員を名乗る男に口座を聞かれた"
 PHRASE = "of the officer"
 RECEIPT = "ABCDE-FGHJK-MNPQR-STVWX"
@@ -41,7 +41,7 @@ SERVICE = "うその電話サービス"
 
 
 def authority(folder: Path) -> Path:
-    """The folder of an office with three members. The report officer's key is beside the folder."""
+    """Create the folder of an office with three members. The report officer's key is beside the folder."""
     folder.mkdir()
     text = GOOD.partition("suspensions:")[0]
     text += '  - id: m-0003\n    name: {ja: 三番電話, en: Third Telecom}\n    numbers: ["0312340003"]\n'
@@ -57,7 +57,7 @@ def report(number: str = NUMBER, named: bool = True, disclose: bool = False) -> 
 
 
 def service_report() -> ServiceReport:
-    """A report about a service, without a call and without a name."""
+    """A report about a service, without a call and without the reporter's name."""
     return ServiceReport.model_validate({"service": SERVICE, "what": WORDS})
 
 
@@ -75,12 +75,12 @@ class Members:
         return sign_document(kind, member, content, SIGNERS[signer or member], NOW)
 
     def report(self, one: Report | ServiceReport | None = None, receipt: str = RECEIPT, member: str = "m-0002") -> str:
-        """Send a report; returns its id."""
+        """Send a report and return its id."""
         octets = self.document(REPORT, self.sealed(one or report(), receipt).model_dump(), member)
         return str(self.desk.accept(octets, NOW)["report"])
 
     def fetch(self, member: str, request: str | None = None) -> list[Request]:
-        """The desk's requests to a member, or only the one with this id."""
+        """The desk's requests to a member, or only the request with this id."""
         key = X25519PrivateKey.generate()
         to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
         answer = self.desk.accept(self.document(FETCH, {"to": to, "request": request}, member), NOW)
