@@ -12,8 +12,9 @@ from idtone.core.persons import Person
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_index import all_entries
 from idtone.ledger.disclosure.disclosure_request import RequestState
-from idtone.registry.suspensions.own_suspension import OwnSuspension, SuspensionState
+from idtone.registry.suspensions.own_suspension import OwnSuspension
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+from idtone.registry.suspensions.suspension_states import SuspensionState
 
 from .access.rights import Right
 from .console import Console

@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Final
 
 from idtone.core.translation import Message, template
-from idtone.registry.suspensions.own_suspension import STATE_WORDS, OwnSuspension, SuspensionState
+from idtone.registry.suspensions.own_suspension import OwnSuspension
+from idtone.registry.suspensions.suspension_states import STATE_WORDS, SuspensionState
 
 
 class StopState(StrEnum):

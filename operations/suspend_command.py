@@ -20,7 +20,8 @@ from idtone.core.yaml_documents import read_text
 from idtone.ledger.commands.options import local_time, parse_since
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import masked, read_span
-from idtone.registry.suspensions.own_suspension import OwnSuspension, SuspensionState, ordered
+from idtone.registry.suspensions.own_suspension import OwnSuspension, ordered
+from idtone.registry.suspensions.suspension_states import SuspensionState
 
 from .suspension_acts import SuspensionActs
 

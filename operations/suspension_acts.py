@@ -22,7 +22,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import day_of
 from idtone.ledger.store.sqlite import path_of
 from idtone.registry.local_registry import read_local_registry
-from idtone.registry.suspensions.own_suspension import Act, OwnSuspension, SuspensionState, put_to_use
+from idtone.registry.suspensions.own_suspension import Act, OwnSuspension, put_to_use
 from idtone.registry.suspensions.suspension_acts import (
     APPROVED,
     IN_FORCE,
@@ -33,6 +33,7 @@ from idtone.registry.suspensions.suspension_acts import (
     ordered_step,
 )
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions, suspensions_path
+from idtone.registry.suspensions.suspension_states import SuspensionState
 from idtone.service import status_client
 from idtone.service.other_nodes import shares_with_nodes
 from idtone.service.suspension_keeper import duty_terms

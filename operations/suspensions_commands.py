@@ -22,18 +22,10 @@ from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import PRIVATE_FILE
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.number_notation import masked
-from idtone.registry.suspensions.own_suspension import (
-    DUTY_WORDS,
-    Duty,
-    DutyKind,
-    OwnSuspension,
-    SuspensionState,
-    approved,
-    closed,
-    lifted,
-)
+from idtone.registry.suspensions.own_suspension import Duty, OwnSuspension, approved, closed, lifted
 from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+from idtone.registry.suspensions.suspension_states import DUTY_WORDS, DutyKind, SuspensionState
 
 from .signed_suspension_paper import signed_paper
 from .suspend_command import as_json_object, outcome_message, show_nodes

@@ -31,9 +31,10 @@ from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 from idtone.registry.index import RegistryIndex
 from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, suspensions_to_send, taken_over
-from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, OwnSuspensions, covered, put_to_use
+from idtone.registry.suspensions.own_suspension import OwnSuspension, OwnSuspensions, covered, put_to_use
 from idtone.registry.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
+from idtone.registry.suspensions.suspension_states import DutyKind
 
 from .other_nodes import shares_with_nodes
 

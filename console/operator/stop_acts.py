@@ -24,9 +24,10 @@ from idtone.operations.suspension_acts import SuspensionActs
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import read_span
-from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, approved, closed, lifted, ordered
+from idtone.registry.suspensions.own_suspension import OwnSuspension, approved, closed, lifted, ordered
 from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+from idtone.registry.suspensions.suspension_states import DutyKind
 
 from ..access.rights import Right
 from ..downloads import ZIP, download

@@ -15,8 +15,9 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting_person
 from idtone.core.translation import speak
 from idtone.office.authority.stopped_number_holders import holder_names
-from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension
+from idtone.registry.suspensions.own_suspension import OwnSuspension
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+from idtone.registry.suspensions.suspension_states import DUTY_WORDS
 
 from ..access.rights import Right
 from ..event_stream import event, stream

@@ -19,8 +19,9 @@ from idtone.core.translation import Message, template
 from idtone.ledger.store.sqlite import path_of
 from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.suspended_numbers import scope_of
-from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
+from idtone.registry.suspensions.own_suspension import OwnSuspension
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+from idtone.registry.suspensions.suspension_states import DUTY_WORDS, SuspensionState
 from idtone.service.suspension_confirmations import ConfirmedSuspensions, read_confirmed
 
 from ..access.rights import Right

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from idtone.core.translation import Message, joined
-from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
+from idtone.registry.suspensions.own_suspension import OwnSuspension
+from idtone.registry.suspensions.suspension_states import DUTY_WORDS, SuspensionState
 
 from .findings import Finding, bad, good, unknown, warning
 

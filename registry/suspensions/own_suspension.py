@@ -15,7 +15,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field
@@ -23,52 +22,15 @@ from pydantic import AwareDatetime, Field
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import AccountKnownBy, Person
-from idtone.core.translation import Message, template
+from idtone.core.translation import Message
 from idtone.core.yaml_documents import Model
 
 from ..model import day_begins
+from .suspension_states import DUTY_WORDS, STATE_WORDS, DutyKind, SuspensionState
 
 ID_BYTES: Final = 4
 LEAST_ID: Final = 6
 """Minimum number of characters of an id that a person has to give."""
-
-
-class SuspensionState(StrEnum):
-    ASKED = "asked"
-    """One person has ordered it, and another person has to approve it."""
-    APPROVED = "approved"
-    """It is approved; no node has confirmed yet that it is in use."""
-    IN_FORCE = "in-force"
-    TAKEN_OVER = "taken-over"
-    """The association's own suspension of all its numbers is in force. From then on, only the association's suspension
-    counts.
-    """
-    LIFTED = "lifted"
-    WITHDRAWN = "withdrawn"
-    """It was asked for, and withdrawn before an approval."""
-
-
-class DutyKind(StrEnum):
-    """A duty of the operator that follows a suspension."""
-
-    CONTRACT_END = "contract-end"
-    """The contract of the numbers' customer ends (契約解除)."""
-    CONTRACTOR_REPORT = "contractor-report"
-    """The operator reports the contractor (契約者の報告)."""
-
-
-STATE_WORDS: Final = {
-    SuspensionState.ASKED: template("asked, waits for the second person"),
-    SuspensionState.APPROVED: template("approved, not in force"),
-    SuspensionState.IN_FORCE: template("in force"),
-    SuspensionState.TAKEN_OVER: template("taken over by the association"),
-    SuspensionState.LIFTED: template("lifted"),
-    SuspensionState.WITHDRAWN: template("withdrawn"),
-}
-DUTY_WORDS: Final = {
-    DutyKind.CONTRACT_END: template("end of the contract"),
-    DutyKind.CONTRACTOR_REPORT: template("report of the contractor"),
-}
 
 
 class Act(Model):

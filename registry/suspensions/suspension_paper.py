@@ -10,7 +10,8 @@ from idtone.core.paper.content import Paper, Section, Table, known_facts
 from idtone.ledger.evidence.steps import Step
 
 from ..number_notation import span_notation
-from .own_suspension import Act, Duty, DutyKind, OwnSuspension, SuspensionState
+from .own_suspension import Act, Duty, OwnSuspension
+from .suspension_states import DutyKind, SuspensionState
 
 NOTE_TEXT: Final = "idtone suspension paper v1\n{id}\n{digest}\n"
 """The note that the ledger's key signs; the digest is that of the PDF."""

@@ -26,14 +26,14 @@ export interface Finding extends Result {
 export interface Profile {
   readonly id: string;
   readonly title: string;
-  /** Time after the start of a sound at which a StreamDetector can judge it, in seconds. */
+  /** Seconds after the start of a sound at which a StreamDetector can judge it. */
   readonly lookAheadS: number;
 }
 
 /** Reads a profile from the JSON that idtone writes. Throws TypeError for anything else. */
 export function profileFromJson(json: string | object): Profile;
 
-/** Judges one channel of a recording. In `samples`, 1.0 is full scale. `rate` is in Hz, from 8000 to 384000. */
+/** Judges one channel of a recording. In `samples`, 1.0 is full scale; `rate` is 8000 to 384000 Hz. */
 export function detect(samples: Float32Array, rate: number, profile: Profile): Result;
 
 export class StreamDetector {
@@ -42,7 +42,7 @@ export class StreamDetector {
   push(samples: Float32Array): Finding[];
   /** Ends the stream, and returns the remaining places. */
   finish(): Finding[];
-  /** Duration of the samples added so far, in seconds. */
+  /** Seconds of samples added so far. */
   readonly heardS: number;
   /** The verdict on everything judged so far. */
   readonly result: Result;

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import AccountKnownBy, Person
-from idtone.registry.suspensions.own_suspension import Act, DutyKind, OwnSuspension, ordered, put_to_use
+from idtone.registry.suspensions.own_suspension import Act, OwnSuspension, ordered, put_to_use
+from idtone.registry.suspensions.suspension_states import DutyKind
 
 NOW = datetime(2026, 12, 1, 3, tzinfo=UTC)
 SATO, SUZUKI = (Person(uid, name, AccountKnownBy.LOGIN) for uid, name in ((1001, "sato"), (1002, "suzuki")))

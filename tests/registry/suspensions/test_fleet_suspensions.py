@@ -12,17 +12,16 @@ from idtone.operations.doctor import suspension_finding
 from idtone.operations.doctor.findings import State
 from idtone.registry.suspensions.fleet_suspensions import TOLD_LIMIT, SuspensionSeal, suspensions_to_send, taken_over
 from idtone.registry.suspensions.own_suspension import (
-    DutyKind,
     NodeConfirmation,
     OwnSuspension,
     OwnSuspensions,
-    SuspensionState,
     approved,
     closed,
     lifted,
     put_to_use,
 )
 from idtone.registry.suspensions.suspension_paper import suspension_paper
+from idtone.registry.suspensions.suspension_states import DutyKind, SuspensionState
 from lab.registry.suspensions.samples import DUE, NOW, SATO, SUZUKI, act, in_force, stop
 
 LATER = NOW + timedelta(seconds=2)

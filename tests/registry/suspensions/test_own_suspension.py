@@ -9,17 +9,9 @@ from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse
 from idtone.registry.suspensions.own_stops import OwnStopIndex
-from idtone.registry.suspensions.own_suspension import (
-    DutyKind,
-    OwnSuspensions,
-    SuspensionState,
-    approved,
-    closed,
-    covered,
-    lifted,
-    put_to_use,
-)
+from idtone.registry.suspensions.own_suspension import OwnSuspensions, approved, closed, covered, lifted, put_to_use
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
+from idtone.registry.suspensions.suspension_states import DutyKind, SuspensionState
 from lab.registry.suspensions.samples import DUE, NOW, ONE, RANGE, SUZUKI, act, in_force, stop
 
 
