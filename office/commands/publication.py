@@ -22,7 +22,7 @@ from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
 
-from ..authority.edition import assemble_edition, read_edition
+from ..authority.edition import Edition, assemble_edition, read_edition
 from ..authority.edition_rules import check_edition, check_issued, check_operator_list, describe_edition
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.licence_mark import mark_files
@@ -31,6 +31,7 @@ from ..authority.workspace import Workspace
 from ..authority.write_operator_list import write_operator_list
 from ..evaluation.results import published_files
 from ..refused.change_refusals import Refusals
+from ..signing.package_zip import read_copy
 from ..signing.signing_summary import summarize_package
 from .history_output import print_change
 from .options import FolderOption, WhyOption, attribution_for
@@ -197,11 +198,13 @@ def sign(
 
 def assemble(
     package: PackageArgument,
-    copies: Annotated[list[Path], typer.Argument(metavar="COPY", help="Copies of it that other holders signed.")],
+    copies: Annotated[
+        list[Path], typer.Argument(metavar="COPY", help="Copies of it that holders signed: folders, or ZIPs.")
+    ],
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Add the signatures of a package's copies to the package. Exit 1: signatures are still missing."""
-    whole = assemble_edition({folder: read_edition(folder) for folder in (package, *copies)})
+    whole = assemble_edition({path: _copy(path) for path in (package, *copies)})
     whole.write_signatures(package)
     missing = list(whole.missing())
     if as_json:
@@ -210,6 +213,13 @@ def assemble(
         print_missing(missing)
     if missing:
         command_line.exit_negative()
+
+
+def _copy(path: Path) -> Edition:
+    found = read_copy(path)
+    if not isinstance(found, Edition):
+        raise UsageError("{file}: is not a package of the registry", file=path)
+    return found
 
 
 def undo(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:

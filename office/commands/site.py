@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import typer
 
 from idtone.core.errors import LedgerError, TrustError, UsageError
-from idtone.core.files import reading
 from idtone.core.japan_time import JAPAN
 from idtone.core.terminal import command_line
 from idtone.core.terminal.extras import install_command
@@ -31,7 +30,7 @@ from ..authority.signed_history import history_with_signatures
 from ..authority.workspace import Workspace
 from ..desk.document_desk import DocumentDesk
 from ..desk.reports.report_settings import read_report_settings, responsible_body
-from ..signing.package_zip import read_package_zip
+from ..signing.package_zip import read_copy
 from ..site import number_service
 from ..site.month_figures import figures_of_month, newest
 from ..site.number_answers import answers, changes_at, licensed_holders
@@ -258,10 +257,7 @@ def assemble_site(
 
 
 def _copy(path: Path) -> SitePackage:
-    if path.is_dir():
-        return read_site_package(path)
-    with reading(path, UsageError):
-        found = read_package_zip(path.read_bytes(), path)
+    found = read_copy(path)
     if not isinstance(found, SitePackage):
         raise UsageError("{file}: is not a package of the public site", file=path)
     return found

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from idtone.core.errors import UsageError
+from idtone.core.files import reading
 
 from ..authority.edition import Edition, read_edition
 from ..site.site_package import FOLDER, STATEMENT, SitePackage, is_site_package, read_site_package
@@ -29,6 +30,18 @@ def read_package_zip(octets: bytes, name: Path) -> Edition | SitePackage:
         unpack(io.BytesIO(octets), folder, name)
         package = package_folder(folder)
         return read_site_package(package, name) if is_site_package(package) else read_edition(package, name)
+
+
+def read_copy(path: Path) -> Edition | SitePackage:
+    """Read a copy of a package: a folder, or the ZIP file that `idtone-sign` returns.
+
+    Raises UsageError if it is not a package, TrustError if the package is damaged.
+    """
+    if path.is_dir():
+        return read_site_package(path) if is_site_package(path) else read_edition(path)
+    with reading(path, UsageError):
+        octets = path.read_bytes()
+    return read_package_zip(octets, path)
 
 
 def add_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:

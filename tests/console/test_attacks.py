@@ -209,8 +209,8 @@ async def test_neither_text_nor_time_tells_who_is_a_user(site, settings):
             texts[name] = (answer.status, answer.text.replace(name, ""), {*answer.headers} - {"Date"})
             site.app[SIGN_IN_METHOD].proof._attempts._failures.clear()
     assert texts["viewer"] == texts["nobody-of-us"]
-    ratio = statistics.median(times_s["viewer"]) / statistics.median(times_s["nobody-of-us"])
-    assert 0.7 < ratio < 1.4, ratio
+    ratio = min(times_s["viewer"]) / min(times_s["nobody-of-us"])  # a busy machine adds time, and never removes any
+    assert 0.7 < ratio < 1.4, times_s
 
 
 async def test_at_once_is_no_way_round_the_attempts(site):

@@ -20,6 +20,7 @@ from idtone.office.commands.site import detector
 from idtone.office.desk.reports.report_page import FORM_PATH, SERVICE_PATH, form_page
 from idtone.office.site import number_table
 from idtone.office.site.number_answers import LicensedHolder, NumberAnswer, answers, changes_at, licensed_holders
+from idtone.office.site.number_service import site_headers
 from idtone.office.site.number_table import TOKEN_BYTES, TableFile, key_pair, look_up, table
 from idtone.office.site.public_figures import CALLS_BOUND, MonthFacts, public_figures
 from idtone.office.site.public_statement import verified_statement
@@ -34,6 +35,7 @@ from lab.office.authority.office import PHRASE, Office
 from lab.office.site.published_site import LICENSED, NEVER, STOPPED, UNLICENSED, site_of, statement_of
 from lab.publication import LAB_REGISTRY
 from lab.registry.examples import GOOD
+from lab.repository import ROOT
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 PLAIN = {
@@ -366,3 +368,14 @@ def test_the_web_server_can_read_the_site_whatever_the_umask_of_the_office_is(tm
 def test_no_page_has_an_unfilled_field(built):
     for page in pages_of(built / "site"):
         assert not re.search(r"\$[a-z{]", page.read_text("utf-8")), page
+
+
+def test_the_sample_of_nginx_sends_the_sites_headers_and_lets_badges_load_its_script():
+    sample = (ROOT / "config" / "nginx-office.conf").read_text("utf-8")
+    server = next(part for part in sample.split("server {") if "server_name sound.example.jp;" in part)
+    location = server.partition("location / {")[2].partition("}")[0]
+    sent = dict(re.findall(r'add_header (\S+) "?([^"\n]*?)"?;\n', location))
+    assert sent.pop("Access-Control-Allow-Origin") == "*"
+    assert sent == {
+        name: " ".join(value.split()) for name, value in site_headers("https://desk.example.jp", "").items()
+    }
