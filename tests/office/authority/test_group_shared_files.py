@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from idtone.office.authority.group_shared_files import make_folder
 from lab.office.authority.office import APPLICATION, STOP, TWICE, WHY, Office
+from lab.office.authority.restricted_modes import forbid_group_bit
 
 
 @pytest.fixture
@@ -49,6 +51,16 @@ def test_what_the_commands_write_is_the_groups_if_the_folder_is(new_office, umas
             assert mode & 0o007 == 0, path
     for package in ("package", "statement"):
         assert (office.folder / package).stat().st_mode & 0o007 == 0, "it has members' numbers"
+
+
+def test_a_unit_makes_folders_in_a_shared_folder_although_it_may_set_no_group_bit(tmp_path, umask, monkeypatch):
+    tmp_path.chmod(0o2770)
+    forbid_group_bit(monkeypatch)
+    make_folder(tmp_path / "unpublished" / "one")
+    make_folder(tmp_path / "repository", 0o755)
+    modes = {path.name: path.stat().st_mode & 0o7777 for path in tmp_path.rglob("*")}
+    assert modes == {"unpublished": 0o2770, "one": 0o2770, "repository": 0o2775}
+    assert os.umask(0o077) == 0o077
 
 
 def test_another_accounts_lock_can_be_used(office, monkeypatch):
