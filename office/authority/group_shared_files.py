@@ -5,17 +5,14 @@ chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then all accou
 each other's files, whatever their umask is.
 """
 
-import os
 import stat
-import threading
 from pathlib import Path
 from typing import Final
 
+from idtone.core import files
 from idtone.core.files import replace_durably
 
 _SHARED: Final = stat.S_ISGID | stat.S_IWGRP
-_umask_lock: Final = threading.Lock()
-"""Held by the thread that changes the umask, which all threads of the process share."""
 
 
 def file_mode(folder: Path) -> int:
@@ -32,15 +29,7 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
         return
     if not folder.parent.exists():
         make_folder(folder.parent, mode)
-    if _is_shared(folder.parent):
-        mode |= 0o070
-    # It inherits the set-group-ID bit of a shared parent: the offices' units may set none (RestrictSUIDSGID).
-    with _umask_lock:
-        umask = os.umask(~mode & 0o777)
-        try:
-            folder.mkdir(exist_ok=True)
-        finally:
-            os.umask(umask)
+    files.make_folder(folder, mode | 0o070 if _is_shared(folder.parent) else mode)
 
 
 def rewrite(path: Path, octets: bytes) -> None:
