@@ -5,6 +5,7 @@ chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then all accou
 each other's files, whatever their umask is.
 """
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -33,10 +34,15 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
 
 
 def rewrite(path: Path, octets: bytes) -> None:
-    """Replace an existing file, and keep its group and the group's rights. Other users get no rights."""
+    """Replace an existing file, and keep its group and the group's rights. Other users get no rights.
+
+    If root has saved the file, and this account may not give files to root's group, the file gets the group of a new
+    file.
+    """
     status = path.stat()
     mode = stat.S_IMODE(status.st_mode) & 0o770 | file_mode(path.parent)
-    replace_durably(path, octets, mode, status.st_gid)
+    may_give = os.geteuid() == 0 or status.st_gid in (os.getegid(), *os.getgroups())
+    replace_durably(path, octets, mode, status.st_gid if may_give else -1)
 
 
 def write(path: Path, octets: bytes) -> None:

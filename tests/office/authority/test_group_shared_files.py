@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.office.authority.group_shared_files import make_folder
+from idtone.office.authority.group_shared_files import make_folder, rewrite
 from lab.office.authority.office import APPLICATION, STOP, TWICE, WHY, Office
 from lab.office.authority.restricted_modes import forbid_group_bit
 
@@ -61,6 +61,23 @@ def test_a_unit_makes_folders_in_a_shared_folder_although_it_may_set_no_group_bi
     modes = {path.name: path.stat().st_mode & 0o7777 for path in tmp_path.rglob("*")}
     assert modes == {"unpublished": 0o2770, "one": 0o2770, "repository": 0o2775}
     assert os.umask(0o077) == 0o077
+
+
+def test_a_file_that_root_has_saved_can_be_changed_by_the_office(tmp_path, monkeypatch):
+    """An editor that replaces the file gives it to root's group, and the office's account is not in this group."""
+    path = tmp_path / "registry.yaml"
+    path.write_bytes(b"by root")
+
+    def refuse(descriptor: int, user: int, group: int) -> None:
+        raise PermissionError(1, f"fchown {group}")
+
+    status = path.stat()
+    saved = os.stat_result((*status[:5], 4321, *status[6:]))
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setattr(os, "fchown", refuse)
+    monkeypatch.setattr(Path, "stat", lambda each, **more: saved if each == path else os.stat(each, **more))
+    rewrite(path, b"by the office")
+    assert path.read_bytes() == b"by the office"
 
 
 def test_another_accounts_lock_can_be_used(office, monkeypatch):
