@@ -1,8 +1,8 @@
 """Writes the office's files and folders, either private or shared by the accounts of one Unix group.
 
-The history names accounts, so each person has one. To share the folder, give it to a group: `chgrp -R office FOLDER;
-chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then all accounts of the group can read and replace
-each other's files, whatever their umask is.
+The history names accounts, so each person has one. To share the folder, give it to a group by the commands in
+docs/authority.md. Then all accounts of the group can read and replace each other's files, whatever their umask is. The
+desk's ledger and its key stay private.
 """
 
 import os

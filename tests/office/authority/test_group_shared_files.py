@@ -1,15 +1,21 @@
 """Accounts of one group in one folder: they can read and replace each other's files."""
 
 import os
+import re
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from idtone.office.authority.group_shared_files import make_folder, rewrite
+from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.desk.reports.desk_key import DeskKey
 from lab.office.authority.office import APPLICATION, STOP, TWICE, WHY, Office
 from lab.office.authority.restricted_modes import forbid_group_bit
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -78,6 +84,19 @@ def test_a_file_that_root_has_saved_can_be_changed_by_the_office(tmp_path, monke
     monkeypatch.setattr(Path, "stat", lambda each, **more: saved if each == path else os.stat(each, **more))
     rewrite(path, b"by the office")
     assert path.read_bytes() == b"by the office"
+
+
+@pytest.mark.parametrize("page", ["authority.md", "authority.ja.md"])
+def test_the_desk_goes_on_after_the_pages_commands_have_shared_the_folder(office, page):
+    text = " ".join((ROOT / "docs" / page).read_text("utf-8").split())
+    (commands,) = re.findall(r"`(chgrp -R office [^`]*)`", text)
+    OfficeLedger(office.folder).record("tested", "before")
+    DeskKey.of(office.folder)
+    group = commands.replace("chgrp -R office", f"chgrp -R {os.getgid()}")
+    subprocess.run(["sh", "-ec", group], cwd=office.folder, check=True)
+    assert office.folder.stat().st_mode & 0o2070 == 0o2070
+    OfficeLedger(office.folder).record("tested", "after")
+    DeskKey.of(office.folder)
 
 
 def test_another_accounts_lock_can_be_used(office, monkeypatch):
