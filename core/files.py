@@ -6,6 +6,7 @@ Readers see either the old content or the complete new content, even after a pow
 import os
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from .translation import Message, template
 READABLE: Final = 0o644
 """Mode of files that Asterisk, which runs as another user, must be able to read."""
 _PUBLIC_FOLDER: Final = 0o755
+_umask_lock: Final = threading.Lock()
+"""Held while the umask, which all threads of the process share, is changed."""
 _UNREADABLE: Final = template("{path}: cannot be read: {reason}")
 _UNREADABLE_CHOICE: Final = template("{path}: cannot be read: {reason}; name another file")
 _UNWRITABLE: Final = template("{path}: cannot be written: {reason}")
@@ -154,6 +157,20 @@ def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: in
     with draft(target, mode, group, owner) as new:
         new.file.write(octets)
         new.put()
+
+
+def make_folder(folder: Path, mode: int) -> None:
+    """Create a folder with `mode` regardless of the umask; leave an existing one. Raises OSError.
+
+    The folder inherits the set-group-ID bit of its parent. A chmod would lose this bit if the user is not in the
+    folder's group, and fails in a unit with `RestrictSUIDSGID=yes`.
+    """
+    with _umask_lock:
+        umask = os.umask(~mode & 0o777)
+        try:
+            folder.mkdir(exist_ok=True)
+        finally:
+            os.umask(umask)
 
 
 def make_public_folder(folder: Path) -> None:

@@ -45,6 +45,12 @@ def test_each_of_the_office_belongs_to_its_target(name):
     assert f"idtone-{name}.service" in unit(text_of("office.target"))["Unit"]["Wants"].split()
 
 
+@pytest.mark.parametrize("name", ["office-desk", "office-console"])
+def test_those_of_the_office_with_settings_read_the_offices(name):
+    """/etc/idtone/idtone.yaml is a node's, and the office's user need not be able to read it."""
+    assert " -c /etc/idtone-office/idtone.yaml" in unit(text_of(f"{name}.service"))["Service"]["ExecStart"]
+
+
 def test_the_backup():
     backup = unit(text_of("backup.service"))
     assert backup["Service"]["ExecStart"] == "/usr/local/bin/idtone backup --due"

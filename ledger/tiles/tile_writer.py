@@ -7,7 +7,6 @@ contains the whole tree of its checkpoint. Full tiles never change. A partial ti
 import fcntl
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError, ProofError
-from idtone.core.files import replace_durably, sync_folder
+from idtone.core.files import make_folder, replace_durably, sync_folder
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
 
 from ..store.database import Connection, Database
@@ -135,8 +134,7 @@ def _make(folder: Path) -> None:
     if folder.exists():
         return
     _make(folder.parent)
-    folder.mkdir()
-    folder.chmod(FOLDER_MODE | folder.stat().st_mode & stat.S_ISGID)
+    make_folder(folder, FOLDER_MODE)
     os.chown(folder, *_owner_in(folder.parent))
 
 

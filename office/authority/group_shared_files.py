@@ -1,14 +1,16 @@
 """Writes the office's files and folders, either private or shared by the accounts of one Unix group.
 
-The history names accounts, so each person has one. To share the folder, give it to a group: `chgrp -R office FOLDER;
-chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then all accounts of the group can read and replace
-each other's files, whatever their umask is.
+The history names accounts, so each person has one. To share the folder, give it to a group by the commands in
+docs/authority.md. Then all accounts of the group can read and replace each other's files, whatever their umask is. The
+desk's ledger and its key stay private.
 """
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
 
+from idtone.core import files
 from idtone.core.files import replace_durably
 
 _SHARED: Final = stat.S_ISGID | stat.S_IWGRP
@@ -28,15 +30,19 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
         return
     if not folder.parent.exists():
         make_folder(folder.parent, mode)
-    folder.mkdir(exist_ok=True)
-    folder.chmod(mode | 0o070 | stat.S_ISGID if _is_shared(folder.parent) else mode)
+    files.make_folder(folder, mode | 0o070 if _is_shared(folder.parent) else mode)
 
 
 def rewrite(path: Path, octets: bytes) -> None:
-    """Replace an existing file, and keep its group and the group's rights. Other users get no rights."""
+    """Replace an existing file, and keep its group and the group's rights. Other users get no rights.
+
+    If root has saved the file, and this account may not give files to root's group, the file gets the group of a new
+    file.
+    """
     status = path.stat()
     mode = stat.S_IMODE(status.st_mode) & 0o770 | file_mode(path.parent)
-    replace_durably(path, octets, mode, status.st_gid)
+    may_give = os.geteuid() == 0 or status.st_gid in (os.getegid(), *os.getgroups())
+    replace_durably(path, octets, mode, status.st_gid if may_give else -1)
 
 
 def write(path: Path, octets: bytes) -> None:

@@ -5,9 +5,9 @@ still be reading. The link `current` points to the newest copy. A publication ta
 """
 
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -30,9 +30,10 @@ def publish_to(folder: Path, repository: Path, version: int) -> None:
     try:
         folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
         (folder / EDITIONS).mkdir(_FOLDER_MODE, exist_ok=True)
-        edition = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=folder / EDITIONS))
+        edition = folder / EDITIONS / f"{version}-{secrets.token_hex(4)}"
+        edition.mkdir(_FOLDER_MODE)
         for name in (tuf_roles.METADATA, tuf_roles.TARGETS):
-            shutil.copytree(repository / name, edition / name, copy_function=shutil.copyfile)
+            _copy(repository / name, edition / name)
         group = folder.stat().st_gid
         for path in (folder / EDITIONS, edition, *edition.rglob("*")):
             _let_group_read(path, group)
@@ -61,8 +62,21 @@ def is_newest(folder: Path, repository: Path) -> bool:
         return False
 
 
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder. Unlike by `shutil.copytree`, the copy gets no modes from the source."""
+    target.mkdir(_FOLDER_MODE)
+    for each in source.iterdir():
+        if each.is_dir():
+            _copy(each, target / each.name)
+        else:
+            shutil.copyfile(each, target / each.name)
+
+
 def _let_group_read(path: Path, group: int) -> None:
     status = path.stat()
     if status.st_gid != group:
         os.chown(path, -1, group)
-    path.chmod(_FOLDER_MODE | status.st_mode & stat.S_ISGID if path.is_dir() else _FILE_MODE)
+    mode = _FOLDER_MODE | status.st_mode & stat.S_ISGID if path.is_dir() else _FILE_MODE
+    # The console's unit may set no set-group-ID bit (RestrictSUIDSGID). With its umask, a new folder has the mode.
+    if stat.S_IMODE(status.st_mode) != mode:
+        path.chmod(mode)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -77,6 +78,20 @@ def test_a_ledger_is_published_and_verified_by_the_key_alone(ledger, out, monkey
     good = verdict(folder)
     assert (good["good"], good["leaves"], good["faults"]) == (True, LEAVES, [])
     assert run("verify tiles", folder, "--log-key", LOG).stdout.startswith(f"good: {LEAVES} leaves of ")
+
+
+def test_the_folders_stay_those_of_a_group_that_the_user_is_not_in(ledger, out, monkeypatch):
+    """The web server's group: for a user outside it, Linux takes the set-group-ID bit out of the mode of a chmod."""
+    out.mkdir(exist_ok=True)
+    out.chmod(0o2750)
+    chmod = os.chmod
+    monkeypatch.setattr(os, "chmod", lambda path, mode, **more: chmod(path, mode & 0o777, **more))
+    before = os.umask(0o077)
+    try:
+        published(out)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o7777 for path in out.rglob("*")} == {0o2750, 0o640}
 
 
 def test_what_a_call_proves_leads_to_the_same_tree(ledger, out):

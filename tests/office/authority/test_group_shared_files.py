@@ -1,13 +1,21 @@
 """Accounts of one group in one folder: they can read and replace each other's files."""
 
 import os
+import re
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from idtone.office.authority.group_shared_files import make_folder, rewrite
+from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.desk.reports.desk_key import DeskKey
 from lab.office.authority.office import APPLICATION, STOP, TWICE, WHY, Office
+from lab.office.authority.restricted_modes import forbid_group_bit
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -49,6 +57,46 @@ def test_what_the_commands_write_is_the_groups_if_the_folder_is(new_office, umas
             assert mode & 0o007 == 0, path
     for package in ("package", "statement"):
         assert (office.folder / package).stat().st_mode & 0o007 == 0, "it has members' numbers"
+
+
+def test_a_unit_makes_folders_in_a_shared_folder_although_it_may_set_no_group_bit(tmp_path, umask, monkeypatch):
+    tmp_path.chmod(0o2770)
+    forbid_group_bit(monkeypatch)
+    make_folder(tmp_path / "unpublished" / "one")
+    make_folder(tmp_path / "repository", 0o755)
+    modes = {path.name: path.stat().st_mode & 0o7777 for path in tmp_path.rglob("*")}
+    assert modes == {"unpublished": 0o2770, "one": 0o2770, "repository": 0o2775}
+    assert os.umask(0o077) == 0o077
+
+
+def test_a_file_that_root_has_saved_can_be_changed_by_the_office(tmp_path, monkeypatch):
+    """An editor that replaces the file gives it to root's group, and the office's account is not in this group."""
+    path = tmp_path / "registry.yaml"
+    path.write_bytes(b"by root")
+
+    def refuse(descriptor: int, user: int, group: int) -> None:
+        raise PermissionError(1, f"fchown {group}")
+
+    status = path.stat()
+    saved = os.stat_result((*status[:5], 4321, *status[6:]))
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setattr(os, "fchown", refuse)
+    monkeypatch.setattr(Path, "stat", lambda each, **more: saved if each == path else os.stat(each, **more))
+    rewrite(path, b"by the office")
+    assert path.read_bytes() == b"by the office"
+
+
+@pytest.mark.parametrize("page", ["authority.md", "authority.ja.md"])
+def test_the_desk_goes_on_after_the_pages_commands_have_shared_the_folder(office, page):
+    text = " ".join((ROOT / "docs" / page).read_text("utf-8").split())
+    (commands,) = re.findall(r"`(chgrp -R office [^`]*)`", text)
+    OfficeLedger(office.folder).record("tested", "before")
+    DeskKey.of(office.folder)
+    group = commands.replace("chgrp -R office", f"chgrp -R {os.getgid()}")
+    subprocess.run(["sh", "-ec", group], cwd=office.folder, check=True)
+    assert office.folder.stat().st_mode & 0o2070 == 0o2070
+    OfficeLedger(office.folder).record("tested", "after")
+    DeskKey.of(office.folder)
 
 
 def test_another_accounts_lock_can_be_used(office, monkeypatch):

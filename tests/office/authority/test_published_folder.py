@@ -12,6 +12,7 @@ from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
 from idtone.office.authority.write_operator_list import write_operator_list
 from lab.office.authority.office import PHRASE, STOP, TWICE
+from lab.office.authority.restricted_modes import forbid_group_bit
 
 DAY = "2027-01-10T09:00:00+09:00"
 
@@ -99,6 +100,25 @@ def test_the_folders_group_reads_the_copy_and_nobody_else_writes_it(office, publ
     assert any(path.name == "timestamp.json" for path in copied)
     for path in copied:
         assert path.stat().st_gid == 4321, path
+        assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640), path
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o007])
+def test_the_consoles_unit_copies_although_it_may_set_no_group_bit(office, published, monkeypatch, umask):
+    """With `RestrictSUIDSGID=yes`, a chmod with the set-group-ID bit fails, and tmpfiles.d makes the folder with it."""
+    published.mkdir()
+    published.chmod(0o2750)
+    for path in (office.folder / "repository", *(office.folder / "repository").rglob("*")):
+        path.chmod(0o2770 if path.is_dir() else 0o660)
+    forbid_group_bit(monkeypatch)
+    before = os.umask(umask)
+    try:
+        for _ in range(2):
+            office.output("publication copy")
+    finally:
+        os.umask(before)
+    assert contents(published / "current") == contents(office.folder / "repository")
+    for path in published.rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640), path
 
 
