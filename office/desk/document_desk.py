@@ -57,7 +57,7 @@ class DocumentDesk:
             self._changes.finish()
 
     def accept(self, octets: bytes, now: datetime) -> Mapping[str, Any]:
-        """Verify a document, store it, record it in the ledger, and return the answer to the sender.
+        """Verify a document, store it, record it in the ledger and return the answer to the sender.
 
         A document that was accepted before receives the same answer again, without a new record. Raises TrustError for
         a refusal, LedgerError if the act cannot be recorded.

@@ -72,7 +72,7 @@ class OfficeLedger:
         return self._folder / "idtone.yaml"
 
     def record(self, act: str, subject: str, **details: Scalar) -> str:
-        """Record an act of the person who runs this command, and return the act's id.
+        """Record an act of the person who runs this command and return the act's id.
 
         The act is stored durably before the method returns. Raises LedgerError; then the caller must not do the act.
         """

@@ -113,7 +113,7 @@ async def read_form(
     files: Mapping[str, int] = MappingProxyType({}),
     long: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, bytes]:
-    """Read the form's fields into `values`, and return the uploaded files that are not empty.
+    """Read the form's fields into `values` and return the uploaded files that are not empty.
 
     `files` and `long` map fields for files and long texts to their maximum size in bytes. Raises FormError, also if
     another field holds a file.

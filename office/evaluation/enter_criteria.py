@@ -52,10 +52,10 @@ def enter_criteria(
 ) -> Criteria:
     """Enter criteria under the next version, in place of the older ones.
 
-    `given` is the content of the file; its version is ignored. `name` is the file name that error messages show.
+    `given` is the content of the file; its version is ignored. `name` is the file name shown in error messages.
     `read_version` is the version that the person has edited, or 0 for new criteria; if the criteria have another
-    version by now, the entry is refused. The office's ledger records the act first. Raises IdtoneError and then changes
-    nothing.
+    version by now, the entry is refused. The office's ledger records the act first. Raises IdtoneError without changing
+    anything.
     """
     with workspace.locked():
         present = present_criteria(workspace)

@@ -46,7 +46,7 @@ class EvaluatedMembers:
 def period_over(since: str, until: str, now: datetime, name: Callable[[str], str]) -> Period:
     """Parse a period between two days that a person entered. Raises UsageError if the period is not over.
 
-    `name` maps a parameter to the field name that error messages show.
+    `name` maps a parameter to the field name shown in error messages.
     """
     period = Period.parse(since, until, name)
     if period.ends > now:

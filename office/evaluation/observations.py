@@ -171,8 +171,8 @@ def observe(
     """Enter an observation of a member. Raises IdtoneError.
 
     For a contact or a form, the `fields` are `day`, `result` (good or bad) and optionally `what`; for an assessor
-    `day`, `what` and `points`; for a stop `what`, `asked` and `stopped`. `name` maps a field to the name that error
-    messages show.
+    `day`, `what` and `points`; for a stop `what`, `asked` and `stopped`. `name` maps a field to the name shown in error
+    messages.
     """
     chosen = next((each for each in ObservationKind if each == kind), None)
     if chosen is None:
@@ -255,7 +255,7 @@ def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callabl
 
 
 def forget_observations(workspace: Workspace, before: str, label: str) -> int:
-    """Erase the observations from before a day, and return their number. Evaluations keep their values.
+    """Erase the observations from before a day and return their number. Evaluations keep their values.
 
     Raises IdtoneError.
     """

@@ -76,7 +76,7 @@ def record_basis(
 ) -> RefusalBasis:
     """Record the association's decision in place of an older one. The office's ledger keeps all decisions.
 
-    `name` maps a field to the name that error messages show. Raises IdtoneError.
+    `name` maps a field to the name shown in error messages. Raises IdtoneError.
     """
     chosen = next((each for each in Basis if each == basis), None)
     if chosen is None:

@@ -26,7 +26,7 @@ def cache_folder() -> Path:
 
 
 def unpack_libraries(archive: Path, within: Path) -> Path:
-    """Unpack the libraries of the archive, unless an earlier start has done so, and return their folder.
+    """Unpack the libraries of the archive, unless an earlier start has done so and return their folder.
 
     Raises SystemExit if the archive was built for another version of Python.
     """

@@ -128,7 +128,7 @@ class SignedContent:
 
 
 def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root: Root) -> bytes:
-    """Sign a statement, and return it as a file. Raises TrustError if too few keys sign."""
+    """Sign a statement and return it as a file. Raises TrustError if too few keys sign."""
     made = SignedContent(dict(content))
     for signer in signers:
         made.sign(signer, root)
@@ -137,7 +137,7 @@ def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root
 
 
 def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
-    """Verify a signed statement, and return its content. The caller must check `expires`.
+    """Verify a signed statement and return its content. The caller must check `expires`.
 
     Raises TrustError if the association has not signed the statement.
     """

@@ -89,7 +89,7 @@ class SitePackage:
             raise _unfit() from error
 
     def sign(self, signer: Signer) -> list[str]:
-        """Sign the statement if the signer's key may do so, and return the names of the signed roles."""
+        """Sign the statement if the signer's key may do so and return the names of the signed roles."""
         return [ROLE] if self.statement.sign(signer, self.root) else []
 
     def missing(self) -> Iterator[Message]:
@@ -140,7 +140,7 @@ def is_site_package(folder: Path) -> bool:
 def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
     """Read the package in a folder. Raises TrustError if the folder is damaged or holds no such package.
 
-    Error messages show `name` in place of the folder's path.
+    Error messages show `name` instead of the folder's path.
     """
     name = name or folder
     if not is_site_package(folder):

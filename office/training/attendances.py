@@ -68,8 +68,8 @@ def record_attendance(
     """Mark a person's test, and store the result.
 
     `version` is that of the test, and must be the current version of the course. The first test that a member's people
-    pass with a version also records the member's agreement `training`. `name` maps a parameter to the field name that
-    error messages show. Raises IdtoneError.
+    pass with a version also records the member's agreement `training`. `name` maps a parameter to the field name shown
+    in error messages. Raises IdtoneError.
     """
     course = course_of(workspace.folder)
     if version != course.version:
@@ -111,7 +111,7 @@ def attendance_of(folder: Path, id_: str) -> Attendance:
 
 
 def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Callable[[str], str]) -> int:
-    """Erase the names of people who took the test before a day, and return their number. Raises IdtoneError."""
+    """Erase the names of people who took the test before a day and return their number. Raises IdtoneError."""
     last = parse_day(before, name("before"))
     if last > in_japan(now).date():
         raise UsageError("{option} is in the future; name a day that has come", option=name("before"))

@@ -27,5 +27,5 @@ async def erase_submissions_in_time(desk: DocumentDesk) -> None:
 
 
 def erase_due_submissions(desk: DocumentDesk, now: datetime) -> int:
-    """Erase the submissions whose retention time is over, and return their number. Raises IdtoneError."""
+    """Erase the submissions whose retention time is over and return their number. Raises IdtoneError."""
     return Submissions(desk.folder, desk.ledger).forget(now - desk.workspace.terms().applications.keep)

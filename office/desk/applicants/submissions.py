@@ -97,7 +97,7 @@ class Submissions:
         return octets
 
     def enter(self, handed: SubmittedForm, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
-        """Store a new submission, and return it with its secret, which is not stored.
+        """Store a new submission and return it with its secret, which is not stored.
 
         Raises TooManyWaitError if `most` submissions are open already, including those sent back for correction.
         """

@@ -57,7 +57,7 @@ class Holder:
 
 
 def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple[datetime, datetime]) -> Holder:
-    """Find the member that held the number at the time `at`, and others that held it within `between`.
+    """Find the member that held the number at time `at`, and others that held it within `between`.
 
     `between` excludes its end. Raises IdtoneError if an edition cannot be read.
     """

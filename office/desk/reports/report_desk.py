@@ -72,7 +72,7 @@ class ReportDesk:
     # -- reports ---------------------------------------------------------------------------------------------------
 
     def enter(self, sealed: SealedReport, via: str, now: datetime) -> str:
-        """Enter a sealed report, ask the holder of its number, and return the report's id. Raises IdtoneError.
+        """Enter a sealed report, ask the holder of its number and return the report's id. Raises IdtoneError.
 
         A report that was entered before changes nothing, even if it is sealed anew.
         """
@@ -151,7 +151,7 @@ class ReportDesk:
         self._desk.ledger.record("report-shown", report_id)
 
     def forget(self, before: datetime) -> int:
-        """Erase the content and the reporter of reports that were closed before a time, and return their number.
+        """Erase the content and the reporter of reports that were closed before a time and return their number.
 
         Raises LedgerError; then nothing is erased.
         """

@@ -28,6 +28,6 @@ async def erase_reports_in_time(desk: DocumentDesk, now: Callable[[], datetime] 
 
 
 def erase_due_reports(desk: DocumentDesk, now: datetime) -> int:
-    """Erase the reports whose retention time is over, and return their number. Raises IdtoneError."""
+    """Erase the reports whose retention time is over and return their number. Raises IdtoneError."""
     reports = ReportDesk(desk)
     return 0 if reports.settings.retention is None else reports.forget(now - reports.settings.retention)
