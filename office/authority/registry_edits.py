@@ -383,7 +383,7 @@ def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, i
 
 
 def check_member(document: RegistryDocument, member: str) -> str:
-    """Check that the registry has a member with this id and return the id. Raises UsageError if not."""
+    """Check that the registry has a member with this id, and return the id. Raises UsageError if not."""
     return _member(document, member)[1].id
 
 

@@ -50,7 +50,7 @@ class Refusals:
         return found
 
     def check_key(self, key: RefusalKey) -> Epoch:
-        """Check that `key` is the current key of the refusals and return its epoch.
+        """Check that `key` is the refusals' current key, and return its epoch.
 
         Raises TrustError for another key. Raises UsageError if no legal basis was decided, because the key is used to
         add persons and to answer members.

@@ -31,7 +31,7 @@ POLICY: Final = (
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     + "'"
 )
-"""Content security policy without scripts, frames and other origins."""
+"""Content security policy that allows no scripts, frames or other origins."""
 
 
 def holder_page(holder: Holder, problem: str | None = None) -> str:
