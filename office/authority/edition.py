@@ -235,7 +235,7 @@ class PackageFiles:
             raise self.damage_error(f"{part}/{tuf_roles.METADATA}/targets.json")
 
     def read_folder(self, part: str) -> dict[str, bytes]:
-        """Read all files in the subfolder `part`, by relative path; an empty dict if it is missing.
+        """Read all files in the subfolder `part`, by relative path, or return an empty dict if it is missing.
 
         Raises TrustError if a file cannot be read.
         """

@@ -99,7 +99,7 @@ class HistoryEntry(Model):
     subject: Text
     why: Text
     requested: Moment | None = None
-    """Time at which the police or the holder of the numbers made the request."""
+    """When the police or the numbers' holder made the request."""
     entered_by: Text | None = None
     """Person who requested the change, if `by` is the account of the person who approved it."""
     undone: Action | None = None

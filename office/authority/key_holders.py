@@ -76,7 +76,7 @@ def _set_state(
 
 
 def key_holders(folder: Path) -> dict[str, str]:
-    """Read the holders' names by key id; an empty dict if the file is missing. Raises TrustError."""
+    """Read the holders' names by key id, or return an empty dict if the file is missing. Raises TrustError."""
     path = folder / FILE
     octets = read_if_there(path, TrustError)
     if octets is None:
@@ -91,7 +91,7 @@ def key_holders(folder: Path) -> dict[str, str]:
 def name_holder(folder: Path, key_id: str, holder: str, in_force: Iterable[str]) -> None:
     """Record the name of a key's holder, replacing any earlier name.
 
-    Raises UsageError if the key is not in force, TrustError if the list cannot be read or written.
+    Raises UsageError if the key is not in force, or TrustError if the list cannot be read or written.
     """
     now = set(in_force)
     if key_id not in now:

@@ -42,7 +42,7 @@ def store_pledge(folder: Path, octets: bytes) -> str:
 def pledge_kept_on_success(folder: Path, octets: bytes) -> Iterator[str]:
     """Store a pledge's PDF for a `with` block, which receives its SHA-256.
 
-    If the block fails, a newly stored file is removed. Hold the lock on the office's folder meanwhile. Raises
+    If the block fails, a newly stored file is removed. The caller must hold the lock on the office's folder. Raises
     UsageError if the content is not a PDF, or TrustError if the file cannot be written.
     """
     was_there = read_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
@@ -56,6 +56,6 @@ def pledge_kept_on_success(folder: Path, octets: bytes) -> Iterator[str]:
 
 
 def read_pledge(folder: Path, sha256: str) -> bytes | None:
-    """Read a pledge's PDF; None if the office does not have it."""
+    """Read a pledge's PDF, or return None if the office does not have it."""
     path = folder / FOLDER / f"{sha256}.pdf"
     return path.read_bytes() if _SHA256.fullmatch(sha256) and path.is_file() else None

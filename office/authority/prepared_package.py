@@ -87,14 +87,14 @@ class PreparedPackage:
             edition.write(self.folder)
 
     def edition(self) -> Edition | None:
-        """Read the edition waiting for signatures; None if there is no package.
+        """Read the edition waiting for signatures, or return None if there is no package.
 
         Raises TrustError if the package is damaged.
         """
         return read_edition(self.folder) if self.folder.is_dir() else None
 
     def state(self) -> PackageState | None:
-        """Describe the changes, signers and missing signatures; None if there is no package.
+        """Describe the changes, signers and missing signatures, or return None if there is no package.
 
         Raises TrustError if the package is damaged.
         """

@@ -73,7 +73,10 @@ class SignedRepository:
         return target.hashes["sha256"] if target else None
 
     def file_octets(self, role: str) -> bytes | None:
-        """Read a role's published file; None if the file was never published. Raises TrustError if it is damaged."""
+        """Read a role's published file, or return None if it was never published.
+
+        Raises TrustError if it is damaged.
+        """
         sha256 = self.file_sha256(role)
         return None if sha256 is None else self._content(tuf_roles.DELEGATED[role], sha256)
 
@@ -89,7 +92,7 @@ class SignedRepository:
         return self._content(tuf_roles.DELEGATED[role], sha256)
 
     def refusals(self) -> bytes | None:
-        """Read the published list of refusals; None if the list was never published. Raises TrustError."""
+        """Read the published list of refusals, or return None if the list was never published. Raises TrustError."""
         if self._latest(tuf_roles.SUSPENSIONS) is None:
             return None
         target = self.current_metadata(tuf_roles.SUSPENSIONS).signed.targets.get(tuf_roles.REFUSALS_FILE)

@@ -193,7 +193,7 @@ class Workspace:
             yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
 
     def refusals(self) -> bytes | None:
-        """Read the list of refusals for the next publication; None if there is no list. Raises TrustError."""
+        """Read the list of refusals for the next publication, or return None if there is no list. Raises TrustError."""
         return self.file_octets(tuf_roles.REFUSALS_FILE) if (self.folder / tuf_roles.REFUSALS_FILE).exists() else None
 
     def signable_roles(self, signers: Iterable[Signer]) -> list[str]:

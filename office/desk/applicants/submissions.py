@@ -77,7 +77,7 @@ class Submissions:
         return self._read(path)
 
     def by_secret(self, id_: str, secret: str) -> Submission | None:
-        """Find the submission with this receipt number and secret; None if there is none."""
+        """Find the submission with this receipt number and secret, or return None if there is none."""
         id_ = id_.strip()
         if not _ID.fullmatch(id_) or not self._path(id_).exists():
             return None

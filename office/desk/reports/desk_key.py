@@ -60,7 +60,7 @@ class DeskKey:
 
 
 def officer_public(folder: Path) -> bytes | None:
-    """Load the report officer's public key; None if the folder contains none. Raises TrustError."""
+    """Load the report officer's public key, or return None if the folder contains none. Raises TrustError."""
     path = folder / OFFICER_FILE
     octets = read_if_there(path, TrustError)
     if octets is None:
