@@ -1,7 +1,7 @@
 """Records witnesses and the keys of members' evidence logs in the registry.
 
 `since` and `until` are typed days (Japan Standard Time) or times; an empty `since` means now. `name` maps a parameter
-to the field name shown in error messages. All functions raise IdtoneError without changing anything.
+to the field name shown in error messages. If a function raises IdtoneError, it has changed nothing.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Records number portings (番号ポータビリティ) in the registry.
 
-All functions raise IdtoneError without changing anything.
+If a function raises IdtoneError, it has changed nothing.
 """
 
 from collections.abc import Sequence

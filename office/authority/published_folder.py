@@ -25,7 +25,7 @@ _NEWEST: Final = Path(tuf_roles.METADATA, "timestamp.json")
 def publish_to(folder: Path, repository: Path, version: int) -> None:
     """Copy the repository to `folder` and atomically make the copy the current one.
 
-    Raises TrustError and keeps the previous copy.
+    On failure, raises TrustError and keeps the previous copy.
     """
     try:
         folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Records wholesale chain (卸) links in the registry: which member hands numbers on to which reseller.
 
-All functions raise IdtoneError without changing anything.
+If a function raises IdtoneError, it has changed nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -323,7 +323,7 @@ class Workspace:
     def copy_published(self) -> None:
         """Copy the repository to the folder in the setting `published`, if there is one.
 
-        Raises IdtoneError and keeps the previous copy; the call can be repeated.
+        On failure, raises IdtoneError and keeps the previous copy; the call can be repeated.
         """
         if to := self.terms().published:
             publish_to(to, self.repository.folder, self.repository.current_metadata("timestamp").signed.version)
