@@ -1,1 +1,1 @@
-"""Programs for the association's office: the registry, the desk, evaluations of members and refused customers."""
+"""Programs for the association's office: the registry, the desk, member evaluations and refused customers."""

@@ -1,7 +1,7 @@
-"""The office's list of the texts that members accepted, such as the standard form and the suspension scheme.
+"""The office's list of texts that members have accepted, such as the standard form and the suspension scheme.
 
-The file `acceptances.json` has an entry for each agreement: member, text, version, first day and last day. The registry
-does not contain the list. The office's ledger records each change.
+The file `acceptances.json` has one entry per agreement with the member, text, version, first day and last day. The
+registry does not contain this list. The office's ledger records each change.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ ENDED: Final = "agreement-ended"
 
 
 class Agreement(StrEnum):
-    """A text of the association that a member can accept."""
+    """Association text that a member can accept."""
 
     APPLICATION_FORM = "application-form"
     SUSPENSION_SCHEME = "suspension-scheme"
@@ -49,7 +49,7 @@ AGREEMENT_WORDS: Final = {
 class Acceptance:
     """A member's acceptance of one version of a text.
 
-    `since` and `through` are the first and the last day (Japan Standard Time). `through` is empty while the acceptance
+    `since` is the first day and `through` the last day (Japan Standard Time). `through` is empty while the acceptance
     is in force.
     """
 
@@ -67,7 +67,7 @@ _LIST: Final = TypeAdapter(list[Acceptance])
 
 
 def read_acceptances(folder: Path) -> list[Acceptance]:
-    """Read all acceptances, oldest entry first. Raises TrustError if the file is damaged."""
+    """Read all acceptances in the order they were entered. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -81,10 +81,10 @@ def accept_agreement(
     now: datetime,
     name: Callable[[str], str],
 ) -> Acceptance:
-    """Record that a member accepts a version of a text from the day `since` on.
+    """Record that a member accepts a version of a text, starting on the day `since`.
 
-    `document` names the proof. An acceptance of an older version ends the day before `since`, or on `since` if it began
-    on that day. `name` maps a parameter to the field name that error messages show. Raises IdtoneError.
+    `document` names the proof. An older version's acceptance ends the day before `since`, or on `since` if it began
+    that day. `name` maps a parameter to the field name shown in error messages. Raises IdtoneError.
     """
     what = _agreement(agreement)
     if member not in {each.id for each in registry_of(workspace).members}:
@@ -116,7 +116,7 @@ def accept_agreement(
 def end_acceptance(
     workspace: Workspace, member: str, agreement: str, through: str, why: str, now: datetime, name: Callable[[str], str]
 ) -> Acceptance:
-    """Record that a member's acceptance ends after the day `through`. Raises IdtoneError."""
+    """Record that the day `through` is the last day of a member's acceptance. Raises IdtoneError."""
     what, last = _agreement(agreement), parse_past_day(through, name("through"), now)
     with workspace.locked():
         before = read_acceptances(workspace.folder)

@@ -1,7 +1,7 @@
-"""The phone numbers of an edition, written in full or counted by area code.
+"""Describes an edition's phone numbers, in full or counted by area code.
 
 A key holder reads the numbers and the counts before signing. Other texts show only the last four digits of a number.
-Blocks of numbers end in …0000 and …9999, so four digits cannot tell Osaka from Tokyo.
+Blocks of numbers end in …0000 and …9999, so the last four digits cannot distinguish Osaka from Tokyo.
 """
 
 from collections import Counter
@@ -30,16 +30,16 @@ def whole_span(span: NumberSpan) -> str:
 
 
 def area_code_of(span: NumberSpan) -> str:
-    """Area code (市外局番) of a span of numbers, or the prefix of numbers that have no area.
+    """Area code (市外局番) of a span of numbers, or their prefix if they belong to no area.
 
-    A span that covers several area codes gives the first and the last one.
+    For a span that covers several area codes, returns the first and the last.
     """
     codes = (_national(end).partition("-")[0] for end in (span.first, span.last))
     return " – ".join(dict.fromkeys(codes))
 
 
 def counts_by_area_code(spans: Iterable[NumberSpan]) -> str:
-    """Count the numbers of each area code, as in `03: 10,000 numbers, 06: 20 numbers`."""
+    """Count the numbers in each area code, as in `03: 10,000 numbers, 06: 20 numbers`."""
     count: Counter[str] = Counter()
     for span in spans:
         count[area_code_of(span)] += len(span)

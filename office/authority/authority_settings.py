@@ -1,7 +1,7 @@
 """Settings in `authority.yaml`, the association's optional settings file.
 
-The file sets key thresholds, terms of signatures, limits for refusal checks, the public site and online applications.
-`registry.trust.tuf_roles` has the defaults for keys and signatures.
+The file sets key thresholds, signature terms and refusal check limits. It also configures the public site and online
+applications. `registry.trust.tuf_roles` defines the defaults for keys and signatures.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class KeySet(Model):
 class RefusalTerms(Model):
     """Limits for refused customers and for members' checks against the list of refusals.
 
-    The defaults are idtone's own choice, because no public rule says how long a refusal lasts.
+    The defaults are idtone's own, because no public rule says how long a refusal lasts.
     """
 
     checks_per_day: Annotated[int, Field(ge=1, le=100_000)] = 200
     """Maximum number of customers that a member may check on one day (Japan Standard Time)."""
     checks_of: dict[str, Annotated[int, Field(ge=0, le=100_000)]] = Field(default_factory=dict)
-    """Daily limits of single members, by member id. They replace `checks_per_day`."""
+    """Daily limits for individual members, by member id. They override `checks_per_day`."""
     longest: timedelta = timedelta(days=5 * 365)
     """Maximum duration of a refusal."""
 
@@ -50,16 +50,15 @@ class RefusalTerms(Model):
 class PublicTerms(Model):
     """Settings of the public site and its number search.
 
-    `address`, `desk` and `service` are the URLs of the site, the report desk and the number service. They have no slash
-    at the end. An empty URL means that the part does not exist. If only `service` is empty, the site's own address also
-    answers number queries.
+    `address`, `desk` and `service` are the URLs of the site, the report desk and the number service. They have no
+    trailing slash. An empty URL means that the service does not exist. If only `service` is empty, the site's own
+    address also answers number queries.
     """
 
     names_holders: bool = False
-    """True if the public site names the member that holds a number. Otherwise the site only confirms a licensed holder.
-    """
+    """True if the public site names the member that holds a number, instead of only confirming a licensed holder."""
     hourly: Annotated[int, Field(ge=1, le=1_000_000)] = 3600
-    """Maximum number of queries per hour for all visitors together. `hourly_each` is the limit for one IP address."""
+    """Maximum number of queries per hour from all visitors combined. `hourly_each` is the limit per IP address."""
     hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
     address: Annotated[str, Field(pattern=_ORIGIN)] = ""
     desk: Annotated[str, Field(pattern=_ORIGIN)] = ""
@@ -69,22 +68,22 @@ class PublicTerms(Model):
     test_number: Annotated[str, Field(pattern=r"^[0-9-]*$")] = ""
     """Phone number that the public can call to hear the sounds. The site's page `test-number/` shows it."""
     course: bool = False
-    """True if the public may read the members' course, including the correct answers of the test."""
+    """True if the public may read the members' course, including the correct test answers."""
 
 
 class OnlineTerms(Model):
     """Settings for online applications on the desk's public page. The default is off.
 
-    `responsible` names the body responsible for the data, with its contact; None means the association. `keep` is how
-    long a submission is stored after the office has received, returned or declined it. `waiting` limits the number of
-    open submissions, including those that were sent back for correction.
+    `responsible` names the body responsible for the data and its contact; None means the association. `keep` is how
+    long a submission is stored after the office receives, returns or declines it. `waiting` limits the number of open
+    submissions, including those sent back for correction.
     """
 
     online: bool = False
     responsible: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     keep: timedelta = timedelta(days=90)
     hourly: Annotated[int, Field(ge=1, le=10_000)] = 60
-    """Maximum number of forms per hour from all visitors together. `hourly_each` is the limit for one network."""
+    """Maximum number of forms per hour from all visitors combined. `hourly_each` is the limit per network."""
     hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
     waiting: Annotated[int, Field(ge=1, le=10_000)] = 200
 
@@ -98,9 +97,9 @@ class AuthoritySettings(Model):
     public: PublicTerms = PublicTerms()
     applications: OnlineTerms = OnlineTerms()
     published: Path | None = None
-    """Folder to which each publication copies the repository, for a web server or another computer.
+    """Folder to which the repository is copied on each publication, for a web server or another computer.
 
-    The folder's link `current` always points to a complete copy. None: the web server reads the repository itself.
+    The folder's link `current` always points to a complete copy. If None, the web server reads the repository itself.
     """
 
     def key_set(self, keys: Keys) -> KeySet:
@@ -115,7 +114,7 @@ class AuthoritySettings(Model):
 
 
 def read_authority_settings(path: Path) -> AuthoritySettings:
-    """Read `authority.yaml`. A missing file gives the defaults. Raises DocumentError that lists every fault."""
+    """Read `authority.yaml`, or return the defaults if it is missing. Raises DocumentError listing every fault."""
     return load(path, AuthoritySettings, _faults) if path.exists() else AuthoritySettings()
 
 

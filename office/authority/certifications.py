@@ -1,4 +1,4 @@
-"""Enters certifications (認定) of members and resellers in the registry. All functions raise IdtoneError."""
+"""Records certifications (認定) of members and resellers in the registry. All functions raise IdtoneError."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -23,9 +23,9 @@ _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
 
 
 def parse_certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
-    """Parse the typed text of each field of a certification.
+    """Parse the text typed into each field of a certification.
 
-    `mark` and `mark_until` must be given together. `name` maps a field to the name that error messages show.
+    `mark` and `mark_until` must be given together. `name` maps a field to the name shown in error messages.
     """
     fields: dict[str, str | date] = {}
     for key in ("number", "until", "document", "next_check", "mark", "mark_until"):
@@ -39,7 +39,7 @@ def parse_certification(given: Mapping[str, str | None], name: Callable[[str], s
 
 
 def certify_member(workspace: Workspace, member: str, fields: Certified, attribution: Attribution) -> HistoryEntry:
-    """Record a member's certification in place of an older one. Without a new mark, the old mark stays."""
+    """Record a member's certification, replacing any older one. Without a new mark, the old one is kept."""
     return change_registry(
         workspace,
         Action.CERTIFY,
@@ -52,9 +52,9 @@ def certify_member(workspace: Workspace, member: str, fields: Certified, attribu
 def certify_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], fields: Certified, attribution: Attribution
 ) -> HistoryEntry:
-    """Record that the wholesaler checked a reseller's certification, in their link of a wholesale chain.
+    """Record on a wholesale chain link that the wholesaler checked the reseller's certification.
 
-    `entries` must hold exactly one entry of numbers. Without a new mark, the old mark stays.
+    `entries` must contain exactly one number entry. Without a new mark, the old one is kept.
     """
     if len(entries) > 1:
         raise UsageError("a wholesale chain has one entry of numbers; enter each by itself")

@@ -1,6 +1,6 @@
 """Functions that change the registry, the suspensions and related files in the authority's folder.
 
-Each change is checked against every rule before the file is written, and is recorded in the file's history.
+Each change is checked against every rule before the file is written and is then recorded in the file's history.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from .yaml_text import YamlText, read_value
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Account that makes a change, with the reason and the time."""
+    """Account that makes a change, and the reason and time."""
 
     by: str
     why: str
@@ -52,8 +52,8 @@ def change_registry(
 ) -> HistoryEntry:
     """Edit `registry.yaml`, check the result and record the change in the history.
 
-    The file gets a later version number than the published one. `before_writing` runs after all checks, immediately
-    before the file is written. Raises IdtoneError and then changes nothing.
+    The file gets a higher version number than the published one. `before_writing` runs after all checks, immediately
+    before the file is written. Raises IdtoneError without changing anything.
     """
 
     def edited(text: YamlText, old: RegistryDocument) -> None:
@@ -74,7 +74,7 @@ def change_suspensions(
 ) -> HistoryEntry:
     """Edit `suspensions.yaml`, check the result and record the change in the history.
 
-    Raises IdtoneError and then changes nothing.
+    Raises IdtoneError without changing anything.
     """
     return _change(workspace, tuf_roles.SUSPENSIONS, action, subject, attribution, edit, more)
 
@@ -89,7 +89,7 @@ def change_never_originates(
 ) -> HistoryEntry:
     """Edit `never-originates.yaml`, check the result and record the change in the history.
 
-    The first entry creates the file. Raises IdtoneError and then changes nothing.
+    The first entry creates the file. Raises IdtoneError without changing anything.
     """
     return _change(workspace, tuf_roles.NEVER_ORIGINATES, action, subject, attribution, edit, more)
 
@@ -120,9 +120,9 @@ def _change(
 
 
 def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:
-    """Record edits that a person made by hand in the files of these roles.
+    """Record edits made by hand in these roles' files.
 
-    Raises IdtoneError and then records nothing.
+    Raises IdtoneError without recording anything.
     """
     with workspace.locked():
         entries = {role: _edited(workspace, role, attribution) for role in roles}
@@ -169,7 +169,7 @@ def _published_version(workspace: Workspace) -> int | None:
 def accept_application(
     workspace: Workspace, text: str, name: str, attribution: Attribution
 ) -> tuple[MemberApplication, HistoryEntry]:
-    """Store a member's application after checking that it has no fault and can be granted.
+    """Store a member's application after checking that it is valid and can be granted.
 
     `text` is the content of the file `name`. Raises IdtoneError.
     """
@@ -206,7 +206,7 @@ def accept_application(
 def review_application(
     workspace: Workspace, application: str, result: ReviewResult, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the result of the office's review of an application."""
+    """Record the office's review of an application."""
     with workspace.locked():
         _, sha256 = _application(workspace, application)
         entry = attribution.entry(Action.REVIEW, application, result=result, application=sha256)
@@ -217,7 +217,7 @@ def review_application(
 def grant_application(
     workspace: Workspace, application: str, start: datetime, until: datetime, attribution: Attribution
 ) -> HistoryEntry:
-    """Enter the member, licences and numbers of an application in the registry.
+    """Add an application's member, licences and numbers to the registry.
 
     Raises UsageError if the application has not passed its review.
     """
@@ -248,7 +248,7 @@ def assign_numbers(workspace: Workspace, member: str, entries: Sequence[str], at
 def release_numbers(
     workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution
 ) -> HistoryEntry:
-    """Take numbers back from a member. Part of a range can be released."""
+    """Take numbers back from a member, including parts of a range."""
     return change_registry(
         workspace,
         Action.RELEASE_NUMBER,
@@ -259,13 +259,13 @@ def release_numbers(
 
 
 PARTICULARS: Final = ("corporate_number", "notification", "web", "mail")
-"""Names of the registry's optional fields about a member that the public list shows."""
+"""Names of a member's optional registry fields that appear in the public list."""
 
 
 def record_particulars(
     workspace: Workspace, member: str, fields: Mapping[str, str], attribution: Attribution
 ) -> HistoryEntry:
-    """Change a member's particulars in the registry. Missing or empty fields keep their present values."""
+    """Change a member's particulars in the registry. Missing or empty fields keep their current values."""
     given = {name: fields.get(name, "").strip() for name in PARTICULARS}
     return change_registry(
         workspace,
@@ -289,7 +289,7 @@ def registry_of(workspace: Workspace) -> RegistryDocument:
 
 
 def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
-    """Parse `never-originates.yaml` in the authority's folder; None if the file does not exist. Raises IdtoneError."""
+    """Parse `never-originates.yaml` in the authority's folder, or return None if it is missing. Raises IdtoneError."""
     if workspace.is_absent(tuf_roles.NEVER_ORIGINATES):
         return None
     file = tuf_roles.NEVER_ORIGINATES_FILE
@@ -307,7 +307,7 @@ _NOT_GRANTED: Final = {
 
 
 def accepted_applications(workspace: Workspace) -> list[tuple[MemberApplication, ApplicationStatus]]:
-    """Read all accepted applications with their status, sorted by the day of receipt."""
+    """Read all accepted applications with their statuses, sorted by day of receipt."""
     history = workspace.history(tuf_roles.REGISTRY)
     found = [_application(workspace, path.stem) for path in (workspace.folder / APPLICATIONS).glob("*.yaml")]
     found.sort(key=lambda each: (each[0].received, each[0].id))

@@ -1,8 +1,8 @@
 """The office's list of compliance duties, such as transaction records (取引記録), each with a due day.
 
-The file `duties.json` has an entry for each duty: kind, member, subject and due day. Once the duty is done, the entry
-also states when, by whom and by which document. The law does not prescribe this list. A lawyer decides which duties
-apply. The office's ledger records each change.
+The file `duties.json` has one entry per duty with its kind, member, subject and due day. Once the duty is done, the
+entry also states when, by whom and which document proves it. The law does not prescribe this list. A lawyer decides
+which duties apply. The office's ledger records each change.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENTERED: Final = "duty-entered"
 DONE: Final = "duty-done"
 WITHDRAWN: Final = "duty-withdrawn"
 SOON: Final = timedelta(days=14)
-"""Period before its due day in which an open duty appears among the pending tasks."""
+"""How long before its due day an open duty appears among the pending tasks."""
 
 
 class DutyKind(StrEnum):
@@ -54,7 +54,7 @@ DUTY_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """A compliance duty of a member, or of the association if `member` is empty.
+    """A member's compliance duty, or the association's if `member` is empty.
 
     `due` and `done` are days in Japan. `done` is empty while the duty is open.
     """
@@ -79,14 +79,14 @@ _LIST: Final = TypeAdapter(list[Duty])
 
 
 def read_duties(folder: Path) -> list[Duty]:
-    """Read all duties, oldest entry first. Raises TrustError if the file is damaged."""
+    """Read all duties in the order they were entered. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
 def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str, name: Callable[[str], str]) -> Duty:
     """Add a duty to the office's list. Raises IdtoneError.
 
-    `name` maps a parameter to the field name that error messages show.
+    `name` maps a parameter to the field name shown in error messages.
     """
     chosen = next((each for each in DutyKind if each == kind), None)
     if chosen is None:
@@ -108,9 +108,9 @@ def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str
 def finish_duty(
     workspace: Workspace, id_: str, done: str, done_by: str, document: str, now: datetime, name: Callable[[str], str]
 ) -> Duty:
-    """Record the day on which an open duty was done, by whom, and the document that proves it.
+    """Record when and by whom an open duty was done, and the document that proves it.
 
-    `name` maps a parameter to the field name that error messages show. Raises IdtoneError.
+    `name` maps a parameter to the field name shown in error messages. Raises IdtoneError.
     """
     at = parse_past_day(done, name("done"), now)
     who, proof = checked_line(done_by, name("by")), checked_line(document, name("document"))
@@ -144,11 +144,11 @@ def is_overdue(duty: Duty, today: date) -> bool:
 
 
 def is_due_soon(duty: Duty, today: date) -> bool:
-    """True if an open duty is due today or within `SOON`. An overdue duty is not due soon."""
+    """True if an open duty is due today or within `SOON`, but not if it is overdue."""
     return not duty.done and today <= duty.due_day <= today + SOON
 
 
 def sort_open_first(found: Sequence[Duty]) -> list[Duty]:
-    """Sort duties: open ones by due day, then finished ones from the latest to the oldest."""
+    """Sort duties: open ones by due day, then finished ones with the latest first."""
     done = sorted((each for each in found if each.done), key=lambda each: each.done, reverse=True)
     return [*sorted((each for each in found if not each.done), key=lambda each: each.due), *done]

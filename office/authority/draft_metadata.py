@@ -1,4 +1,4 @@
-"""Draft TUF metadata of the next edition: which roles are signed again, and their versions, terms and keys."""
+"""Drafts TUF metadata for the next edition: which roles are signed again, and their versions, terms and keys."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -25,7 +25,7 @@ Drafts = dict[str, Metadata[Any]]
 KeySets = Mapping[tuf_roles.Keys, Iterable[Key]]
 
 ALWAYS: Final = frozenset({"snapshot", "timestamp"})
-"""Roles whose metadata are signed again in every edition."""
+"""Roles whose metadata is signed again in every edition."""
 
 
 def delegating_metadata(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
@@ -40,7 +40,7 @@ def delegated_role(name: str, metadata: Mapping[str, Metadata[Any]]) -> Any:
 
 
 def is_signed(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
-    """True if a role's metadata has enough valid signatures of the role's keys."""
+    """True if a role's metadata has enough valid signatures from the role's keys."""
     try:
         delegating_metadata(name, metadata).verify_delegate(
             name, metadata[name].signed_bytes, metadata[name].signatures
@@ -69,7 +69,7 @@ def first_drafts(keys: KeySets, terms: AuthoritySettings, now: datetime) -> Draf
 
 
 def replace_keys(drafts: Drafts, keys: KeySets, terms: AuthoritySettings) -> set[str]:
-    """Replace the keys of the given key sets in `drafts`, which changes in place.
+    """Replace the keys of the given key sets in `drafts`, in place.
 
     Returns the roles that need new signatures.
     """
@@ -93,7 +93,7 @@ def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: AuthoritySe
 
 
 def next_versions(drafts: Drafts, names: Iterable[str], terms: AuthoritySettings, now: datetime) -> Drafts:
-    """Give each named role its next version and a new expiry, and remove old signatures.
+    """Give each named role its next version and a new expiry, and remove its old signatures.
 
     Changes `drafts` in place and returns the drafts of the named roles.
     """

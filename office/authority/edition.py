@@ -1,6 +1,6 @@
-"""The next edition of the registry with the signatures that it has so far.
+"""The registry's next edition with the signatures it has so far.
 
-Key holders sign an edition together in one place, or the folder goes from holder to holder. Its files show each holder
+Key holders sign an edition together in one place, or pass its folder from one to the next. Its files show each holder
 what the signature covers:
 
     roots/1.root.json                all roots, so that a holder can start from any of them
@@ -40,7 +40,7 @@ _KINDS: Final[dict[str, type[Root | Snapshot | Targets | Timestamp]]] = {
 
 @dataclass(frozen=True)
 class Edition:
-    """An edition of the registry: draft TUF metadata, the files that it covers, and the published state before it.
+    """A registry edition: draft TUF metadata, the files it covers, and the previously published state.
 
     `metadata` holds the drafts by role, in the order of `tuf_roles.ROLES`. `before` holds the published metadata and
     is empty for the first edition.
@@ -55,7 +55,7 @@ class Edition:
     """All published root metadata, oldest first."""
 
     def key_metadata(self, name: str) -> list[Root | Targets]:
-        """Find the metadata that list a role's keys. The root role has two: the new root and the published one."""
+        """Find the metadata that lists a role's keys. The root role has two: the new root and the published one."""
         parent = "targets" if name in tuf_roles.DELEGATED else "root"
         found = [{**self.before, **self.metadata}[parent].signed]
         if name == "root" and "root" in self.before:
@@ -63,7 +63,7 @@ class Edition:
         return found
 
     def sign(self, signer: Signer) -> list[str]:
-        """Sign every role that the signer's key may sign, and return these roles.
+        """Sign every role that the signer's key may sign and return those roles.
 
         Raises TrustError if the key cannot sign.
         """
@@ -84,7 +84,7 @@ class Edition:
         return roles
 
     def missing(self) -> Iterator[Message]:
-        """Describe, for each role with too few signatures, how many it has and how many it needs."""
+        """Describe how many signatures each incomplete role has and how many it needs."""
         for name, draft in self.metadata.items():
             for parent in self.key_metadata(name):
                 role = parent.get_delegated_role(name)
@@ -103,7 +103,7 @@ class Edition:
                     break
 
     def is_signed_by(self, name: str, keyid: str) -> bool:
-        """True if a role's metadata has a valid signature of this key."""
+        """True if this key has validly signed a role's metadata."""
         return any(
             keyid in parent.get_delegated_role(name).keyids and self._verifies(parent, name, keyid)
             for parent in self.key_metadata(name)
@@ -127,14 +127,14 @@ class Edition:
             raise TrustError(missing)
 
     def signers_by_role(self) -> dict[str, list[str]]:
-        """Ids of the keys that have validly signed each role."""
+        """Ids of the keys with valid signatures, by role."""
         return {
             name: sorted(keyid for keyid in draft.signatures if self.is_signed_by(name, keyid))
             for name, draft in self.metadata.items()
         }
 
     def without_published(self) -> Edition:
-        """Copy of the edition without the roles and files that an interrupted publication has already published."""
+        """Copy of the edition without roles and files that an interrupted publication has already published."""
         done = {
             name
             for name, draft in self.metadata.items()
@@ -150,7 +150,7 @@ class Edition:
     def write(self, folder: Path) -> None:
         """Write the edition to a new folder. Raises UsageError if the folder exists or cannot be written.
 
-        Other accounts cannot read the files, because an edition contains members' numbers. If the parent folder is
+        Other accounts cannot read the files because an edition contains members' numbers. If the parent folder is
         shared with a group, only that group can enter the folder.
         """
         if folder.exists():
@@ -169,7 +169,7 @@ class Edition:
                     replace_durably(target, octets)
 
     def write_signatures(self, folder: Path) -> None:
-        """Write the signatures back to the folder that holds the edition. Raises UsageError."""
+        """Write the signatures back to the edition's folder. Raises UsageError."""
         try:
             for name, draft in self.metadata.items():
                 replace_durably(_file(folder, _AFTER, name), draft.to_bytes())
@@ -190,9 +190,9 @@ def is_edition_package(folder: Path) -> bool:
 
 
 def read_edition(folder: Path, name: Path | None = None) -> Edition:
-    """Read the edition in a folder. Raises TrustError if the folder is damaged or holds no edition.
+    """Read an edition from a folder. Raises TrustError if the folder is damaged or contains no edition.
 
-    Error messages show `name` in place of the folder's path.
+    Error messages show `name` instead of the folder's path.
     """
     if not is_edition_package(folder):
         raise TrustError(
@@ -213,7 +213,7 @@ def read_published(files: PackageFiles) -> Edition:
 
 @dataclass(frozen=True, slots=True)
 class PackageFiles:
-    """Reader for the files of an edition in a folder. Error messages show `name` in place of the folder's path."""
+    """Reader for an edition's files in a folder. Error messages show `name` instead of the folder's path."""
 
     folder: Path
     name: Path
@@ -235,7 +235,7 @@ class PackageFiles:
             raise self.damage_error(f"{part}/{tuf_roles.METADATA}/targets.json")
 
     def read_folder(self, part: str) -> dict[str, bytes]:
-        """Read all files of the subfolder `part`, by relative path. A missing subfolder gives an empty dict.
+        """Read all files in the subfolder `part`, by relative path, or return an empty dict if it is missing.
 
         Raises TrustError if a file cannot be read.
         """
@@ -297,14 +297,14 @@ def _targets(files: PackageFiles, part: str) -> dict[str, bytes]:
 
 
 def metadata_type(role: str) -> type[Root | Snapshot | Targets | Timestamp]:
-    """Class of the TUF metadata of a role."""
+    """Class of a role's TUF metadata."""
     return _KINDS.get(role, Targets)
 
 
 def assemble_edition(editions: Mapping[Path, Edition]) -> Edition:
-    """Combine copies of one edition into an edition with all of their signatures.
+    """Combine copies of an edition into one edition with all their signatures.
 
-    Raises TrustError if the copies differ in anything but signatures.
+    Raises TrustError if the copies differ in anything other than signatures.
     """
     (_, whole), *others = editions.items()
     for folder, copy in others:

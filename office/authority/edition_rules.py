@@ -1,8 +1,8 @@
-"""Rules that an edition must keep. Key holders check them before signing, the authority before publishing.
+"""Rules for editions. Key holders check them before signing, and the authority checks them before publishing.
 
-A package may come from anyone, and its metadata could hide what its files do not show. Examples are keys under false
-ids, a role with additional files, a version too high for any successor, or hidden targets. Therefore each draft has
-exactly one permitted form, and `describe_edition` names every change.
+A package may come from anyone, and its metadata could hide what its files do not show: keys under false ids, additional
+files in a role, a version too high for any successor, or hidden targets. Therefore each draft has exactly one permitted
+form, and `describe_edition` names every change.
 """
 
 import hashlib
@@ -35,12 +35,10 @@ from .stopped_members import unlisted_members
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _SPECIFICATION: Final = re.compile(r"1\.0\.\d{1,2}")
-"""Permitted versions of the TUF specification. The pattern is strict, because a holder signs this field without seeing
-it.
-"""
+"""Permitted versions of the TUF specification. The pattern is strict because a holder signs this field unseen."""
 _LONGEST: Final = timedelta(days=3653)
 _EARLY: Final = timedelta(hours=1)
-"""Tolerated difference between the clocks of the authority and the key holders."""
+"""Tolerated difference between the authority's clock and the key holders' clocks."""
 _LEAST: Final = 2
 """Lowest permitted threshold. A single stolen key must not be enough to sign."""
 
@@ -53,7 +51,7 @@ def _unfit(name: str, what: str) -> TrustError:
 
 
 def verify_published_part(edition: Edition, trusted: Metadata[Root]) -> None:
-    """Verify the published metadata of an edition, starting from the root that the key holder trusts.
+    """Verify an edition's published metadata, starting from the root that the key holder trusts.
 
     Raises TrustError.
     """
@@ -92,7 +90,7 @@ def verify_published_part(edition: Edition, trusted: Metadata[Root]) -> None:
 
 
 def check_edition(edition: Edition, now: datetime) -> None:
-    """Check an edition's drafts against every rule. Raises TrustError or DocumentError for the first broken rule."""
+    """Check an edition's drafts against every rule. Raises TrustError or DocumentError for the first violation."""
     every = {**edition.before, **edition.metadata}
     if set(every) != set(tuf_roles.ROLES) or not edition.metadata:
         raise _unfit(Message("the package"), Message("lacks some of the roles"))
@@ -158,7 +156,7 @@ def _examine_keys(root: Root, targets: Targets) -> None:
 
 
 def _content_id(key: Key) -> str:
-    """Id that securesystemslib derives from a key's content; empty if the key has unknown fields."""
+    """Key id that securesystemslib derives from the key's content; empty if the key has unknown fields."""
     if key.unrecognized_fields:
         return ""
     content = {"keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval}
@@ -225,9 +223,9 @@ def _has_its_list(edition: Edition, document: RegistryDocument) -> bool:
 
 
 def check_operator_list(edition: Edition) -> None:
-    """Check that the public list `operators.json` of an edition still matches the suspensions.
+    """Check that an edition's public list `operators.json` still matches the suspensions.
 
-    A suspension that was published after the edition was prepared can change the list. Raises TrustError.
+    A suspension published after the edition was prepared can change the list. Raises TrustError.
     """
     if tuf_roles.REGISTRY not in edition.metadata:
         return
@@ -245,9 +243,10 @@ def _suspensions(*files: Mapping[str, bytes]) -> Any:
 
 
 def check_issued(edition: Edition, now: datetime) -> None:
-    """Check that no changed file of the edition has a date `issued` in the future. Raises TrustError.
+    """Check that `issued` is not in the future in any changed file of the edition. Raises TrustError.
 
-    Members' clocks never count as earlier than this date. A mistyped year would therefore end all licences immediately.
+    Members never treat the current time as earlier than this date. A mistyped year would therefore end all licences
+    immediately.
     """
     for name in _changed_files(edition):
         file, kind = tuf_roles.DELEGATED[name], KINDS[name]
@@ -278,7 +277,7 @@ def _text(edition: Edition, file: str) -> str:
 def describe_edition(edition: Edition, is_whole: bool = False) -> Iterator[str]:
     """Describe every change in an edition that `check_edition` accepted.
 
-    With `is_whole`, the texts show complete numbers and counts by area code, for a key holder who signs.
+    With `is_whole`, the texts show complete numbers and counts by area code, for a key holder who is about to sign.
     """
     for name in _changed_files(edition):
         yield from _file_words(edition, name, is_whole)

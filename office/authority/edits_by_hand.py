@@ -1,4 +1,4 @@
-"""Records edits that people made by hand in the authority's files, before the files are signed."""
+"""Records edits made by hand in the authority's files, before the files are signed."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from .workspace import Workspace
 
 
 def record_edits_by_hand(workspace: Workspace, attribution: Attribution | None, roles: Iterable[str]) -> None:
-    """Record edits by hand in the files of these roles, because only recorded content may be signed.
+    """Record edits made by hand in these roles' files, because only recorded content may be signed.
 
     Raises TrustError if there are edits and `attribution` is None.
     """

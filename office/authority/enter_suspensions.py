@@ -1,4 +1,4 @@
-"""Enters suspensions that the police requested, and numbers that never originate calls."""
+"""Records suspensions requested by the police, and numbers that never originate calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .yaml_text import YamlText
 
 @dataclass(frozen=True, slots=True)
 class SuspensionTerms:
-    """Terms of a suspension or of an entry of numbers that never originate calls.
+    """Terms of a suspension, or of an entry for numbers that never originate calls.
 
     The entry is in force from `since`. If `until` is None, it lasts until it is lifted. `authority` is the body that
     requested the suspension, or the holder of the numbers.
@@ -46,10 +46,9 @@ class SuspensionTerms:
         now: datetime,
         name: Callable[[str], str],
     ) -> SuspensionTerms:
-        """Parse the terms from typed texts. Raises UsageError.
+        """Parse the terms from typed text. Raises UsageError.
 
-        `name` maps a parameter to the field name that error messages show. If `since` is None, the terms begin at
-        `now`.
+        `name` maps a parameter to the field name shown in error messages. If `since` is None, the terms begin at `now`.
         """
         reference = checked_line(reference, name("reference"))
         if authority is not None:
@@ -77,9 +76,9 @@ def suspend(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Suspend numbers or a member, or forbid that a member receives new numbers.
+    """Suspend numbers or a member, or block new numbers for a member.
 
-    `record` runs before the file is written. Raises IdtoneError and then changes nothing.
+    `record` runs before the file is written. Raises IdtoneError without changing anything.
     """
     kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
     request = NewSuspension(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
@@ -107,9 +106,9 @@ def enter_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Enter numbers that never originate calls. `terms.authority` is their holder.
+    """Add numbers that never originate calls. `terms.authority` is their holder.
 
-    `record` runs before the file is written. Raises IdtoneError and then changes nothing.
+    `record` runs before the file is written. Raises IdtoneError without changing anything.
     """
     if terms.authority is None:
         raise UsageError("name the holder of the numbers")
@@ -137,9 +136,9 @@ def remove_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Remove an entry of numbers that never originate calls.
+    """Remove an entry for numbers that never originate calls.
 
-    `record` runs before the file is written. Raises IdtoneError and then changes nothing.
+    `record` runs before the file is written. Raises IdtoneError without changing anything.
     """
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:

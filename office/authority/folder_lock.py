@@ -1,4 +1,4 @@
-"""Lock of the authority's folder. One thread of one process can make changes at a time."""
+"""Lock on the authority's folder, so that only one thread of one process can make changes at a time."""
 
 import fcntl
 import math
@@ -14,7 +14,7 @@ from .group_shared_files import file_mode
 
 LOOK_EVERY_S: Final = 0.01
 GIVE_WAY_EVERY_S: Final = 0.5
-"""Seconds for which threads of one process may pass the lock to one another before another process gets a turn."""
+"""Seconds that one process's threads may pass the lock to one another before another process gets a turn."""
 
 
 class _Lock:
@@ -23,11 +23,9 @@ class _Lock:
         """Lock between the threads of this process, so that only one thread at a time tries to lock the file."""
         self.holder: tuple[int, object] | None = None
         self.is_wanted = False
-        """True if a thread of this process waits for the lock."""
+        """True if a thread of this process is waiting for the lock."""
         self.gave_way_s = -math.inf
-        """Monotonic time of the last moment at which no thread of this process waited, or another process could take
-        the lock.
-        """
+        """Monotonic time at which the process last had no waiting thread or last gave other processes a chance."""
 
 
 _locks: dict[Path, _Lock] = {}
@@ -35,10 +33,10 @@ _locks: dict[Path, _Lock] = {}
 
 @contextmanager
 def lock_folder(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
-    """Hold the lock of `file` in a `with` block. The thread that holds it may take it again with the same `owner`.
+    """Hold the lock on `file` in a `with` block. The thread that holds it may take it again with the same `owner`.
 
-    Raises TimeoutError if another thread or process holds the lock longer than `within_s` seconds. Raises OSError if
-    the file cannot be opened.
+    Raises TimeoutError if another thread or process holds the lock for longer than `within_s` seconds. Raises OSError
+    if the file cannot be opened.
     """
     lock, until_s = _locks.setdefault(file.absolute(), _Lock()), time.monotonic() + within_s
     me = threading.get_ident(), owner
@@ -74,8 +72,9 @@ def _open(file: Path) -> int:
 
 
 def _give_way(lock: _Lock) -> None:
-    """Pause between the release of the file lock and of the process's lock. Other processes poll the file. Without the
-    pause, the next thread of this process would always get it first.
+    """Pause between releasing the file lock and releasing the process's lock.
+
+    Other processes poll the file. Without the pause, this process's next thread would always get it first.
     """
     if lock.is_wanted and time.monotonic() - lock.gave_way_s < GIVE_WAY_EVERY_S:
         return

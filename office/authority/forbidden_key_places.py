@@ -1,4 +1,4 @@
-"""Checks that no private key is beside a package, because people who pass a package on would pass on the key too."""
+"""Checks that no private key is stored next to a package, where it would be passed on with the package."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from .edition import is_edition_package
 
 
 def check_key_place(folder: Path) -> None:
-    """Check the folder for a new private key. Raises UsageError if the folder contains a package or is inside one."""
+    """Check a folder before a private key is created in it. Raises UsageError if it contains or is inside a package."""
     own = folder.resolve()
     package = _package_of((own, *own.parents, *_folders(own)))
     if package:
@@ -25,7 +25,7 @@ def check_key_place(folder: Path) -> None:
 
 
 def place_warnings(keys: Iterable[str | Path]) -> Iterator[Message]:
-    """Warn about each private key whose folder or USB stick also holds a package."""
+    """Warn about each private key whose folder or USB stick also contains a package."""
     for key in keys:
         own = Path(key).resolve().parent
         package = (

@@ -1,7 +1,7 @@
-"""Writes the office's files and folders, either private or shared by the accounts of one Unix group.
+"""Writes the office's files and folders, either private or shared within a Unix group.
 
-The history names accounts, so each person has one. To share the folder, give it to a group by the commands in
-docs/authority.md. Then all accounts of the group can read and replace each other's files, whatever their umask is. The
+The history names accounts, so each person has one. To share the folder, give it to a group with the commands in
+docs/authority.md. Then all accounts in the group can read and replace each other's files, whatever their umask. The
 desk's ledger and its key stay private.
 """
 
@@ -17,12 +17,12 @@ _SHARED: Final = stat.S_ISGID | stat.S_IWGRP
 
 
 def file_mode(folder: Path) -> int:
-    """Mode of a new file: 0660 if a group shares the folder, otherwise 0600. Raises OSError."""
+    """Mode for a new file: 0660 if a group shares the folder, otherwise 0600. Raises OSError."""
     return 0o660 if _is_shared(folder) else 0o600
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """Create a missing folder and its parents with `mode`. In a shared parent, the group gets the same rights.
+    """Create a folder and its parents with `mode` if missing. In a shared parent, the group gets the same rights.
 
     Raises OSError.
     """
@@ -34,10 +34,10 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
 
 
 def rewrite(path: Path, octets: bytes) -> None:
-    """Replace an existing file, and keep its group and the group's rights. Other users get no rights.
+    """Replace an existing file, keeping its group and the group's rights. Other users get no rights.
 
-    If root has saved the file, and this account may not give files to root's group, the file gets the group of a new
-    file.
+    If this account may not give files to that group, for example because root saved the file, the file gets a new
+    file's group.
     """
     status = path.stat()
     mode = stat.S_IMODE(status.st_mode) & 0o770 | file_mode(path.parent)
@@ -46,7 +46,7 @@ def rewrite(path: Path, octets: bytes) -> None:
 
 
 def write(path: Path, octets: bytes) -> None:
-    """Replace or create a file, and create its folder if needed. Raises OSError and then changes nothing."""
+    """Write a file, creating its folder if needed. Raises OSError without changing anything."""
     make_folder(path.parent)
     replace_durably(path, octets, file_mode(path.parent))
 

@@ -1,7 +1,7 @@
-"""History of one registry file: a JSON line for each change, with its author, time and reason.
+"""History of a registry file, with one JSON line per change that states its author, time and reason.
 
-Each file has its own history, because each file has its own signers. The signed metadata contain the number of lines
-and their SHA-256, so signed lines cannot be rewritten later. Members receive only the digest, not the lines.
+Each file has its own history because each has its own signers. The signed metadata contains the number of lines and
+their SHA-256, so signed lines cannot be rewritten later. Members receive only the digest, not the lines.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ class HistoryEntry(Model):
     subject: Text
     why: Text
     requested: Moment | None = None
-    """Time at which the police, or the holder of the numbers, made the request."""
+    """When the police or the numbers' holder made the request."""
     entered_by: Text | None = None
-    """Person who requested the change, if the account `by` belongs to the person who approved it."""
+    """Person who requested the change, if `by` is the account of the person who approved it."""
     undone: Action | None = None
     """Action that this line undoes."""
     result: ReviewResult | None = None
@@ -111,34 +111,35 @@ class HistoryEntry(Model):
     after: Sha256 | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """JSON form of the entry for the history file. Templates in `what` stay templates, for display in each
-        language.
+        """JSON form of the entry for the history file.
+
+        Templates in `what` are kept so that they can be displayed in each language.
         """
         return self.model_dump(mode="json", exclude_none=True) | {"what": [message_to_json(each) for each in self.what]}
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The entries of a history file with the bytes that they were read from."""
+    """Entries of a history file, and the bytes they were read from."""
 
     path: Path
     octets: bytes
     entries: tuple[HistoryEntry, ...]
 
     def count_and_sha256(self, entries: int | None = None) -> dict[str, Any]:
-        """Count and SHA-256 of all lines, or of the first `entries` lines, as the signed metadata record them."""
+        """Count and SHA-256 of all lines or the first `entries` lines, in the form used in signed metadata."""
         lines = self.octets.splitlines(keepends=True)[:entries]
         return {"entries": len(lines), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
 
     @property
     def last_sha256(self) -> str | None:
-        """SHA-256 of the edited file after the latest change; None if the history has no change."""
+        """SHA-256 of the edited file after the latest change; None if the history is empty."""
         return next((entry.after for entry in reversed(self.entries) if entry.after), None)
 
     def broken_lines(self) -> Iterator[int]:
-        """Line numbers, from 1, of changes that do not continue the change before them.
+        """Line numbers, from 1, of changes that do not follow on from the previous one.
 
-        `before` of such a line differs from `after` of the previous change.
+        In such a line, `before` differs from the previous change's `after`.
         """
         left: str | None = None
         for number, entry in enumerate(self.entries, 1):
@@ -149,12 +150,12 @@ class History:
             left = entry.after
 
     def with_entry_in_memory(self, entry: HistoryEntry) -> History:
-        """Copy of the history with one more entry. The file stays unchanged."""
+        """Copy of the history with one more entry; the file is not changed."""
         line = json.dumps(entry.to_json(), ensure_ascii=False).encode() + b"\n"
         return History(self.path, self.octets + line, (*self.entries, entry))
 
     def append_entry(self, entry: HistoryEntry) -> History:
-        """Append an entry to the history file, and return the new history. Raises TrustError."""
+        """Append an entry to the history file and return the new history. Raises TrustError."""
         later = self.with_entry_in_memory(entry)
         with writing(self.path, TrustError):
             group_shared_files.write(self.path, later.octets)
@@ -165,7 +166,7 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """Read a history file; a missing file gives an empty history. Raises TrustError for an invalid line."""
+    """Read a history file, or return an empty history if it is missing. Raises TrustError for an invalid line."""
     octets = read_if_there(path, TrustError) or b""
     if octets and not octets.endswith(b"\n"):
         raise TrustError("{path}: its last line is incomplete; restore the file", path=path)
@@ -181,7 +182,7 @@ def read_history(path: Path) -> History:
 
 
 def application_status(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
-    """Status of an application, from its entries in the history and the SHA-256 of its present content."""
+    """Status of an application, based on its history entries and the SHA-256 of its current content."""
     found, is_granted = ApplicationStatus.RECEIVED, False
     for entry in entries:
         if Action.GRANT in (entry.action, entry.undone):

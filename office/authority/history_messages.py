@@ -1,4 +1,4 @@
-"""Stores the messages of a history entry as templates with fields, so that every language can show them.
+"""Stores a history entry's messages as templates with fields, so that they can be shown in any language.
 
 A `Message` is stored as its English template and its fields: `{"text": "evaluation of {member} is removed", "fields":
 {"member": "m-0001"}}`. A field can itself be a message. Plain text is stored unchanged.
@@ -23,7 +23,7 @@ def message_to_json(words: Any) -> Any:
 
 
 def message_from_json(value: Any) -> str:
-    """Message or plain text from its JSON form. Raises ValueError."""
+    """Restore a message or plain text from its JSON form. Raises ValueError."""
     if isinstance(value, str):
         return value
     match value:
@@ -40,5 +40,5 @@ def message_from_json(value: Any) -> str:
 Words = Annotated[str, PlainValidator(message_from_json), PlainSerializer(str.__str__, return_type=str)]
 """Type of a pydantic field that holds a message.
 
-The model's JSON has the English text. The history file has the form that `message_to_json` returns.
+The model's JSON contains the English text; the history file contains the form that `message_to_json` returns.
 """

@@ -1,4 +1,4 @@
-"""Reads and writes the office's own lists as JSON files, with a check of each field."""
+"""Reads and writes the office's own lists as JSON files, checking each field."""
 
 import json
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ DayOrNone = Annotated[str, AfterValidator(lambda text: text and _day(text))]
 
 
 def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
-    """Read the entries of a file; a missing file gives an empty list. Raises TrustError if the file is damaged."""
+    """Read a file's entries, or return an empty list if it is missing. Raises TrustError if the file is damaged."""
     with reading(path, TrustError):
         try:
             octets = path.read_bytes()
@@ -44,9 +44,9 @@ def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
 
 
 def write_list(path: Path, entries: Sequence[Any]) -> None:
-    """Write dataclass instances to a JSON file in place of its old content.
+    """Write dataclass instances to a JSON file, replacing its old content.
 
-    Raises TrustError and then changes nothing.
+    Raises TrustError without changing anything.
     """
     octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
     with writing(path, TrustError):

@@ -22,14 +22,14 @@ from .edition import Edition
 
 FILE: Final = "key-holders.json"
 NAMED: Final = "key-holder-named"
-"""Name of the act in the office's ledger. The ledger records the key id, but not the holder's name."""
+"""Name of the act in the office's ledger, which records the key id but not the holder's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """A registry key with the name of its holder.
+    """A registry key and its holder's name.
 
-    `signed` is True if the key has signed the waiting edition. None means that the key has nothing to sign.
+    `signed` is True if the key has signed the waiting edition, or None if it has nothing to sign.
     """
 
     key_id: str
@@ -39,7 +39,7 @@ class KeyState:
 
 @dataclass(frozen=True, slots=True)
 class KeySetState:
-    """State of a set of registry keys.
+    """State of a registry key set.
 
     `until` is the earliest expiry of the set's signatures. `missing` is the number of signatures that the waiting
     editions still need.
@@ -55,7 +55,7 @@ class KeySetState:
 def key_states(
     published: Mapping[str, Metadata[Any]], waiting: Iterable[Edition], names: Mapping[str, str]
 ) -> list[KeySetState]:
-    """Determine the state of each key set from the published metadata and the editions that wait for signatures."""
+    """Determine each key set's state from the published metadata and the editions waiting for signatures."""
     editions = list(waiting)
     return [_set_state(keys, published, editions, names) for keys in Keys]
 
@@ -76,7 +76,7 @@ def _set_state(
 
 
 def key_holders(folder: Path) -> dict[str, str]:
-    """Read the holders' names by key id; a missing file gives an empty dict. Raises TrustError."""
+    """Read the holders' names by key id, or return an empty dict if the file is missing. Raises TrustError."""
     path = folder / FILE
     octets = read_if_there(path, TrustError)
     if octets is None:
@@ -89,9 +89,9 @@ def key_holders(folder: Path) -> dict[str, str]:
 
 
 def name_holder(folder: Path, key_id: str, holder: str, in_force: Iterable[str]) -> None:
-    """Record the name of a key's holder in place of an earlier name.
+    """Record the name of a key's holder, replacing any earlier name.
 
-    Raises UsageError if the key is not in force, TrustError if the list cannot be read or written.
+    Raises UsageError if the key is not in force, or TrustError if the list cannot be read or written.
     """
     now = set(in_force)
     if key_id not in now:

@@ -1,4 +1,4 @@
-"""The mark (標章) of a licensed operator that has no evaluation, as an SVG picture in Japanese and English.
+"""Draws the mark (標章) of a licensed operator without an evaluation, as an SVG picture in Japanese and English.
 
 The mark is made from the public list alone. It is genuine if the list in force contains its SHA-256.
 """
@@ -12,11 +12,11 @@ from xml.sax.saxutils import escape
 from idtone.core.japan_time import last_day
 
 FOLDER: Final = "licensed"
-"""Name of the folder for the marks, inside the folder of the evaluations."""
+"""Name of the folder for the marks, inside the evaluations folder."""
 
 
 def add_mark_digest(operator: Mapping[str, Any], association: str) -> dict[str, Any]:
-    """Copy an operator's entry of the public list, and add its mark's SHA-256 and the period of its licences."""
+    """Copy an operator's public list entry, adding its mark's SHA-256 and its licence period."""
     begins, until = (
         choose((each[f"valid_{end}"] for each in operator["licences"]), key=datetime.fromisoformat)
         for choose, end in ((min, "from"), (max, "until"))
@@ -49,7 +49,7 @@ def mark_files(listed: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def issuer_line(association: str, member: str) -> str:
-    """Line on a mark or badge that names the issuer: the association, shortened if needed, and the full member id."""
+    """Line on a mark or badge with the issuing association, shortened if needed, and the full member id."""
     return f"{_short(association, max(22 - len(member) - 3, 6))} · {member}"
 
 

@@ -1,6 +1,6 @@
-"""Edits of `registry.yaml` for the keys of evidence logs and for witnesses.
+"""Edits `registry.yaml` to add or end evidence log keys and witnesses.
 
-Each function changes `text`, and `document` is its parsed form. An impossible edit raises UsageError.
+Each function changes `text`; `document` is its parsed form. Impossible edits raise UsageError.
 """
 
 from datetime import datetime
@@ -23,7 +23,7 @@ def insert_log_key(
     since: datetime,
     corporate_number: str | None = None,
 ) -> None:
-    """Add a key that signs a member's evidence log, and the corporate number of the company responsible for the log."""
+    """Add a member's evidence log key, and the corporate number of the company responsible for the log."""
     name = check_member(document, member)
     at, known = next((m, each) for m, each in enumerate(document.members) if each.id == name)
     if corporate_number is not None and known.corporate_number is None:
@@ -34,7 +34,7 @@ def insert_log_key(
 
 
 def set_log_key_end(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """Set the end of a log key. Signatures from `until` on do not count."""
+    """Set a log key's end. Signatures made at or after `until` do not count."""
     found = (
         (m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs) if each.key == key
     )
@@ -47,7 +47,7 @@ def set_log_key_end(text: YamlText, document: RegistryDocument, key: str, until:
 def insert_witness(text: YamlText, document: RegistryDocument, key: str, since: datetime) -> None:
     """Add a witness whose cosignatures count.
 
-    The first witness also sets the number of required cosignatures to one.
+    Adding the first witness also sets the number of required cosignatures to one.
     """
     if document.witness_policy is None:
         text.add((), _POLICY, {"cosignatures": 1, "witnesses": [_term(key, since)]})
@@ -56,7 +56,7 @@ def insert_witness(text: YamlText, document: RegistryDocument, key: str, since: 
 
 
 def set_witness_end(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """Set the end of a witness. Its cosignatures from `until` on do not count."""
+    """Set a witness's end. Cosignatures it makes at or after `until` do not count."""
     witnesses = document.witness_policy.witnesses if document.witness_policy else ()
     n = next((n for n, each in enumerate(witnesses) if each.key == key), None)
     if n is None:

@@ -1,7 +1,7 @@
-"""Enters keys of members' evidence logs, and witnesses, in the registry.
+"""Records witnesses and the keys of members' evidence logs in the registry.
 
-`since` and `until` are typed days (Japan Standard Time) or moments; an empty `since` means now. `name` maps a parameter
-to the field name that error messages show. All functions raise IdtoneError and then change nothing.
+`since` and `until` are typed days (Japan Standard Time) or times; an empty `since` means now. `name` maps a parameter
+to the field name shown in error messages. If a function raises IdtoneError, it has changed nothing.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ def enter_log_key(
     attribution: Attribution,
     name: FieldName,
 ) -> HistoryEntry:
-    """Enter the key of a member's evidence log, with the corporate number of the company responsible for the log.
+    """Record a member's evidence log key, and the corporate number of the company responsible for the log.
 
-    An empty `corporate_number` changes nothing.
+    An empty `corporate_number` leaves the recorded one unchanged.
     """
     begins = _begins(since, attribution, name)
     return change_registry(
@@ -44,7 +44,7 @@ def enter_log_key(
 
 
 def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """Record that the key of a member's evidence log ends. Later signatures do not count."""
+    """Record when a member's evidence log key ends. Later signatures do not count."""
     over = parse_end(until, name("until"))
     return change_registry(
         workspace,
@@ -58,7 +58,7 @@ def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribu
 def enter_witness(
     workspace: Workspace, key: str, since: str, attribution: Attribution, name: FieldName
 ) -> HistoryEntry:
-    """Enter a witness whose cosignatures count for the evidence logs of all members."""
+    """Record a witness whose cosignatures count for all members' evidence logs."""
     begins = _begins(since, attribution, name)
     return change_registry(
         workspace,
@@ -70,7 +70,7 @@ def enter_witness(
 
 
 def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """Record that a witness ends. Later cosignatures do not count."""
+    """Record when a witness ends. Its later cosignatures do not count."""
     over = parse_end(until, name("until"))
     return change_registry(
         workspace,

@@ -1,4 +1,4 @@
-"""Table of the contacts of members in the registry."""
+"""Table of members' contacts in the registry."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,7 +9,7 @@ COLUMNS: Final = ("member", "name_ja", "name_en", "corporate_number", "notificat
 
 
 def contact_rows(members: Iterable[Member]) -> list[tuple[str, ...]]:
-    """Convert each member to a row with the columns of `COLUMNS`. A missing field is empty."""
+    """Convert each member to a row with the columns in `COLUMNS`. Missing fields are empty."""
     return [
         (
             each.id, each.name.ja, each.name.en, each.corporate_number or "", each.notification or "",

@@ -1,6 +1,6 @@
-"""Edits of `never-originates.yaml`, the list of numbers that never originate calls.
+"""Edits `never-originates.yaml`, the list of numbers that never originate calls.
 
-Each function changes `text`, and `document` is its parsed form. An impossible edit raises UsageError.
+Each function changes `text`; `document` is its parsed form. Impossible edits raise UsageError.
 """
 
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ FIRST: Final = """\
 issued: 1970-01-01T00:00:00+09:00
 never_originates: []
 """
-"""Content of `never-originates.yaml` before its first entry."""
+"""Initial content of `never-originates.yaml`, without entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeverOriginatesRequest:
-    """Request by the holder of numbers to list them as numbers that never originate calls.
+    """Request from a holder to list its numbers as never originating calls.
 
-    `reference` identifies the document of the request.
+    `reference` identifies the request document.
     """
 
     span: NumberSpan
@@ -45,7 +45,7 @@ class NeverOriginatesRequest:
 def insert_span(
     text: YamlText, document: NeverOriginatesDocument, request: NeverOriginatesRequest, issued: datetime
 ) -> None:
-    """Add numbers that never originate calls. An ended entry for the same numbers is replaced."""
+    """Add numbers that never originate calls, replacing an ended entry for the same numbers."""
     at = _entry(document, request.span)
     if at is not None:
         until = document.never_originates[at].until

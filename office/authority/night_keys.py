@@ -1,10 +1,10 @@
-"""Encrypted private keys of duty officers, stored at the office so that an officer at home can sign at night.
+"""Stores duty officers' encrypted private keys at the office, so that they can sign from home at night.
 
-The file `night-keys/DIGEST.pem` holds the key of one console user, encrypted with the officer's passphrase. DIGEST is
-the SHA-256 of the user's name, so that any name can have a key.
+The file `night-keys/DIGEST.pem` holds one console user's key, encrypted with the officer's passphrase. DIGEST is the
+SHA-256 of the user's name, so any name can have a key.
 
-The association decides whether to use such a folder. A key is decrypted in memory for one signature only. A thief of
-the folder still needs the passphrases of two officers. An attacker who controls the console's process while both
+The association decides whether to use such a folder. A key is decrypted in memory for one signature only. Anyone who
+steals the folder still needs two officers' passphrases. An attacker who controls the console's process while both
 officers sign gets both keys.
 """
 
@@ -31,13 +31,13 @@ KEPT: Final = "night-key-kept"
 
 
 class WrongPassphraseError(TrustError):
-    """The passphrase does not open the key."""
+    """The passphrase does not decrypt the key."""
 
 
 def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) -> str:
-    """Store a user's encrypted duty key in place of an older one, and return the key id.
+    """Store a user's encrypted duty key, replacing any older one, and return the key id.
 
-    Raises IdtoneError, also if the key is not encrypted or not a duty key in force.
+    Raises IdtoneError, including when the key is not encrypted or is not a duty key in force.
     """
     user = checked_line(user, Message("User"))
     key_id = str(load_key(key, passphrase).public_key.keyid)
@@ -59,7 +59,7 @@ def has_night_key(folder: Path, user: str) -> bool:
 
 
 def night_key_path(folder: Path, user: str) -> Path:
-    """Path at which the user's duty key is or would be stored."""
+    """Path where the user's duty key is or would be stored."""
     return folder / FOLDER / f"{hashlib.sha256(user.encode()).hexdigest()}.pem"
 
 
@@ -72,10 +72,9 @@ def edition_digest(edition: Edition) -> str:
 
 
 def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, now: datetime) -> list[str]:
-    """Sign the package of the duty keys with the user's stored key. The last missing signature publishes the package.
+    """Sign the duty keys' package with the user's stored key. The last missing signature publishes the package.
 
-    `shown` is the `edition_digest` of the content that the user has read. Returns the published roles. Raises
-    IdtoneError.
+    `shown` is the `edition_digest` of the content the user has read. Returns the published roles. Raises IdtoneError.
     """
     if not has_night_key(workspace.folder, user):
         raise UsageError("no key of yours is kept here; sign at your own computer")

@@ -1,6 +1,6 @@
-"""Enters portings (番号ポータビリティ) of numbers in the registry.
+"""Records number portings (番号ポータビリティ) in the registry.
 
-All functions raise IdtoneError and then change nothing.
+If a function raises IdtoneError, it has changed nothing.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from .yaml_text import YamlText
 def port_number(
     workspace: Workspace, giver: str, taker: str, entries: Sequence[str], at: datetime, attribution: Attribution
 ) -> HistoryEntry:
-    """Enter that numbers move from the member `giver` to the member `taker` at the time `at`.
+    """Record that numbers move from member `giver` to member `taker` at time `at`.
 
-    Raises UsageError if `taker` may receive no new numbers, or if one of the numbers is suspended.
+    Raises UsageError if `taker` may not receive new numbers or any of the numbers is suspended.
     """
     entry = _only(entries)
 
@@ -34,7 +34,7 @@ def port_number(
 
 
 def remove_porting(workspace: Workspace, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
-    """Remove the porting of these numbers. The member that holds the numbers now keeps them."""
+    """Remove the porting of these numbers. Their current holder keeps them."""
     entry = _only(entries)
     return change_registry(
         workspace,

@@ -1,4 +1,4 @@
-"""Reads phone numbers from a spreadsheet that was saved as CSV, in UTF-8, UTF-16 or cp932."""
+"""Reads phone numbers from a spreadsheet saved as CSV in UTF-8, UTF-16 or cp932."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _ENTRY: Final = re.compile(r"[+0-9(][0-9()+. *~〜～からまで迄-]*")
 _DIGITS: Final = re.compile(r"[0-9]")
 _LAST: Final = re.compile(r"末尾|最終|最後|終了|終わり|終り|終番|まで|迄|\blast\b|\bend\b|\bto\b", re.IGNORECASE)
-"""Words in a heading that mark the column with the last numbers of ranges."""
+"""Heading words that mark the column with the last number of each range."""
 _LOST_ZERO: Final = re.compile(r"[1-9][0-9]{8,9}")
 _AS_FLOAT: Final = re.compile(r"[0-9.]+[Ee]\+[0-9]+")
 
@@ -26,8 +26,8 @@ def sheet_entries(octets: bytes, name: str) -> list[str]:
     """Read the numbers and ranges in the first two columns of a spreadsheet saved as CSV.
 
     A row has one number or range, or a first and a last number. A first row without digits is the heading. The last
-    number may be shortened only if the heading calls it the last one, because a column of counts looks the same.
-    Further columns may hold other data, but no numbers. Raises UsageError; the error names the row but shows no number.
+    number may be abbreviated only if its heading marks it as the last one, because a column of counts looks the same.
+    Other columns may contain other data but no numbers. Raises UsageError, which names the row but shows no number.
     """
     rows = [(row, cells) for row, cells in _rows(octets, name) if any(cells)]
     heading: list[str] | None = None
@@ -39,9 +39,9 @@ def sheet_entries(octets: bytes, name: str) -> list[str]:
 
 
 def check_count(entries: list[str], expected: str, name: str) -> None:
-    """Check that the entries hold as many numbers as a person expects.
+    """Check that the entries contain the expected number of numbers.
 
-    Raises UsageError with the actual count if not.
+    Otherwise raises UsageError with the actual count.
     """
     try:
         count = sum(len(read_span(entry)) for entry in entries)

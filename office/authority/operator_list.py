@@ -1,7 +1,7 @@
 """The public list of licensed operators (安心して利用できる事業者リスト), as JSON and as a web page.
 
-The list is made from the registry and the suspensions, but contains no numbers and no suspensions. It does not depend
-on the present time, so every signer makes the same list.
+The list is built from the registry and the suspensions but contains no numbers or suspensions. It does not depend on
+the current time, so every signer builds the same list.
 """
 
 import hashlib
@@ -34,10 +34,10 @@ _DIRECTIONS: Final = {
 
 
 def operator_list_json(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
-    """Build the public list as JSON, with each member that has a pledge in force and an active licence.
+    """Build the public list as JSON, with every member that has a pledge in force and an active licence.
 
     Licences that had expired when the registry was issued do not count. A licence ends no later than the pledge and the
-    certification. A member whose numbers are all suspended is left out.
+    certification. Members whose numbers are all suspended are left out.
     """
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}
@@ -84,7 +84,7 @@ def _json(content: dict[str, Any]) -> bytes:
 
 
 def listed_members(listed: bytes) -> frozenset[str]:
-    """Member ids in a public list that is given as JSON."""
+    """Ids of the members in a public list given as JSON."""
     return frozenset(each["member"] for each in json.loads(listed)["operators"])
 
 
@@ -100,7 +100,7 @@ def describe_list_changes(
 
 
 def licence_end(licence: LicenceEntry, member: Member) -> datetime:
-    """Time from which a licence no longer counts: the earliest end of licence, pledge and certification."""
+    """Time when a licence stops counting: the earliest end of the licence, pledge and certification."""
     ends = [licence.valid.until]
     if member.pledge and member.pledge.until:
         ends.append(day_begins(member.pledge.until))
@@ -137,7 +137,7 @@ def _evaluation(entry: EvaluationEntry) -> dict[str, Any]:
 def without_stopped(listed: bytes, stopped: Collection[str]) -> bytes:
     """Remove stopped members from the signed public list.
 
-    A suspension is in force before the holders of the registry's keys sign the list again.
+    A suspension takes effect before the holders of the registry's keys sign the list again.
     """
     content = json.loads(listed)
     left = [each for each in content["operators"] if each["member"] not in stopped]

@@ -1,4 +1,4 @@
-"""The public list of licensed operators as a table with one row for each licence."""
+"""The public list of licensed operators as a table with one row per licence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,11 +10,11 @@ COLUMNS: Final = (
     "member", "name_ja", "name_en", "corporate_number", "notification", "web", "mail", "licence", "tone", "directions",
     "valid_from", "valid_through", "grade", "grade_percent", "mark",
 )  # fmt: skip
-"""Columns of the table. `valid_through` is the last day in Japan. `mark` is `evaluated` or `licensed`."""
+"""Column names. `valid_through` is the last day in Japan. `mark` is `evaluated` or `licensed`."""
 
 
 def operator_rows(operators: Iterable[Mapping[str, Any]]) -> list[Sequence[str]]:
-    """Convert operators of the public list to a heading and one row for each licence."""
+    """Convert operators in the public list to a heading and one row per licence."""
     return [COLUMNS, *(row for each in operators for row in _rows(each))]
 
 

@@ -1,8 +1,8 @@
-"""Key rotations whose packages wait for signatures, stored in `history/rotations.json` by key set.
+"""Key rotations whose packages are waiting for signatures, stored in `history/rotations.json` by key set.
 
-The next edition signs every line of the history, so no line may state a rotation that was never signed. A rotation
-enters the history only when its keys are in force. Several packages can wait for one key set. Publishing one makes the
-others void.
+The next edition signs every history line, so no line may state a rotation that was never signed. A rotation enters the
+history only when its keys are in force. Several packages can be waiting for one key set; publishing one voids the
+others.
 """
 
 import json
@@ -38,18 +38,18 @@ def describe_rotation(before: Collection[str], after: Sequence[str]) -> tuple[Me
 
 
 def keys_in_force(repository: SignedRepository, keys: Keys) -> set[str]:
-    """Ids of the published keys of a key set. Raises TrustError."""
+    """Ids of a key set's published keys. Raises TrustError."""
     signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys is keys)
     return set(draft_metadata.delegated_role(signs, repository.all_current_metadata()).keyids)
 
 
 def history_role_of(keys: Keys) -> str:
-    """Role whose history records the rotations of a key set."""
+    """Role whose history records a key set's rotations."""
     return tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
 
 
 def store_rotation(folder: Path, keys: Keys, entry: HistoryEntry) -> None:
-    """Store the history entry of a rotation until a rotation of the same key set is published.
+    """Store a rotation's history entry until a rotation of the same key set is published.
 
     `folder` is the authority's folder. Raises TrustError.
     """

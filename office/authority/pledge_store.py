@@ -1,4 +1,4 @@
-"""Signed pledges of members, stored as PDF files in the office's folder under their SHA-256."""
+"""Members' signed pledges, stored as PDF files in the office's folder under their SHA-256."""
 
 import hashlib
 import re
@@ -20,15 +20,15 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def check_pdf(octets: bytes) -> None:
-    """Check that the content begins like a PDF file. Raises UsageError if not."""
+    """Check that the content starts like a PDF file. Raises UsageError if not."""
     if not octets.startswith(_BEGINNING):
         raise UsageError("the pledge is not a PDF file; scan it as PDF")
 
 
 def store_pledge(folder: Path, octets: bytes) -> str:
-    """Store the PDF of a pledge and return its SHA-256.
+    """Store a pledge's PDF and return its SHA-256.
 
-    Raises UsageError if the content is not a PDF, TrustError if the file cannot be written.
+    Raises UsageError if the content is not a PDF, or TrustError if the file cannot be written.
     """
     check_pdf(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
@@ -40,10 +40,10 @@ def store_pledge(folder: Path, octets: bytes) -> str:
 
 @contextmanager
 def pledge_kept_on_success(folder: Path, octets: bytes) -> Iterator[str]:
-    """Store the PDF of a pledge for a `with` block, which receives its SHA-256.
+    """Store a pledge's PDF for a `with` block, which receives its SHA-256.
 
-    If the block fails, a newly stored file is removed. Hold the lock of the office's folder meanwhile. Raises
-    UsageError if the content is not a PDF, TrustError if the file cannot be written.
+    If the block fails, a newly stored file is removed. The caller must hold the lock on the office's folder. Raises
+    UsageError if the content is not a PDF, or TrustError if the file cannot be written.
     """
     was_there = read_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
     sha256 = store_pledge(folder, octets)
@@ -56,6 +56,6 @@ def pledge_kept_on_success(folder: Path, octets: bytes) -> Iterator[str]:
 
 
 def read_pledge(folder: Path, sha256: str) -> bytes | None:
-    """Read the PDF of a pledge; None if the office does not have it."""
+    """Read a pledge's PDF, or return None if the office does not have it."""
     path = folder / FOLDER / f"{sha256}.pdf"
     return path.read_bytes() if _SHA256.fullmatch(sha256) and path.is_file() else None

@@ -1,6 +1,6 @@
-"""Packages of changes in the authority's folder that wait for signatures of key holders.
+"""Packages of changes in the authority's folder that are waiting for key holders' signatures.
 
-Key holders receive copies as ZIP files. One package covers all roles, another one only the roles of the duty keys. A
+Key holders receive copies as ZIP files. One package covers all roles, and another covers only the duty keys' roles. A
 suspension at night therefore does not void signatures on the first package.
 """
 
@@ -31,7 +31,7 @@ from .workspace import Workspace
 FOLDER: Final = "prepared"
 DUTY_FOLDER: Final = "prepared-duty"
 _COPY: Final = Path("package.zip")
-"""Path of a holder's copy in error messages, because the received file may have any name."""
+"""Path shown for a holder's copy in error messages, because the received file may have any name."""
 PREPARED: Final = "package-prepared"
 SIGNED: Final = "package-signed"
 PUBLISHED: Final = "package-published"
@@ -39,7 +39,7 @@ PUBLISHED: Final = "package-published"
 
 @dataclass(frozen=True, slots=True)
 class PackageState:
-    """Changes, signers and missing signatures of a package.
+    """A package's changes, signers and missing signatures.
 
     `holders` maps each role to the ids of the keys that have signed it.
     """
@@ -50,15 +50,15 @@ class PackageState:
 
 
 class PreparedPackage:
-    """A package of changes that waits for signatures. At most one package of each kind exists.
+    """A package of changes waiting for signatures. At most one package of each kind exists.
 
     The office's ledger records each act on the package.
     """
 
     def __init__(self, workspace: Workspace, by_duty_keys_alone: bool = False) -> None:
-        """Choose the package of all changes, or the package of the duty keys.
+        """Select the package of all changes or the duty keys' package.
 
-        The duty keys' package has only the changes that these keys can publish, because a suspension must not wait for
+        The duty keys' package contains only changes that these keys can publish, because a suspension must not wait for
         the registry's keys.
         """
         self._workspace = workspace
@@ -66,7 +66,7 @@ class PreparedPackage:
         self.folder = workspace.folder / (DUTY_FOLDER if by_duty_keys_alone else FOLDER)
 
     def prepare(self, now: datetime) -> None:
-        """Prepare the package in place of a package that no holder has signed yet. Raises IdtoneError."""
+        """Prepare the package, replacing one that no holder has signed yet. Raises IdtoneError."""
         self._check_unsigned()
         present, by_duty_keys_alone = None, self._by_duty_keys_alone
         if by_duty_keys_alone:
@@ -87,14 +87,14 @@ class PreparedPackage:
             edition.write(self.folder)
 
     def edition(self) -> Edition | None:
-        """Read the edition that waits for signatures; None if there is no package.
+        """Read the edition waiting for signatures, or return None if there is no package.
 
         Raises TrustError if the package is damaged.
         """
         return read_edition(self.folder) if self.folder.is_dir() else None
 
     def state(self) -> PackageState | None:
-        """Describe the changes, signers and missing signatures; None if there is no package.
+        """Describe the changes, signers and missing signatures, or return None if there is no package.
 
         Raises TrustError if the package is damaged.
         """
@@ -118,11 +118,11 @@ class PreparedPackage:
         return made.getvalue()
 
     def add_signatures(self, holder: Edition, now: datetime) -> list[str]:
-        """Add the signatures of a holder's copy, and publish the package as soon as it has enough signatures.
+        """Add the signatures from a holder's copy, and publish the package once it has enough.
 
-        Apart from signatures, the copy must equal the prepared package. Only the snapshot and the timestamp may differ,
-        after another publication. Returns the published roles, or an empty list if signatures are missing. Raises
-        IdtoneError.
+        Apart from its signatures, the copy must match the prepared package. Only the snapshot and the timestamp may
+        differ, if another publication has taken place. Returns the published roles, or an empty list if signatures are
+        missing. Raises IdtoneError.
         """
         with self._workspace.locked():
             self._present()
@@ -138,7 +138,7 @@ class PreparedPackage:
             return [] if next(whole.missing(), None) else self.publish(now)
 
     def check_current(self, edition: Edition, now: datetime) -> None:
-        """Check that the changes have not been published already. Raises TrustError if they have."""
+        """Check that the changes have not been published yet. Raises TrustError if they have."""
         unpublished = self._workspace.rebase(edition, now).without_published().metadata
         repository = self._workspace.repository
         snapshot, timestamp = (
@@ -156,7 +156,7 @@ class PreparedPackage:
             )
 
     def publish(self, now: datetime) -> list[str]:
-        """Publish the package and return its roles. Raises IdtoneError and then publishes nothing."""
+        """Publish the package and return its roles. Raises IdtoneError without publishing anything."""
         with self._workspace.locked():
             edition = read_edition(self._present())
             edition.check_complete()
@@ -213,7 +213,7 @@ class PreparedPackage:
 
 
 def accept_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) -> list[str]:
-    """Accept a holder's signed copy (a ZIP file) of one of the packages, and return the published roles.
+    """Accept a holder's signed copy (a ZIP file) of one of the packages and return the published roles.
 
     An empty list means that signatures are still missing. Raises IdtoneError.
     """
@@ -239,9 +239,7 @@ def _is_copy(holder: Edition, package: PreparedPackage) -> bool:
 
 
 def _without_outdated(holder: Edition, prepared: Edition) -> Edition:
-    """The copy with the prepared snapshot and timestamp in place of older ones. Signatures of the older ones do not
-    count.
-    """
+    """Copy in which the prepared snapshot and timestamp replace older ones, whose signatures do not count."""
     metadata = {
         name: draft
         if name not in draft_metadata.ALWAYS or draft.signed_bytes == prepared.metadata[name].signed_bytes

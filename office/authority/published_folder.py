@@ -1,7 +1,7 @@
 """Copy of the signed repository for a web server or another computer.
 
-The folder `editions/N-…` holds a copy of version N. The newest copy is kept, and the one before it, which clients may
-still be reading. The link `current` points to the newest copy. A publication takes effect when the link is renamed.
+The folder `editions/N-…` holds a copy of version N. The two newest copies are kept because clients may still be reading
+the older one. The link `current` points to the newest copy. A publication takes effect when the link is renamed.
 """
 
 import os
@@ -18,14 +18,14 @@ CURRENT: Final = "current"
 EDITIONS: Final = "editions"
 _FOLDER_MODE: Final = 0o750
 _FILE_MODE: Final = 0o640
-"""Mode of the copied files. The folder's group, which is the web server's, may only read them."""
+"""Mode of the copied files. The folder's group, to which the web server belongs, may only read them."""
 _NEWEST: Final = Path(tuf_roles.METADATA, "timestamp.json")
 
 
 def publish_to(folder: Path, repository: Path, version: int) -> None:
-    """Copy the repository to `folder`, and make the copy the current one in one step.
+    """Copy the repository to `folder` and atomically make the copy the current one.
 
-    Raises TrustError; then the previous copy stays.
+    On failure, raises TrustError and keeps the previous copy.
     """
     try:
         folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def publish_to(folder: Path, repository: Path, version: int) -> None:
 
 
 def is_newest(folder: Path, repository: Path) -> bool:
-    """True if the current copy is the latest publication of the repository."""
+    """True if the current copy is the repository's latest publication."""
     try:
         return (folder / CURRENT / _NEWEST).read_bytes() == (repository / _NEWEST).read_bytes()
     except OSError:

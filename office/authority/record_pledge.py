@@ -1,4 +1,4 @@
-"""Enters a member's pledge (誓約) in the registry."""
+"""Records a member's pledge (誓約) in the registry."""
 
 from collections.abc import Callable
 from datetime import date
@@ -24,9 +24,9 @@ def record_pledge(
     attribution: Attribution,
     name: Callable[[str], str],
 ) -> HistoryEntry:
-    """Record a member's signed pledge in the registry, in place of an older one.
+    """Record a member's signed pledge in the registry, replacing any older one.
 
-    `name` maps a parameter to the field name that error messages show. Raises IdtoneError.
+    `name` maps a parameter to the field name shown in error messages. Raises IdtoneError.
     """
     signed_on = parse_day(signed, name("signed"))
     fields: dict[str, str | date] = {

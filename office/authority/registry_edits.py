@@ -1,7 +1,7 @@
-"""Edits of the text of `registry.yaml`.
+"""Edits the text of `registry.yaml`.
 
-Each function changes `text`, and `document` is its parsed form. An impossible edit raises UsageError, a malformed
-number NumberError. `change_registry` then parses the whole text again and checks every rule of the registry.
+Each function changes `text`; `document` is its parsed form. Impossible edits raise UsageError, and malformed numbers
+raise NumberError. `change_registry` then parses the whole text again and checks every registry rule.
 """
 
 import re
@@ -26,7 +26,7 @@ _NUMBERED: Final = re.compile(r"L-(\d{1,9})")
 
 
 def set_version(text: YamlText, version: int, issued: datetime) -> None:
-    """Set the version number and the time of issue of the registry."""
+    """Set the registry's version number and time of issue."""
     text.replace(("registry", "version"), version)
     text.replace(("registry", "issued"), issued)
 
@@ -38,7 +38,7 @@ def set_registry_end(text: YamlText, until: datetime) -> None:
 def insert_application(
     text: YamlText, document: RegistryDocument, application: MemberApplication, start: datetime, until: datetime
 ) -> None:
-    """Add the licences and numbers of an application, and the member if it is new."""
+    """Add an application's licences and numbers, and the member if it is new."""
     tones = {tone.id for tone in document.tones}
     for asked in application.licences:
         if asked.tone not in tones:
@@ -83,7 +83,7 @@ def insert_application(
 def insert_pledge(
     text: YamlText, document: RegistryDocument, member: str, signed: date, fields: Mapping[str, str | date]
 ) -> None:
-    """Set a member's signed pledge in place of an older one. `fields` are the fields besides the date."""
+    """Set a member's signed pledge, replacing any older one. `fields` contains the fields other than the date."""
     at, known = _member(document, member)
     here: Location = ("members", at)
     new = {"signed": signed, **fields}
@@ -118,7 +118,7 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
 def set_particulars(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str]) -> None:
     """Set a member's fields in the public list: `corporate_number`, `notification`, `web` and `mail`.
 
-    An empty value changes nothing.
+    Empty values change nothing.
     """
     at, known = _member(document, member)
     here: Location = ("members", at)
@@ -142,7 +142,7 @@ def _record(text: YamlText, here: Location, key: str, old: str | None, new: str)
 def set_certification(
     text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str | date]
 ) -> None:
-    """Set a member's certification in place of an older one."""
+    """Set a member's certification, replacing any older one."""
     at, known = _member(document, member)
     _with_certification(text, ("members", at), known.certification, fields)
 
@@ -150,7 +150,7 @@ def set_certification(
 def set_link_certification(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, fields: Mapping[str, str | date]
 ) -> None:
-    """Set the certification of a reseller in a wholesale chain, in place of an older one."""
+    """Set a reseller's certification in a wholesale chain, replacing any older one."""
     at, n = _link(document, entry, reseller)
     link = document.chains[at].links[n]
     _with_certification(text, ("chains", at, "links", n), link.certification, fields)
@@ -177,7 +177,7 @@ def insert_link(
     reseller: str,
     checked: Mapping[str, str | date] | None,
 ) -> None:
-    """Add that a wholesaler hands numbers on to a reseller: the first or the next link of a wholesale chain."""
+    """Add the first or next link of a wholesale chain, in which a wholesaler hands numbers on to a reseller."""
     link: dict[str, Tree] = {"from": wholesaler, "to": reseller}
     if checked:
         link["checked"] = checked
@@ -195,7 +195,7 @@ def insert_link(
 def set_link_check(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, checked: Mapping[str, str | date]
 ) -> None:
-    """Set the wholesaler's check of a reseller in a wholesale chain, in place of an older one."""
+    """Set the wholesaler's check of a reseller in a wholesale chain, replacing any older one."""
     at, n = _link(document, entry, reseller)
     here: Location = ("chains", at, "links", n)
     if document.chains[at].links[n].checked is None:
@@ -217,7 +217,7 @@ def delete_link(text: YamlText, document: RegistryDocument, entry: str, reseller
 def insert_porting(
     text: YamlText, document: RegistryDocument, entry: str, giver: str, taker: str, at: datetime
 ) -> None:
-    """Add that numbers move from the member `giver` to the member `taker` at the time `at`."""
+    """Add a porting of numbers from member `giver` to member `taker` at time `at`."""
     read_span(entry)
     for member in (giver, taker):
         check_member(document, member)
@@ -226,7 +226,7 @@ def insert_porting(
 
 
 def delete_porting(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
-    """Remove the porting of exactly these numbers, and assign them to the member that holds them at `now`."""
+    """Remove the porting of exactly these numbers and assign them to the member that holds them at `now`."""
     wanted = read_span(entry)
     at = next((p for p, each in enumerate(document.portings) if read_span(each.numbers) == wanted), None)
     if at is None:
@@ -259,7 +259,7 @@ _FROM: Final = {
     LicenceStatus.ACTIVE: (LicenceStatus.SUSPENDED,),
     LicenceStatus.REVOKED: (LicenceStatus.ACTIVE, LicenceStatus.SUSPENDED),
 }
-"""Statuses from which a licence may change to each status. A revoked licence stays revoked."""
+"""Statuses from which a licence may change to each status. Revocation is final."""
 
 
 def set_licence_status(text: YamlText, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
@@ -304,7 +304,7 @@ def insert_node_key(text: YamlText, document: RegistryDocument, member: str, key
 
 
 def delete_node_key(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
-    """Remove the public key of a node. From then on, the desk refuses documents that the node signed."""
+    """Remove a node's public key. From then on, the desk rejects documents signed by the node."""
     at, held = _member(document, member)
     if key not in held.keys:
         raise UsageError("member {member} has no such key; look at registry.yaml", member=member)
@@ -312,7 +312,7 @@ def delete_node_key(text: YamlText, document: RegistryDocument, member: str, key
 
 
 def delete_numbers(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
-    """Take numbers back from a member. The rest of a split range stays as one or two ranges."""
+    """Take numbers back from a member. The rest of a split range remains as one or two ranges."""
     at, held = _member(document, member)
     location: Location = ("members", at, "numbers")
     left: list[tuple[int | None, NumberSpan]] = [(n, read_span(entry)) for n, entry in enumerate(held.numbers)]
@@ -388,8 +388,9 @@ def check_member(document: RegistryDocument, member: str) -> str:
 
 
 def _free_ids(document: RegistryDocument) -> Iterator[str]:
-    """New licence ids in ascending order, above every id in the registry, such as L-0008 after L-0007. Ids of revoked
-    licences are not used again.
+    """New licence ids in ascending order, above every id in the registry, such as L-0008 after L-0007.
+
+    Ids of revoked licences are not reused.
     """
     used = [_NUMBERED.fullmatch(licence.id) for member in document.members for licence in member.licences]
     highest = max((int(found[1]) for found in used if found), default=0)

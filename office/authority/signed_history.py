@@ -1,4 +1,4 @@
-"""Finds the keys that signed each line of the registry's history, from the signed metadata."""
+"""Determines from the signed metadata which keys signed each line of the registry's history."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class HistorySignature:
-    """The first published version of a role that covers a history line, with the ids of the keys that signed it."""
+    """First published version of a role that covers a history line, and the ids of the keys that signed it."""
 
     role: str
     version: int
@@ -28,11 +28,11 @@ class HistorySignature:
 def history_with_signatures(
     workspace: Workspace, trust: Path | None
 ) -> list[tuple[HistoryEntry, HistorySignature | None]]:
-    """All lines of the histories in order of time, each with its signature.
+    """All history lines in chronological order, each with its signature.
 
-    The signature is None if no published version covers the line yet. The check starts with the root in the file
-    `trust`, or with the repository's first root. Raises TrustError if signed lines have changed or signatures are
-    wrong.
+    The signature is None if no published version covers the line yet. Verification starts from the root in the file
+    `trust`, or from the repository's first root. Raises TrustError if signed lines have changed or signatures are
+    invalid.
     """
     parents = list(_targets(workspace.repository, trust))
     entries: list[tuple[HistoryEntry, HistorySignature | None]] = []

@@ -1,7 +1,7 @@
-"""The signed repository that members read: TUF metadata of every version and the files that they name.
+"""The signed repository that members read: every version of the TUF metadata, and the files it names.
 
-The folder `metadata` holds each version of a role, such as `3.registry.json`, but only the latest `timestamp.json`. The
-folder `targets` holds the files under their SHA-256, such as `tones/SHA256.sample.wav`.
+The folder `metadata` holds every version of each role, such as `3.registry.json`, but only the latest `timestamp.json`.
+The folder `targets` holds the files under their SHA-256, such as `tones/SHA256.sample.wav`.
 """
 
 import hashlib
@@ -21,20 +21,20 @@ from .edition import Edition
 from .group_shared_files import make_folder
 
 _FOLDER: Final = 0o755
-"""Mode of the folders, so that a web server under another account can read them."""
+"""Mode of the folders, which lets a web server under another account read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRepository:
     """A signed repository in a folder.
 
-    A new edition replaces the files one by one, the timestamp last. Until then, readers see the previous edition.
+    A new edition replaces the files one by one, with the timestamp last. Until then, readers see the previous edition.
     """
 
     folder: Path
 
     def check_new(self) -> None:
-        """Check that the folder holds no published repository. Raises TrustError if it holds one.
+        """Check that the folder contains no published repository. Raises TrustError if it does.
 
         A repository without a timestamp does not count, because its first publication was interrupted.
         """
@@ -59,7 +59,7 @@ class SignedRepository:
         return {name: self.current_metadata(name) for name in tuf_roles.ROLES}
 
     def metadata_versions(self, name: str) -> Iterator[Metadata[Any]]:
-        """Read all versions of a role's metadata, oldest first. Only the latest timestamp is stored."""
+        """Read all versions of a role's metadata, oldest first. For the timestamp, only the latest is stored."""
         for _, path in sorted(self._versions(name)):
             yield _read(path)
 
@@ -73,7 +73,10 @@ class SignedRepository:
         return target.hashes["sha256"] if target else None
 
     def file_octets(self, role: str) -> bytes | None:
-        """Read a role's published file; None if the file was never published. Raises TrustError if it is damaged."""
+        """Read a role's published file, or return None if it was never published.
+
+        Raises TrustError if it is damaged.
+        """
         sha256 = self.file_sha256(role)
         return None if sha256 is None else self._content(tuf_roles.DELEGATED[role], sha256)
 
@@ -85,18 +88,18 @@ class SignedRepository:
                 yield str(target.hashes["sha256"])
 
     def file_by_sha256(self, role: str, sha256: str) -> bytes:
-        """Read the published version of a role's file that has this SHA-256. Raises TrustError if it is damaged."""
+        """Read the published version of a role's file with this SHA-256. Raises TrustError if it is damaged."""
         return self._content(tuf_roles.DELEGATED[role], sha256)
 
     def refusals(self) -> bytes | None:
-        """Read the published list of refusals; None if the list was never published. Raises TrustError."""
+        """Read the published list of refusals, or return None if the list was never published. Raises TrustError."""
         if self._latest(tuf_roles.SUSPENSIONS) is None:
             return None
         target = self.current_metadata(tuf_roles.SUSPENSIONS).signed.targets.get(tuf_roles.REFUSALS_FILE)
         return self._content(tuf_roles.REFUSALS_FILE, target.hashes["sha256"]) if target else None
 
     def files(self) -> dict[str, bytes]:
-        """Read all published files of the roles, and the list of refusals, by file name."""
+        """Read the roles' published files and the list of refusals, by file name."""
         published = {file: self.file_octets(role) for role, file in tuf_roles.DELEGATED.items()}
         published[tuf_roles.REFUSALS_FILE] = self.refusals()
         return {file: octets for file, octets in published.items() if octets is not None}
@@ -107,7 +110,7 @@ class SignedRepository:
         return self._content(tuf_roles.OPERATORS_FILE, target.hashes["sha256"])
 
     def operator_list_proof(self) -> dict[str, bytes]:
-        """Read the metadata that prove `operators.json`, by file name."""
+        """Read the metadata that proves `operators.json`, by file name."""
         roots = {path.name: path.read_bytes() for _, path in self._versions("root")}
         names = ("targets", tuf_roles.REGISTRY, "snapshot", "timestamp")
         return roots | {f"{name}.json": self.current_metadata(name).to_bytes() for name in names}
@@ -115,7 +118,7 @@ class SignedRepository:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, edition: Edition) -> list[str]:
-        """Write the metadata and files of a checked edition, and return its roles. Raises TrustError."""
+        """Write a checked edition's metadata and files and return its roles. Raises TrustError."""
         files: dict[Path, bytes] = {}
         for path, octets in edition.targets.items():
             files[self._target_path(path, hashlib.sha256(octets).hexdigest())] = octets

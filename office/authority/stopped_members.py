@@ -1,4 +1,4 @@
-"""Finds members whose numbers are all suspended. The public list leaves them out, and they receive no grade."""
+"""Finds members whose numbers are all suspended. They are left out of the public list and receive no grade."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -11,16 +11,16 @@ from idtone.registry.suspended_numbers import scope_of, stops
 
 
 def stopped_members(members: Iterable[Member], suspensions: SuspensionsDocument, at: datetime) -> frozenset[str]:
-    """Ids of the members that are suspended as a whole, or in each of their numbers, at the time `at`."""
+    """Ids of the members that, at time `at`, are suspended as a whole or have all their numbers suspended."""
     scopes = [_scope(entry) for entry in stops(suspensions.suspensions) if entry.in_force(at)]
     spans = [scope for scope in scopes if isinstance(scope, NumberSpan)]
     return frozenset(member.id for member in members if member.id in scopes or (spans and _is_covered(member, spans)))
 
 
 def unlisted_members(registry: RegistryDocument, suspensions: SuspensionsDocument | None) -> frozenset[str]:
-    """Ids of the members that the public list leaves out, because all their numbers are suspended.
+    """Ids of the members left out of the public list because all their numbers are suspended.
 
-    The time that counts is the later `issued` of the two documents, so every signer makes the same list.
+    The later `issued` of the two documents is the relevant time, so every signer builds the same list.
     """
     if suspensions is None:
         return frozenset()
@@ -28,7 +28,7 @@ def unlisted_members(registry: RegistryDocument, suspensions: SuspensionsDocumen
 
 
 def _scope(entry: SuspensionEntry) -> NumberSpan | str | None:
-    """The scope of an entry; None for an invalid number. The rules of the file report such a number."""
+    """Scope of an entry; None for an invalid number, which the file's rules report."""
     try:
         return scope_of(entry)
     except NumberError:

@@ -1,6 +1,6 @@
-"""Finds the members that hold numbers which an officer is about to suspend.
+"""Finds the members that hold the numbers an officer is about to suspend.
 
-A mistyped number usually belongs to another member or to no member, so the officer sees the holders first.
+A mistyped number usually belongs to another member or to none, so the officer sees the holders first.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class NumberHolder:
-    """A member, and how many of the given numbers it holds."""
+    """A member and how many of the given numbers it holds."""
 
     member: str
     name: str
@@ -33,7 +33,7 @@ class NumberHolder:
 def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> list[NumberHolder] | None:
     """Find the members that hold some of the numbers, including resellers of a wholesale chain.
 
-    None if no registry can be read, because that must not delay a suspension.
+    Returns None if no registry can be read, because that must not delay a suspension.
     """
     return _holders(_registry(workspace), scope, now)
 
@@ -61,7 +61,7 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
 
 
 def describe_holders(holders: Sequence[NumberHolder] | None) -> Message:
-    """Describe the holders of the numbers in a line for the officers."""
+    """Describe the holders of the numbers in one line for the officers."""
     return holder_names(holders) if holders == [] else Message("holder: {holders}", holders=holder_names(holders))
 
 
@@ -79,9 +79,9 @@ def holder_names(holders: Sequence[NumberHolder] | None) -> Message:
 
 
 def check_held(holders: list[NumberHolder] | None) -> None:
-    """Check that a member holds the numbers. Raises UsageError if not, because a suspension would have no effect.
+    """Check that a member holds the numbers. Raises UsageError if not, because a suspension would then have no effect.
 
-    None (holders not known) passes.
+    None (holders unknown) passes.
     """
     if holders == []:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Enters stopping conditions (利用停止条件) in the registry."""
+"""Records stopping conditions (利用停止条件) in the registry."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -20,11 +20,11 @@ from .yaml_text import Tree, YamlText
 
 SAMPLE: Final = "stopping_conditions.yaml"
 FINDINGS: Final = tuple(rule.name for rule in RULES)
-"""Names of the findings that `idtone-office misuse` makes."""
+"""Names of the findings that `idtone-office misuse` reports."""
 
 
 class Conditions(Model):
-    """The stopping conditions with their version, in the field names of `registry.yaml`."""
+    """Stopping conditions and their version, with the field names used in `registry.yaml`."""
 
     stopping_version: Text
     stopping_conditions: tuple[StoppingCondition, ...]
@@ -36,21 +36,21 @@ def sample_conditions() -> Conditions:
 
 
 def read_conditions(text: str, name: str) -> Conditions:
-    """Parse stopping conditions from the text of a file. Raises DocumentError with every fault.
+    """Parse stopping conditions from a file's text. Raises DocumentError listing every fault.
 
-    `name` is the file name that the faults show.
+    `name` is the file name shown in the faults.
     """
     return parse(text, name, Conditions, _faults)
 
 
 def conditions_of(version: str, rows: Sequence[Mapping[str, Any]], name: str) -> Conditions:
-    """Read stopping conditions from the rows of a web form. Raises DocumentError with every fault."""
+    """Read stopping conditions from the rows of a web form. Raises DocumentError listing every fault."""
     tree = {"stopping_version": version, "stopping_conditions": list(rows)}
     return validate(tree, "", name, Conditions, _faults)
 
 
 def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: Attribution) -> HistoryEntry:
-    """Enter stopping conditions in place of all older ones, under a new version. Raises IdtoneError."""
+    """Record stopping conditions under a new version, replacing all older ones. Raises IdtoneError."""
     version = checked_line(conditions.stopping_version, Message("Version"))
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
@@ -68,7 +68,7 @@ def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: 
 
 
 def _versions_before(workspace: Workspace) -> set[str]:
-    """All versions that the office has entered or a member has agreed to. Their texts must not change."""
+    """All versions that the office has recorded or a member has accepted. Their texts must not change."""
     entered = {
         each.subject
         for each in workspace.history(tuf_roles.REGISTRY).entries

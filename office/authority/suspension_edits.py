@@ -1,6 +1,6 @@
-"""Edits of `suspensions.yaml`, and checks for acts that a suspension forbids.
+"""Edits `suspensions.yaml`, and checks for acts that a suspension forbids.
 
-The functions that edit change `text`, and `document` is its parsed form. An impossible edit raises UsageError.
+The editing functions change `text`; `document` is its parsed form. Impossible edits raise UsageError.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,7 +19,7 @@ from .yaml_text import Tree, YamlText
 
 @dataclass(frozen=True, slots=True)
 class NewSuspension:
-    """New suspension that the police or another body requested. `scope` is a span of numbers or a member id."""
+    """New suspension requested by the police or another body. `scope` is a span of numbers or a member id."""
 
     scope: NumberSpan | str
     reference: str
@@ -30,7 +30,7 @@ class NewSuspension:
 
 
 def insert_suspension(text: YamlText, document: SuspensionsDocument, request: NewSuspension, issued: datetime) -> None:
-    """Add a suspension (番号停止). An ended suspension of the same scope is replaced."""
+    """Add a suspension (番号停止), replacing an ended suspension of the same scope."""
     at = _suspension(document, request.scope, request.kind)
     if at is not None:
         until = document.suspensions[at].until
@@ -66,8 +66,8 @@ def delete_suspension(
 ) -> None:
     """End a suspension, or cut numbers out of a suspended range.
 
-    The rest of the range stays suspended as one or two entries with the same terms. Raises UsageError if some of the
-    numbers are not suspended.
+    The rest of the range stays suspended as one or two entries with the same terms. Raises UsageError if any of the
+    numbers is not suspended.
     """
     at = _suspension(document, scope, kind)
     if at is not None:
@@ -121,7 +121,7 @@ def _not_suspended(scope: NumberSpan | str) -> UsageError:
 def remaining_suspensions(
     document: SuspensionsDocument, scope: NumberSpan | str, members: Collection[str], now: datetime
 ) -> list[str]:
-    """References of other suspensions that still cover a part of the lifted scope."""
+    """References of other suspensions that still cover part of the lifted scope."""
     return [
         entry.reference
         for entry in stops(document.suspensions)
@@ -136,7 +136,7 @@ def _is_over(stop: NumberSpan | str | None, scope: NumberSpan | str, members: Co
 
 
 def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Iterable[str], now: datetime) -> None:
-    """Raise UsageError if the member may receive no new numbers, or if one of the numbers is suspended."""
+    """Raise UsageError if the member may not receive new numbers or any of the numbers is suspended."""
     spans = [read_span(entry) for entry in entries]
     in_force = [entry for entry in suspensions.suspensions if entry.in_force(now)]
     for entry in in_force:
@@ -164,7 +164,7 @@ def _suspension(document: SuspensionsDocument, scope: NumberSpan | str, kind: Su
 
 
 def scope_text(scope: NumberSpan | str) -> str:
-    """Member id, or the numbers with only their last four digits."""
+    """Member id, or the numbers reduced to their last four digits."""
     if isinstance(scope, str):
         return scope
     first, last = (str(parse_japanese(f"+{end}")) for end in (scope.first, scope.last))

@@ -1,9 +1,9 @@
-"""Requests for suspensions and for numbers that never originate calls, which two people enter independently.
+"""Requests for suspensions and for numbers that never originate calls, entered independently by two people.
 
-The first person enters the number. The second person enters the number again and approves; only then does the file
-change. The first entry is stored as a keyed digest, so the second person cannot copy it. The key exists only in the
-memory of the console's process, because anyone with the key could try all numbers of Japan in seconds. After a restart
-of the console, waiting requests have to be entered again.
+The first person enters the number. The second person enters it again and approves; only then does the file change. The
+first entry is stored as a keyed digest, so the second person cannot copy it. The key exists only in the memory of the
+console's process, because anyone who had it could try all numbers in Japan in seconds. After the console restarts,
+waiting requests have to be entered again.
 """
 
 import hashlib
@@ -39,19 +39,19 @@ FILE: Final = "suspension-requests.json"
 _KEY: Final = secrets.token_bytes(32)
 _KEY_ID: Final = hashlib.sha256(b"idtone suspension requests\n" + _KEY).hexdigest()[:16]
 LIMIT: Final = 200
-"""Maximum number of requests that wait for a second person."""
+"""Maximum number of requests waiting for a second person."""
 REQUESTED: Final = "suspension-requested"
 APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
 MOST_DIFFERING: Final = 3
-"""Number of second entries that differ from the first entry after which a request is withdrawn."""
+"""Number of mismatched second entries after which a request is withdrawn."""
 ACTIONS: Final = (
     Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
 )  # fmt: skip
 """Actions that a person can request."""
 STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE)
-"""Suspensions of numbers, for which the second person also sees who holds the numbers."""
+"""Actions that suspend numbers. For these, the second person also sees who holds the numbers."""
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
 """Actions that end a suspension or an entry, and therefore have no terms."""
 
@@ -60,11 +60,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SuspensionRequest:
-    """A request that waits for a second person.
+    """A request waiting for a second person.
 
     `terms` is None for actions that end a suspension or an entry. `digest` is the keyed digest of the first person's
-    entry. `holders` tells the second person who holds the numbers. None means that the holders are unknown, or that the
-    action suspends no numbers.
+    entry. `holders` tells the second person who holds the numbers; it is None if the holders are unknown or the action
+    suspends no numbers.
     """
 
     id: str
@@ -76,11 +76,11 @@ class SuspensionRequest:
     digest: str
     holders: tuple[NumberHolder, ...] | None = None
     differing: int = 0
-    """Number of second entries so far that differed from the first entry."""
+    """Number of second entries so far that did not match the first."""
 
     @property
     def is_outdated(self) -> bool:
-        """True if another process stored the request, so that the key of its digest is lost."""
+        """True if another process stored the request, which means that its digest's key is lost."""
         return self.digest.partition(":")[0] != _KEY_ID
 
 
@@ -109,9 +109,9 @@ class SuspensionRequests:
         attribution: Attribution,
         is_unheld: bool = False,
     ) -> str:
-        """Store a request after the first person's entry, and return its id.
+        """Store a request after the first person's entry and return its id.
 
-        `is_unheld` states that the person knows that no member holds the number. Raises IdtoneError.
+        `is_unheld` confirms that the person knows that no member holds the number. Raises IdtoneError.
         """
         scope = self._scope(action, entered)
         holders = None
@@ -140,9 +140,9 @@ class SuspensionRequests:
         return made.id
 
     def approve(self, request_id: str, entered: str, attribution: Attribution) -> HistoryEntry:
-        """Compare the second person's entry with the request, and carry out the action.
+        """Compare the second person's entry with the request and carry out the action.
 
-        The person must not be the one who made the request. Raises IdtoneError and then changes nothing.
+        The person must not be the one who made the request. Raises IdtoneError without changing anything.
         """
         with self._workspace.locked():
             request = self._named(request_id)
@@ -158,7 +158,7 @@ class SuspensionRequests:
         return entry
 
     def _differs(self, request: SuspensionRequest) -> Never:
-        """Refuse a second entry that differs. The error does not say how, so that no person can guess the first entry.
+        """Reject a second entry that differs. The error does not say how, so nobody can guess the first entry.
 
         Raises UsageError.
         """
@@ -180,7 +180,7 @@ class SuspensionRequests:
         )
 
     def withdraw(self, request_id: str) -> None:
-        """Remove a waiting request. Raises IdtoneError, also if the request no longer waits."""
+        """Remove a waiting request. Raises IdtoneError, including when the request is no longer waiting."""
         with self._workspace.locked():
             request = self._named(request_id)
             self._record(WITHDRAWN, request)

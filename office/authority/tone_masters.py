@@ -1,4 +1,4 @@
-"""Enters a sound of the association: an entry in the registry, and the sound's master recording in `tones`."""
+"""Adds an association sound: an entry in the registry, and a master recording in `tones`."""
 
 import hashlib
 import io
@@ -27,10 +27,10 @@ _LOWEST_RATE_HZ: Final = 8000
 def enter_tone(
     workspace: Workspace, tone: str, title: str, octets: bytes, attribution: Attribution, title_name: str
 ) -> HistoryEntry:
-    """Store a sound's master recording, and enter the sound with the master's SHA-256 in the registry.
+    """Store a sound's master recording and add the sound to the registry with the master's SHA-256.
 
-    `title_name` is the field name of the title that error messages show. Raises IdtoneError; then the registry does not
-    contain the sound.
+    `title_name` is the title's field name in error messages. Raises IdtoneError without adding the sound to the
+    registry.
     """
     title = checked_line(title, title_name)
     _check(octets)

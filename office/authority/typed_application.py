@@ -1,4 +1,4 @@
-"""Turns an application on paper or an applicant's online submission into a member's application document."""
+"""Turns a paper application or an applicant's online submission into an application document."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -20,13 +20,13 @@ from .typed_dates import in_japan, parse_day, parse_day_after
 from .workspace import Workspace
 
 CHECKS: Final = ("1", "2", "3")
-"""Numbers of the form's rows for documents that identified the applicant."""
+"""Row numbers, in the form, of documents that identified the applicant."""
 
 
 def application_text(fields: Mapping[str, str], sha256: str | None, name: Callable[[str], str]) -> str:
-    """Write an application document from the fields of a form, for `parse_application` to check.
+    """Build an application document from form fields, for `parse_application` to check.
 
-    `sha256` is the digest of the signed pledge. `name` maps a field to the name that error messages show. Raises
+    `sha256` is the digest of the signed pledge. `name` maps a field to the name shown in error messages. Raises
     UsageError.
     """
 
@@ -71,11 +71,11 @@ def receive_typed(
     name: Callable[[str], str],
     submission: Submission | None = None,
 ) -> MemberApplication:
-    """Receive an application that the office typed, or that an applicant submitted.
+    """Receive an application typed by the office or submitted by an applicant.
 
-    `pledge` is the PDF of the signed pledge. If it is empty, the PDF in `submission` is the pledge. `submission` is the
-    submission that the office has read, and is marked as received. `name` maps a field to the name that error messages
-    show. Raises IdtoneError.
+    `pledge` is the PDF of the signed pledge. If it is empty, the PDF in `submission` is used. `submission` is the
+    submission that the office has read; it is marked as received. `name` maps a field to the name shown in error
+    messages. Raises IdtoneError.
     """
     registry = registry_of(workspace)
     known = next((each for each in registry.members if each.id == fields.get("member")), None)
@@ -104,7 +104,7 @@ def receive_typed(
 
 
 def next_application_id(given: Iterable[str], today: date) -> str:
-    """Id for the next application of the year, such as A-2026-0007 after A-2026-0006."""
+    """Id for the year's next application, such as A-2026-0007 after A-2026-0006."""
     year = f"A-{today.year}-"
     numbers = [int(each[len(year) :]) for each in given if each.startswith(year) and each[len(year) :].isdecimal()]
     return f"{year}{max(numbers, default=0) + 1:04}"

@@ -1,4 +1,4 @@
-"""Parses days and times that people type. Error messages name the input with `option`."""
+"""Parses days and times typed by people. `option` is the name of the input in error messages."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -31,7 +31,7 @@ def parse_past_day(text: str, option: str, now: datetime) -> date:
 
 
 def parse_moment(text: str, option: str) -> datetime:
-    """Parse a time with its time zone, or a day, which means its beginning in Japan. Raises UsageError."""
+    """Parse a time with its time zone, or a day, which means the start of that day in Japan. Raises UsageError."""
     try:
         if _DAY.fullmatch(text):
             return datetime.combine(date.fromisoformat(text), time(), JAPAN)
@@ -53,16 +53,16 @@ def parse_moment(text: str, option: str) -> datetime:
 
 
 def parse_end(text: str, option: str) -> datetime:
-    """Parse the end of a period: a time with its time zone, or a last day. Raises UsageError.
+    """Parse the end of a period, given as a time with its time zone or as a last day. Raises UsageError.
 
-    A last day ends at the beginning of the next day in Japan.
+    A last day ends at the start of the next day in Japan.
     """
     found = parse_moment(text, option)
     return found + timedelta(days=1) if _DAY.fullmatch(text) else found
 
 
 def parse_day_after(text: str, option: str) -> date:
-    """Parse the last day of a period, and return the day after it. Raises UsageError."""
+    """Parse the last day of a period and return the day after it. Raises UsageError."""
     return parse_day(text, option) + timedelta(days=1)
 
 

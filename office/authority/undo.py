@@ -1,6 +1,6 @@
-"""Undoes the last unpublished change of the registry. The history keeps the change and its undo.
+"""Undoes the last unpublished change to the registry. The history keeps both the change and its undo.
 
-Suspensions are different: two people enter a suspension, and two people have to end it.
+Suspensions cannot be undone: two people enter a suspension, and two people have to end it.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from .workspace import Workspace
 def last_undoable_change(workspace: Workspace) -> HistoryEntry | None:
     """Find the change that `undo_last_change` would undo. Raises TrustError.
 
-    None if all changes are published, or if the file was edited by hand.
+    Returns None if all changes are published or the file was edited by hand.
     """
     now = hashlib.sha256(workspace.file_octets(tuf_roles.REGISTRY_FILE)).hexdigest()
     last = _last(workspace.unpublished_entries(tuf_roles.REGISTRY), now)
@@ -31,10 +31,9 @@ def last_undoable_change(workspace: Workspace) -> HistoryEntry | None:
 
 
 def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str | None = None) -> HistoryEntry:
-    """Restore the registry from before the last change. Raises IdtoneError and then changes nothing.
+    """Restore the registry to its state before the last change. Raises IdtoneError without changing anything.
 
-    `shown` is the SHA-256 that the file had after the change that the person has read. If given, only this change is
-    undone.
+    `shown` is the SHA-256 of the file after the change that the person has read. If given, only that change is undone.
     """
     with workspace.locked():
         if workspace.roles_edited_by_hand([tuf_roles.REGISTRY]):

@@ -1,6 +1,6 @@
 """Copies of the registry from before each unpublished change, for undo.
 
-The copies are files in the office's folder that are named after their SHA-256.
+The copies are files in the office's folder, named after their SHA-256.
 """
 
 import hashlib

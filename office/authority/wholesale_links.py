@@ -1,6 +1,6 @@
-"""Enters links of wholesale chains (卸) in the registry: which member hands numbers on to which reseller.
+"""Records wholesale chain (卸) links in the registry: which member hands numbers on to which reseller.
 
-All functions raise IdtoneError and then change nothing.
+If a function raises IdtoneError, it has changed nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +19,13 @@ from .workspace import Workspace
 from .yaml_text import YamlText
 
 LinkCheck = Mapping[str, str | date]
-"""Wholesaler's check of a reseller: the fields `by`, `day` and `document` of `checked` in the registry."""
+"""A wholesaler's check of a reseller: the fields `by`, `day` and `document` in the registry's `checked`."""
 
 
 def parse_link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
-    """Parse the typed day and document of a wholesaler's check of a reseller.
+    """Parse the typed day and document of a wholesaler's check on a reseller.
 
-    `name` maps a parameter to the field name that error messages show.
+    `name` maps a parameter to the field name shown in error messages.
     """
     checked_on = parse_day(checked, name("checked"))
     if checked_on > in_japan(now).date():
@@ -41,9 +41,9 @@ def add_link(
     check: LinkCheck | None,
     attribution: Attribution,
 ) -> HistoryEntry:
-    """Enter that a wholesaler hands numbers on to a reseller.
+    """Record that a wholesaler hands numbers on to a reseller.
 
-    Raises UsageError if the reseller may receive no new numbers, or if one of the numbers is suspended.
+    Raises UsageError if the reseller may not receive new numbers or any of the numbers is suspended.
     """
     entry = _only(entries)
 
@@ -57,7 +57,7 @@ def add_link(
 def check_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], check: LinkCheck, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the wholesaler's check of a reseller in place of an older one."""
+    """Record the wholesaler's check of a reseller, replacing any older one."""
     entry = _only(entries)
     return change_registry(
         workspace,
@@ -69,7 +69,7 @@ def check_link(
 
 
 def remove_link(workspace: Workspace, reseller: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
-    """Remove the last reseller from the wholesale chain of the numbers."""
+    """Remove the last reseller from the numbers' wholesale chain."""
     entry = _only(entries)
     return change_registry(
         workspace,

@@ -1,4 +1,4 @@
-"""The authority's folder: the files of the registry, their histories and the signed repository.
+"""The authority's folder: the registry's files, their histories and the signed repository.
 
     registry.yaml, suspensions.yaml    the files
     never-originates.yaml              the numbers that never originate calls; optional
@@ -52,7 +52,7 @@ APPLICATIONS: Final = "applications"
 HISTORY: Final = "history"
 _log = logging.getLogger(__name__)
 TURN_WITHIN_S: Final = 60.0
-"""Maximum time in seconds that a change waits for the previous one, which may itself wait for the office's ledger."""
+"""Maximum seconds that a change waits for the previous one, which may itself be waiting for the office's ledger."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder's lock in a `with` block, so that only one change is made at a time.
+        """Hold the folder's lock in a `with` block so that only one change is made at a time.
 
-        Blocks of the same object may be nested. Raises UsageError if another command holds the lock for longer than
+        Blocks on the same object may be nested. Raises UsageError if another command holds the lock for longer than
         `TURN_WITHIN_S`.
         """
         with contextlib.ExitStack() as stack:
@@ -92,11 +92,11 @@ class Workspace:
     # -- the files ----------------------------------------------------------------------------------------------
 
     def files(self) -> dict[str, str]:
-        """File name of each role. Optional files that do not exist yet are left out."""
+        """File names by role, without optional files that do not exist yet."""
         return {role: file for role, file in tuf_roles.DELEGATED.items() if not self.is_absent(role)}
 
     def is_absent(self, role: str) -> bool:
-        """True if the role's file is optional, and was never written, recorded or published."""
+        """True if the role's file is optional and was never written, recorded or published."""
         file = tuf_roles.DELEGATED[role]
         return (
             file in tuf_roles.OPTIONAL
@@ -113,7 +113,7 @@ class Workspace:
         return read_history(self.folder / HISTORY / f"{role}.jsonl")
 
     def record_entry(self, role: str, entry: HistoryEntry) -> None:
-        """Add an entry to the history of a role's file, and store a copy of the file beside the history.
+        """Add an entry to the history of a role's file and store a copy of the file alongside it.
 
         Raises TrustError.
         """
@@ -124,15 +124,15 @@ class Workspace:
                 group_shared_files.write(left, self.file_octets(tuf_roles.DELEGATED[role]))
 
     def unpublished_entries(self, role: str) -> Sequence[HistoryEntry]:
-        """Entries of a role's history that were added since the published edition. Raises TrustError."""
+        """Entries added to a role's history since the published edition. Raises TrustError."""
         entries, published = self.history(role).entries, self.repository.file_sha256(role)
         there = [number for number, entry in enumerate(entries, 1) if entry.after == published]
         return entries[there[-1] if published and there else 0 :]
 
     def octets_before(self, role: str) -> bytes | None:
-        """Content of a role's file after the last recorded change, without later edits by hand.
+        """Content of a role's file after the last recorded change, without later edits made by hand.
 
-        The published content, if no change was recorded. None if neither exists. Raises TrustError.
+        If no change was recorded, returns the published content, or None if there is none. Raises TrustError.
         """
         sha256 = self.history(role).last_sha256
         if sha256 is None:
@@ -147,12 +147,12 @@ class Workspace:
         )
 
     def check_files(self) -> None:
-        """Check the files of all roles. Raises DocumentError for faults, TrustError if a file cannot be read."""
+        """Check all roles' files. Raises DocumentError for faults, or TrustError if a file cannot be read."""
         for role, file in self.files().items():
             self._check(role, self.file_octets(file))
 
     def roles_edited_by_hand(self, roles: Iterable[str] = tuple(tuf_roles.DELEGATED)) -> list[str]:
-        """Roles whose files have edits by hand that the history does not record."""
+        """Roles whose files have edits made by hand that are missing from the history."""
         found = []
         for role in roles:
             if self.is_absent(role):
@@ -166,7 +166,7 @@ class Workspace:
         """Describe how the files differ from the published ones, line by line.
 
         With `is_whole`, the lines show complete numbers and counts by area code. Files with faults are left out;
-        `next_edition` reports the faults.
+        `next_edition` reports them.
         """
         for role, file in self.files().items():
             kind, published = KINDS[role], self.repository.file_octets(role)
@@ -193,7 +193,7 @@ class Workspace:
             yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
 
     def refusals(self) -> bytes | None:
-        """Read the list of refusals for the next publication; None if there is no list. Raises TrustError."""
+        """Read the list of refusals for the next publication, or return None if there is no list. Raises TrustError."""
         return self.file_octets(tuf_roles.REFUSALS_FILE) if (self.folder / tuf_roles.REFUSALS_FILE).exists() else None
 
     def signable_roles(self, signers: Iterable[Signer]) -> list[str]:
@@ -207,18 +207,18 @@ class Workspace:
     def first_edition(self, keys: KeySets, now: datetime) -> Edition:
         """Prepare the first edition of a new repository.
 
-        Raises TrustError if the repository exists or a file cannot be read, DocumentError for a file with faults.
+        Raises TrustError if the repository exists or a file cannot be read, or DocumentError if a file has faults.
         """
         self.repository.check_new()
         drafts = draft_metadata.first_drafts(keys, self.terms(), now)
         return self._edition(drafts, set(drafts), {}, now)
 
     def next_edition(self, now: datetime, present: Iterable[str] | None = None) -> tuple[Edition, list[str]]:
-        """Prepare the next edition from all changes, and list the roles that stay unpublished.
+        """Prepare the next edition from all changes, and list the roles that remain unpublished.
 
-        Metadata are renewed after half of their term. `present` holds the ids of the available keys; None means all
-        keys. A role is not renewed if it lacks keys for its threshold. A changed file stays unpublished if none of its
-        keys is available, so that the duty officers can suspend a number at night. Raises DocumentError for a file with
+        Metadata is renewed after half of its term. `present` holds the ids of the available keys; None means all keys.
+        A role is not renewed if too few of its keys are available. A changed file remains unpublished if none of its
+        keys is available, so that duty officers can suspend a number at night. Raises DocumentError if a file has
         faults, and TrustError.
         """
         before, terms = self.repository.all_current_metadata(), self.terms()
@@ -258,8 +258,8 @@ class Workspace:
     ) -> Edition:
         """Prepare an edition with new keys for some key sets.
 
-        Every role that these keys sign needs new signatures. `lines` holds new history lines by role, and the
-        signatures cover these lines.
+        Every role that these keys sign needs new signatures. `lines` holds new history lines by role, which the
+        signatures cover.
         """
         drafts = self.repository.all_current_metadata()
         affected = draft_metadata.replace_keys(drafts, keys, self.terms())
@@ -268,8 +268,8 @@ class Workspace:
     def rebase(self, edition: Edition, now: datetime) -> Edition:
         """Base a waiting edition on the current publication.
 
-        The edition receives a new snapshot and timestamp if another edition was published, or if half of their term is
-        over. Raises TrustError if one of its other roles was published in the meantime.
+        The edition gets a new snapshot and timestamp if another edition was published or half of their term is over.
+        Raises TrustError if any of its other roles was published in the meantime.
         """
         if not edition.before:
             self.repository.check_new()
@@ -296,11 +296,11 @@ class Workspace:
     def publish_edition(
         self, edition: Edition, now: datetime, lines: Mapping[str, Sequence[HistoryEntry]] = {}
     ) -> list[str]:
-        """Publish a signed edition, and return its roles.
+        """Publish a signed edition and return its roles.
 
-        `lines` holds new history lines by role. All of them must be about changes that the edition's signatures cover.
-        A waiting key rotation that is now in force is added to the history. Raises TrustError if signatures are
-        missing or the edition breaks a rule; then nothing is published.
+        `lines` holds new history lines by role. They may describe only changes covered by the edition's signatures. A
+        waiting key rotation that is now in force is added to the history. Raises TrustError without publishing anything
+        if signatures are missing or the edition breaks a rule.
         """
         edition.check_complete()
         check_edition(edition.without_published(), now)
@@ -321,15 +321,15 @@ class Workspace:
         return published
 
     def copy_published(self) -> None:
-        """Copy the repository to the folder `published` of the settings, if the settings name one.
+        """Copy the repository to the folder in the setting `published`, if there is one.
 
-        Raises IdtoneError; then the previous copy stays, and the call can be repeated.
+        On failure, raises IdtoneError and keeps the previous copy; the call can be repeated.
         """
         if to := self.terms().published:
             publish_to(to, self.repository.folder, self.repository.current_metadata("timestamp").signed.version)
 
     def is_copy_current(self) -> bool:
-        """True if the copy in the folder `published` is up to date, or if the settings name no such folder.
+        """True if the copy in the folder `published` is up to date, or if no such folder is set.
 
         Raises DocumentError.
         """
@@ -342,7 +342,7 @@ class Workspace:
         return self.sign_and_publish(self.first_edition(keys, now), signers, now)
 
     def publish(self, signers: Sequence[Signer], now: datetime) -> tuple[list[str], list[str]]:
-        """Sign and publish the next edition. Returns the signed roles, and the roles that stay unpublished."""
+        """Sign and publish the next edition. Returns the signed roles and the roles that remain unpublished."""
         edition, left = self.next_edition(now, [signer.public_key.keyid for signer in signers])
         return self.sign_and_publish(edition, signers, now), left
 
@@ -356,7 +356,7 @@ class Workspace:
         return self.publish_edition(edition, now)
 
     def role_states(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
-        """For each published role: its name, version and expiry, and True if half of its term is over."""
+        """Name, version and expiry of each published role, and whether half of its term is over."""
         terms = self.terms()
         for name, metadata in self.repository.all_current_metadata().items():
             signed = metadata.signed
@@ -428,7 +428,7 @@ class Workspace:
     def _list_words(self, is_new: bool) -> Iterator[Message]:
         """Describe the members that leave or rejoin the public list because of suspensions.
 
-        The holders of the registry's keys then have to sign the list again, although `registry.yaml` is unchanged.
+        The holders of the registry's keys then have to sign the list again even though `registry.yaml` is unchanged.
         """
         octets = self.repository.file_octets(tuf_roles.REGISTRY)
         if octets is not None:
@@ -442,7 +442,7 @@ class Workspace:
     def _masters(
         self, document: RegistryDocument, published: Mapping[str, TargetFile]
     ) -> tuple[dict[str, bytes], dict[str, TargetFile]]:
-        """Read the new masters in `tones`, and keep the published masters that the registry still names.
+        """Read the new masters in `tones` and keep the published masters that the registry still names.
 
         Raises TrustError if a file is not the recording that the registry names.
         """

@@ -1,4 +1,4 @@
-"""Writes a folder for the association's website with the public list of operators and its signed proof.
+"""Writes a folder for the association's website, with the public list of operators and its signed proof.
 
 `idtone.registry.trust.licensed_operators` defines the file names and verifies the files.
 """
@@ -22,11 +22,11 @@ def write_operator_list(
     evaluations: Iterable[tuple[str, bytes]],
     stopped: Collection[str],
 ) -> None:
-    """Write the public list of operators for the website, as JSON and as a page. Raises UsageError.
+    """Write the public list of operators for the website as JSON and as a page. Raises UsageError.
 
     `listed` is the signed `operators.json`. `proof` holds the signed metadata by file name. `evaluations` holds
-    criteria, results, badges and marks with their file names. The page and the list leave out the members in `stopped`.
-    SVG pictures of earlier runs that are not in `evaluations` are deleted.
+    criteria, results, badges and marks with their file names. Members in `stopped` are left out of the page and the
+    list. SVG pictures from earlier runs that are not in `evaluations` are deleted.
     """
     shown = operator_list.without_stopped(listed, stopped)
     with writing_into(folder, UsageError):

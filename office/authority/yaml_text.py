@@ -1,9 +1,9 @@
-"""Edits a YAML text in place. Comments, order, quotes and all other lines stay unchanged.
+"""Edits YAML text in place. Comments, order, quotes and all other lines stay unchanged.
 
 A library that parses and rewrites YAML (ruamel.yaml, docs/adr/0012) moves comments away from their entries and changes
-the indentation. Therefore these functions find the place from libyaml's events and edit the text there.
+the indentation. These functions instead use libyaml's events to find the place and edit the text there.
 `YamlText.finish` parses the result and compares it with the intended tree. The text must be a single document without
-anchors, aliases and tags.
+anchors, aliases or tags.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from idtone.core.errors import DocumentError, UsageError
 from idtone.core.yaml_documents import Location, field_name, read_tree
 
 Tree = str | int | date | datetime | Mapping[str, "Tree"] | Sequence["Tree"]
-"""A value that can be written into a YAML text."""
+"""A value that can be written to YAML text."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
@@ -32,12 +32,12 @@ _BY_HAND: Final = (
 )
 _STEP: Final = 2
 _SHORT: Final = 4
-"""Maximum number of values that are written in one line."""
+"""Maximum number of values written on one line."""
 
 
 @dataclass(slots=True)
 class _Place:
-    """The place of a value in the text: `text[start:end]`, without comments and blank lines that follow it."""
+    """Place of a value in the text: `text[start:end]`, without the comments and blank lines that follow it."""
 
     start: int
     column: int
@@ -50,12 +50,12 @@ class _Place:
 
     @property
     def gap(self) -> str:
-        """Space between the colon of a key and a new value, if the key has no value yet."""
+        """Space to insert between a key's colon and a new value if the key has no value yet."""
         return " " if self.key and self.start == self.end else ""
 
 
 class YamlText:
-    """A YAML text that is edited together with its parsed tree.
+    """YAML text that is edited together with its parsed tree.
 
     Each method raises UsageError if the place does not exist.
     """
@@ -70,7 +70,7 @@ class YamlText:
         self._at(location[:-1])[location[-1]] = _plain(value)
 
     def append(self, location: Location, items: Sequence[Tree]) -> None:
-        """Append items to a list, and create the list if it is missing."""
+        """Append items to a list, creating the list if it is missing."""
         *above, key = location
         holder = self._at(tuple(above))
         assert isinstance(key, str)
@@ -82,7 +82,7 @@ class YamlText:
         holder[key] = [*(holder.get(key) or ()), *map(_plain, items)]
 
     def replace_list(self, key: str, items: Sequence[Tree]) -> None:
-        """Replace all items of the top-level list `key`. Comments between the old items are removed too."""
+        """Replace all items in the top-level list `key`. Comments between the old items are removed too."""
         if self.tree.get(key):
             self.text = empty_list(self.text, (key,))
             self.tree[key] = []
@@ -92,7 +92,7 @@ class YamlText:
         self.remove_items(location[:-1], [location[-1]])
 
     def remove_items(self, location: Location, positions: Iterable[int | str]) -> None:
-        """Remove items of a list by their indexes."""
+        """Remove items from a list by index."""
         gone = sorted(set(positions), reverse=True)
         self.text = remove_items(self.text, location, gone)
         for at in gone:
@@ -142,7 +142,7 @@ def replace_value(text: str, location: Location, value: str | int | date | datet
 
 
 def append_items(text: str, location: Location, items: Sequence[Tree]) -> str:
-    """Copy of the text with more items at the end of a list, in the list's style.
+    """Copy of the text with items appended to a list, in the list's style.
 
     An empty list becomes a block list. Raises UsageError if the place does not exist.
     """
@@ -160,7 +160,7 @@ def append_items(text: str, location: Location, items: Sequence[Tree]) -> str:
 
 
 def empty_list(text: str, location: Location) -> str:
-    """Copy of the text in which the list at a location is empty."""
+    """Copy of the text with the list at a location emptied."""
     place = _find(text, location)
     assert place.key is not None, "a list of the file follows its key"
     return text[: place.key.end] + ": []" + text[place.end :]
@@ -194,7 +194,7 @@ def _without(text: str, parent: _Place, at: int) -> str:
 
 
 def add_key(text: str, location: Location, key: str, value: Tree) -> str:
-    """Copy of the text with one more key at the end of a mapping."""
+    """Copy of the text with a key added at the end of a mapping."""
     place = _find(text, location)
     if place.flow:
         if not place.children:
@@ -225,7 +225,7 @@ class _Open:
 
 
 def _search(text: str, wanted: Location) -> _Place | None:
-    """The place of one value; None if there is no such value. Builds no other places, because the file may be large."""
+    """Place of a single value; None if it does not exist. Builds no other places because the file may be large."""
     stack: list[_Open] = []
     last = 0  # the end of the last token that is not a comment
     for event in yaml.parse(text, Loader=_Loader):
@@ -267,7 +267,7 @@ def _search(text: str, wanted: Location) -> _Place | None:
 
 
 def _mark(mark: Any) -> Any:
-    """The mark of an event. PyYAML's types call it optional, but libyaml always sets it."""
+    """Mark of an event. PyYAML's types declare it optional, but libyaml always sets it."""
     return mark
 
 

@@ -1,4 +1,4 @@
-"""Commands of `idtone-office`, the program for the association's work. Each command is a noun and a verb."""
+"""Commands of `idtone-office`, the program for the association's work. Each command consists of a noun and a verb."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ GROUPS: Final = {
     "sound": "Sounds of the association, with their masters.",
     "site": "The public site: what the sound means, and whether a number is genuine.",
 }
-"""Purpose of the commands of each noun. Members also have the nouns `report` and `evaluation`."""
+"""Purpose of each noun's commands, except `report` and `evaluation`, which are shared with members' commands."""
 
 COMMANDS: Final = {
     "application accept": (

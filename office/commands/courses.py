@@ -1,4 +1,4 @@
-"""The `course` commands of `idtone-office`: the course about the sound and the scheme, and its test."""
+"""The `course` commands of `idtone-office`, for the course about the sound and the scheme, and its test."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ _COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "p
 
 
 def _own_course(own: Path | None) -> Course:
-    """The course in the folder. Raises UsageError if the folder is missing; otherwise idtone's own course would appear
-    in place of the association's.
+    """Read the course in the folder. Raises UsageError if the folder is missing.
+
+    Otherwise idtone's own course would be shown instead of the association's.
     """
     if own is not None and not own.is_dir():
         raise UsageError("{folder}: is no folder; name the association's folder", folder=own)

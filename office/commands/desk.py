@@ -1,4 +1,4 @@
-"""The command `idtone-office desk`, which runs the server that receives members' documents."""
+"""The command `idtone-office desk`, which runs the server for members' documents."""
 
 from __future__ import annotations
 

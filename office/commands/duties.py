@@ -1,4 +1,4 @@
-"""The commands `duty enter`, `list`, `finish` and `withdraw` of `idtone-office`, for duties with a due day."""
+"""The commands `duty enter`, `list`, `finish` and `withdraw` of `idtone-office`, for duties with due days."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The commands `history show` and `note` of `idtone-office`.
 
-They show changes with authors and signing keys, and record edits by hand.
+They show changes with their authors and signing keys, and record edits made by hand.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ def entry_to_json(entry: HistoryEntry) -> dict[str, Any]:
 
 
 def entry_lines(entry: HistoryEntry) -> list[str]:
-    """Describe a history entry in a headline and one line for each difference."""
+    """Describe a history entry with a headline and one line per difference."""
     result = f": {entry.result}" if entry.result else ""
     asked = (
         Message(" (requested {requested:%Y-%m-%d %H:%M})", requested=in_japan(entry.requested))
@@ -38,9 +38,9 @@ def entry_lines(entry: HistoryEntry) -> list[str]:
 
 
 def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: object) -> None:
-    """Print the change that a command made to the registry, as text or as JSON.
+    """Print a command's change to the registry as text or JSON.
 
-    `before` holds lines that come first in the text. `more` holds additional fields of the JSON.
+    `before` holds lines that come first in the text. `more` holds additional JSON fields.
     """
     if as_json:
         command_line.print_json({**entry_to_json(entry), **more})

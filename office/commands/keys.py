@@ -188,8 +188,9 @@ def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> Non
 
 @contextmanager
 def _removed_if_refused(workspace: Workspace, keys: Path | None, sets: Sequence[Keys]) -> Iterator[None]:
-    """Context that deletes the new keys in the folder `keys` after an error, so that the command can be repeated.
-    Publish outside this context, so that it never deletes a key in force.
+    """Delete the new keys in the folder `keys` if the `with` block fails, so that the command can be repeated.
+
+    Publish outside the block, so that a key in force is never deleted.
     """
     try:
         yield
@@ -214,8 +215,10 @@ def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: 
 def _new_sets(
     workspace: Workspace, keys: Path | None, public: list[str] | None, sets: Sequence[Keys]
 ) -> tuple[dict[Keys, list[Key]], list[Signer]]:
-    """The public keys by set, and the signers among them. The keys are new ones for `sets` in the folder `keys`, or
-    those in the files of `--public`. Only new keys can sign. Raises IdtoneError.
+    """Public keys by set, and the signers for those that can sign.
+
+    The keys are new ones for `sets` in the folder `keys`, or are read from the `--public` files. Only new keys can
+    sign. Raises IdtoneError.
     """
     if (keys is None) == (public is None):
         raise UsageError("either make the keys here with --keys, or name the holders' public halves with --public")

@@ -1,4 +1,4 @@
-"""Commands of `idtone-office` that change the entries of a member, or the term of the registry."""
+"""Commands of `idtone-office` that change a member's entries or the registry's term."""
 
 from __future__ import annotations
 

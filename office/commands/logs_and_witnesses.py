@@ -1,4 +1,4 @@
-"""The `log` commands of `idtone-office`, for keys of evidence logs and for witnesses.
+"""The `log` commands of `idtone-office`, for evidence log keys and witnesses.
 
 The holders of the registry's keys sign the changes with the next edition.
 """

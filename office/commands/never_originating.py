@@ -1,7 +1,7 @@
 """The commands `never-originating add`, `remove` and `list` of `idtone-office`.
 
 Holders such as police stations, banks and public offices request the entries. Two people enter the numbers, and the
-second person confirms with a signature.
+second confirms with a signature.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict
 
 
 def never_originating_line(entry: NeverOriginatesEntry) -> str:
-    """Describe an entry of numbers that never originate calls in one line of text."""
+    """Describe an entry for numbers that never originate calls in one line of text."""
     until = f" until {end_words(entry.until)}" if entry.until else ""
     why = f", {entry.why}" if entry.why else ""
     since = entry.since.isoformat()

@@ -1,7 +1,7 @@
-"""Commands of `idtone-office` that suspend numbers and members, and end suspensions.
+"""Commands of `idtone-office` that suspend numbers and members and end suspensions.
 
-Two people type each number that the police want suspended. A suspension is published with the keys of two holders, and
-their signatures cover the suspension's line in the history.
+Two people type each number that the police want suspended. Publishing a suspension requires two holders' keys, and
+their signatures cover its line in the history.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Command-line option for the association's folder: `--folder`, IDTONE_CONSOLE_OFFICE or the settings.
 
-The console reads the same setting and variable, so pages and commands use the same folder. The current directory does
-not count, because in a backup a command would change the backup instead of the registry.
+The console reads the same setting and variable, so pages and commands use the same folder. The current directory is
+ignored, because a command run inside a backup would change the backup instead of the registry.
 """
 
 import os
@@ -15,15 +15,15 @@ import typer
 from idtone.core.errors import UsageError
 
 SETTINGS: Final = Path("/etc/idtone-office/idtone.yaml")
-"""Settings file that the package `idtone-office` installs."""
+"""Settings file installed by the package `idtone-office`."""
 VARIABLE: Final = "IDTONE_CONSOLE_OFFICE"
 """Environment variable that overrides the setting `console.office`."""
 
 
 def folder_from_settings() -> Path:
-    """Read the association's folder from the settings file in IDTONE_CONFIG, or from the package's settings file.
+    """Read the association's folder from the settings file named in IDTONE_CONFIG, or from the package's.
 
-    Raises UsageError if the settings name no folder, DocumentError if they have faults.
+    Raises UsageError if the settings name no folder, or DocumentError if they have faults.
     """
     from idtone.core.settings.settings import CONFIG, load_settings  # needed only if no folder is named
 
@@ -37,9 +37,9 @@ def folder_from_settings() -> Path:
 
 
 def _usable(folder: Path) -> Path:
-    """The folder itself, if it is missing or if this account may use it. Raises UsageError if not.
+    """Return the folder if it is missing or this account may use it. Otherwise raises UsageError.
 
-    Root may not use another user's folder, because the user could not change the files that root writes.
+    Root may not use another user's folder, because that user could not change files written by root.
     """
     try:
         owner, here = folder.stat().st_uid, os.geteuid()
@@ -58,9 +58,9 @@ def _usable(folder: Path) -> Path:
 
 
 def _with_registry(folder: Path) -> Path:
-    """The folder itself, if it contains registry.yaml or a published registry. Raises UsageError if not.
+    """Return the folder if it contains registry.yaml or a published registry. Otherwise raises UsageError.
 
-    With only a published registry, numbers can still be suspended.
+    A published registry alone is enough to suspend numbers.
     """
     from idtone.registry.trust import tuf_roles  # a help makes this module's options, and needs neither
 
@@ -100,7 +100,7 @@ def _option(checked: Callable[[Path], Path]) -> Any:
 FolderOption = Annotated[Path, _option(_with_registry)]
 """Option for the association's folder, which must contain a registry."""
 AnyFolderOption = Annotated[Path, _option(_usable)]
-"""Option for the association's folder, which may be without a registry.
+"""Option for the association's folder, which need not contain a registry.
 
-It is for the command that creates the registry, and for commands that need only some of the folder's files.
+For the command that creates the registry, and commands that need only some of the folder's files.
 """

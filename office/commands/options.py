@@ -1,4 +1,4 @@
-"""Options and questions that several commands of `idtone-office` share."""
+"""Options and prompts shared by several `idtone-office` commands."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,15 +30,15 @@ WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one
 
 
 def attribution_for(why: str) -> Attribution:
-    """Attribute a change to the account that runs the command, for the reason `why`.
+    """Attribute a change to the account that runs the command, with the reason `why`.
 
-    Raises UsageError if the reason is not one readable line of 1 to 200 characters, or contains a telephone number.
+    Raises UsageError if the reason is not one readable line of 1 to 200 characters or contains a telephone number.
     """
     return Attribution(str(acting_person()), checked_line(why, "--why"), datetime.now(UTC))
 
 
 def ask_number_entries(file: Path | None) -> list[str]:
-    """Read number entries from a spreadsheet (`.csv`) or a text file, or ask for them if `file` is None.
+    """Read number entries from a spreadsheet (`.csv`) or text file, or ask for them if `file` is None.
 
     Raises UsageError.
     """
@@ -55,7 +55,7 @@ def ask_any_number() -> Number:
 
 
 def ask_two_for_number() -> Number:
-    """Ask two people for the same number, without an echo. Raises UsageError if the two entries differ."""
+    """Ask two people for the same number without echoing it. Raises UsageError if the two entries differ."""
     first = number_of(ask_line("Number", hidden=True))
     if number_of(ask_line("Number again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two numbers differ; look at the request again")
@@ -63,7 +63,7 @@ def ask_two_for_number() -> Number:
 
 
 def ask_two_for_range() -> NumberSpan:
-    """Ask two people for the same range or prefix, without an echo. Raises UsageError if the two entries differ."""
+    """Ask two people for the same range or prefix without echoing it. Raises UsageError if the two entries differ."""
     first = _span(ask_line("Range or prefix", hidden=True))
     if _span(ask_line("Range or prefix again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two ranges differ; look at the request again")
@@ -79,7 +79,7 @@ def ask_two_for_member() -> str:
 
 
 def ask_two_for_suspended() -> NumberSpan | str:
-    """Ask two people for the same number, range, prefix or member id, without an echo.
+    """Ask two people for the same number, range, prefix or member id without echoing it.
 
     Raises UsageError if the two entries differ.
     """

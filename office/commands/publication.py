@@ -1,6 +1,6 @@
-"""The `publication` commands of `idtone-office`, which sign and publish changes of the registry.
+"""The `publication` commands of `idtone-office`, which sign and publish changes to the registry.
 
-Key holders sign in one place, or pass a package from person to person.
+Key holders sign in one place or pass a package from person to person.
 """
 
 from __future__ import annotations

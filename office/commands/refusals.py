@@ -1,4 +1,4 @@
-"""The `refusal` commands of `idtone-office`, for contractors whom members refuse for a period."""
+"""The `refusal` commands of `idtone-office`, for contractors that members refuse for a period."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:
 
 
 def _facts(desk: ReportDesk, kept: KeptReport) -> dict[str, Any]:
-    """A report's row in a list, with only the last digits of its number."""
+    """Report as a list row, with only the last digits of its number."""
     number = service = None
     if not kept.is_forgotten:
         matter = desk.matter(kept.sealed)

@@ -1,4 +1,4 @@
-"""Options and functions that the signing commands of `idtone-office` share."""
+"""Options and functions shared by the signing commands of `idtone-office`."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,9 +29,9 @@ KeyOption = Annotated[
 
 
 def open_signers(keys: list[str]) -> list[Signer]:
-    """Open the keys to sign with, and ask for their passphrases. Raises TrustError.
+    """Open the signing keys, asking for their passphrases. Raises TrustError.
 
-    Prints a warning for each key that lies near a package.
+    Prints a warning for each key stored near a package.
     """
     warn_of_key_places(keys)
     return [signer(key, ask_passphrase) for key in keys]
@@ -43,7 +43,7 @@ def warn_of_key_places(keys: Iterable[str | Path]) -> None:
 
 
 def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
-    """Write an edition with its signatures as a package for key holders, and print its changes."""
+    """Write an edition with its signatures as a package for key holders and print its changes."""
     with checking():
         check_edition(edition, now)
         check_issued(edition, now)
@@ -67,9 +67,9 @@ class Signable(Protocol):
 def sign_shown(
     package: Path, signable: Signable, shown: Sequence[str], key: list[str], yes: bool, as_json: bool
 ) -> None:
-    """Show the content of a package, ask for consent, and sign the package with the keys.
+    """Show a package's content, ask for consent and sign the package with the keys.
 
-    Raises UsageError without consent, TrustError if a key cannot sign the package.
+    Raises UsageError without consent, or TrustError if a key cannot sign the package.
     """
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not ask_confirmation(Message("Sign this?")):
@@ -93,7 +93,7 @@ def print_missing(missing: list[Message]) -> None:
 
 
 def published_state(workspace: Workspace, now: datetime) -> dict[str, Any]:
-    """State of the published roles, in the form that `print_report` takes."""
+    """State of the published roles, in the form that `print_report` expects."""
     roles = {
         name: {"version": version, "until": until.isoformat(), "due": due}
         for name, version, until, due in workspace.role_states(now)
@@ -102,7 +102,7 @@ def published_state(workspace: Workspace, now: datetime) -> dict[str, Any]:
 
 
 def print_report(report: dict[str, Any], as_json: bool) -> None:
-    """Print the state of the published roles, and the signed roles if there are any."""
+    """Print the state of the published roles and any signed roles."""
     if as_json:
         command_line.print_json(report)
         return

@@ -65,11 +65,9 @@ SitePackageArgument = Annotated[
 LAST: Final = "last"
 """Value of `--month` for the month before the current one in Japan."""
 KEY_FILE: Final = "public-numbers.key"
-"""File in the authority's folder with 32 secret bytes. Anyone who has them can find out which numbers the tables
-contain.
-"""
+"""File in the authority's folder with 32 secret bytes, which reveal the numbers that the tables contain."""
 FIGURES_KEY_FILE: Final = "public-figures.key"
-"""File in the authority's folder with 32 secret bytes. Anyone who has them can remove the noise from the figures.
+"""File in the authority's folder with 32 secret bytes, with which the noise can be removed from the figures.
 
 Never copy this file to a web host.
 """
@@ -264,8 +262,9 @@ def _copy(path: Path) -> SitePackage:
 
 
 def _key(path: Path) -> bytes:
-    """The key in a file; a missing file is created. If a group shares the folder, its accounts may read the key. Raises
-    TrustError.
+    """Read the key from a file, creating the file if it is missing. Raises TrustError.
+
+    If a group shares the folder, its accounts may read the key.
     """
     try:
         return load_key(path, file_mode(path.parent))
@@ -285,14 +284,14 @@ def _figures(workspace: Workspace, month: str | None, published: PublishedRegist
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """Script of the browser's sound detector, and the titles of the shipped sound profiles by language."""
+    """Browser script of the sound detector, and titles of the shipped sound profiles by language."""
 
     script: str
     titles: dict[str, dict[str, str]]
 
 
 def detector() -> Detector | None:
-    """Load the sound detector for the site's page; None if numpy is not installed."""
+    """Load the sound detector for the site's page, or return None if numpy is not installed."""
     if find_spec("numpy") is None:
         return None
     from idtone.tones.detector.detector_bundle import detector_bundle

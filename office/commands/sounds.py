@@ -1,4 +1,4 @@
-"""The command `sound add` of `idtone-office`, which enters a sound with its master recording."""
+"""The command `sound add` of `idtone-office`, which adds a sound with its master recording."""
 
 from __future__ import annotations
 

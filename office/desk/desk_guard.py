@@ -1,4 +1,4 @@
-"""Middleware of the desk that refuses foreign host names, other HTTP methods and too many requests."""
+"""Desk middleware that rejects foreign host names, other HTTP methods and excessive requests."""
 
 import ipaddress
 import logging
@@ -29,7 +29,7 @@ def guarding(
 ) -> Middleware:
     """Create the middleware.
 
-    `hosts` holds the accepted values of the header `Host` in lower case, names with ports. None accepts every host.
+    `hosts` holds the accepted values of the header `Host` in lower case, with ports. None accepts every host.
     """
     refused, limits = LogThrottle(_log, "requests are refused"), RequestLimits()
 
@@ -62,9 +62,9 @@ def guarding(
 
 
 def visitor_of(request: web.Request) -> str:
-    """IP address of the visitor.
+    """Visitor's IP address.
 
-    If the request comes from this machine or through a Unix socket, the last address in `X-Forwarded-For` counts.
+    If the request comes from this machine or through a Unix socket, the last address in `X-Forwarded-For` is used.
     """
     peer = request.remote or ""
     try:

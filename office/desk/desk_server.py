@@ -1,4 +1,4 @@
-"""HTTP server of the desk. `POST /documents` receives a signed document and answers with JSON."""
+"""The desk's HTTP server. `POST /documents` receives a signed document and responds with JSON."""
 
 import asyncio
 import ipaddress
@@ -40,11 +40,11 @@ DOCUMENT_LIMIT: Final = 256 * 1024
 """Maximum size of a document in bytes."""
 CLOSE_WITHIN_S: Final = 2.0
 HTTP_PORT: Final = 80
-"""Default port, which a client leaves out of `Host`."""
+"""Default port, which clients omit from `Host`."""
 THREADS: Final = 2
 """Number of threads that process documents.
 
-Documents wait for acts that the desk records, and must not occupy the threads that record them.
+Documents wait for acts to be recorded, so they must not occupy the threads that record them.
 """
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ async def attend(
     """Run the desk until `over` is set.
 
     `ready` receives the port. `names` are the host names under which a proxy serves the desk. Raises OSError if the
-    address cannot be used, LedgerError if the ledger cannot be opened.
+    address cannot be used, or LedgerError if the ledger cannot be opened.
     """
     connections = ConnectionLimits()
     with desk.ledger.open() as (url, writer), bound_socket(host, port) as listening:
@@ -95,8 +95,9 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
-    """The accepted values of the header `Host`. None accepts all: the desk listens on all addresses, and no name is
-    known.
+    """Accepted values of the header `Host`; None accepts all values.
+
+    None is returned if the desk listens on all addresses and no name is known.
     """
     if _is_any(host):
         return frozenset(each.lower() for each in names) or None

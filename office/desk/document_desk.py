@@ -1,4 +1,4 @@
-"""Accepts members' documents: verifies the signature, applies the rule of the kind, and stores the document."""
+"""Accepts members' documents: verifies the signature, applies the rule for the kind and stores the document."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +21,12 @@ from .office_ledger import OfficeLedger
 from .recorded_changes import RecordedChanges
 
 AHEAD: Final = timedelta(minutes=5)
-"""Tolerated lead of a member's clock."""
+"""How far a member's clock may be ahead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Result of a rule that accepts a document: subject, answer to the sender, and details for the ledger."""
+    """Result of a rule that accepts a document: its subject, the answer to the sender, and details for the ledger."""
 
     subject: str
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -34,15 +34,14 @@ class Accepted:
 
 
 Rule = Callable[["DocumentDesk", SignedDocument, datetime], Accepted]
-"""Function that judges a document of one kind at a time. To refuse the document, it raises TrustError with the answer.
-"""
+"""Function that judges a document of one kind at a given time. To reject it, it raises TrustError with the answer."""
 
 
 class DocumentDesk:
     """The desk in an authority's folder. Any thread may call `accept`."""
 
     def __init__(self, folder: Path, rules: Mapping[str, Rule]) -> None:
-        """Open the desk, and finish a change that an earlier process left unfinished.
+        """Open the desk and finish any change that an earlier process left unfinished.
 
         Raises TrustError or LedgerError if that is impossible.
         """
@@ -57,10 +56,10 @@ class DocumentDesk:
             self._changes.finish()
 
     def accept(self, octets: bytes, now: datetime) -> Mapping[str, Any]:
-        """Verify a document, store it, record it in the ledger, and return the answer to the sender.
+        """Verify a document, store it, record it in the ledger and return the answer to the sender.
 
-        A document that was accepted before receives the same answer again, without a new record. Raises TrustError for
-        a refusal, LedgerError if the act cannot be recorded.
+        A document accepted earlier gets the same answer again without a new record. Raises TrustError if the document
+        is rejected, or LedgerError if the act cannot be recorded.
         """
         with self.ledger.locked():
             document = verified_document(octets, self.keys_of)
@@ -87,7 +86,7 @@ class DocumentDesk:
             return accepted.answer
 
     def registry(self) -> RegistryDocument:
-        """Read the published registry, or before the first publication the file in the folder. Raises IdtoneError."""
+        """Read the published registry, or the file in the folder before the first publication. Raises IdtoneError."""
         published = self.workspace.repository.file_octets(tuf_roles.REGISTRY)
         octets = self.workspace.file_octets(tuf_roles.REGISTRY_FILE) if published is None else published
         if self._registry is None or self._registry[0] != octets:
@@ -95,6 +94,6 @@ class DocumentDesk:
         return self._registry[1]
 
     def keys_of(self, member: str) -> Sequence[VerifierKey]:
-        """Public keys of a member's nodes in the registry. Raises IdtoneError."""
+        """Public keys of a member's nodes, from the registry. Raises IdtoneError."""
         keys = (entry.keys for entry in self.registry().members if entry.id == member)
         return [VerifierKey.parse(key) for key in next(keys, ())]

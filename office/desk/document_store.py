@@ -1,6 +1,6 @@
-"""Store of the accepted documents with the desk's answers, in an SQLite file in the authority's folder.
+"""Stores accepted documents and the desk's answers in an SQLite file in the authority's folder.
 
-The store is for searches. The office's ledger has the SHA-256 of each document, so the ledger can prove the store's
+The store is used for searches. The office's ledger contains each document's SHA-256, so it can prove the store's
 content.
 """
 
@@ -76,7 +76,7 @@ class DocumentStore:
         return [(_ADD, row)]
 
     def forget(self, kind: str, subjects: Iterable[str]) -> None:
-        """Erase the content of documents. Their ids and times stay. Raises TrustError."""
+        """Erase documents' content, keeping their ids and times. Raises TrustError."""
         with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
             database.executemany(
@@ -88,7 +88,7 @@ class DocumentStore:
         return next(self._read("id = ?", document_id), None)
 
     def of(self, kind: str, *, subject: str | None = None, member: str | None = None) -> Iterator[KeptDocument]:
-        """Stored documents of a kind, in the order of their receipt, optionally of one subject or member."""
+        """Stored documents of a kind in order of receipt, optionally for only one subject or member."""
         given = [("kind = ?", kind), ("subject = ?", subject), ("member = ?", member)]
         where = [(clause, value) for clause, value in given if value is not None]
         return self._read(" AND ".join(clause for clause, _ in where), *(str(value) for _, value in where))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 class FieldProblem(NamedTuple):
     """Error in a field of a public form.
 
-    `problem` is a key of the form's problems. `character` is the unreadable character, if the error is about one.
+    `problem` is a key of the form's problems. `character` is the unreadable character, if the error concerns one.
     """
 
     problem: str

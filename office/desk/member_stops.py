@@ -1,4 +1,4 @@
-"""Suspensions that members entered themselves after a direct call from the police, as reported to the desk."""
+"""Suspensions that members reported to the desk, having entered them after a direct call from the police."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .document_desk import AHEAD, Accepted, DocumentDesk
 
 
 def accept_own_suspensions(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """Accept a member's report about its own suspensions: the desk's rule for such documents."""
+    """Desk rule that accepts a member's report about its own suspensions."""
     content = OwnSuspensionReport.of(document.content)
     if content.in_force > min(document.at, now) + AHEAD:
         raise TrustError("the suspensions are in use from a later time than now; set the clock")
@@ -40,7 +40,7 @@ class MemberStop:
 
 
 def member_stops(desk: DocumentDesk, reference: str | None = None) -> Iterator[MemberStop]:
-    """Find the suspensions that members entered themselves, oldest first, all or with one reference.
+    """Find suspensions that members entered themselves, oldest first, optionally with one reference.
 
     Reports signed with a key that is no longer in the registry do not count.
     """

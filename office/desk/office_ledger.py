@@ -1,7 +1,7 @@
-"""The office's ledger. Each act of the office and its desk is a leaf of a signed tree.
+"""The office's ledger. Each act of the office and its desk is a leaf in a signed tree.
 
 The ledger has the same format as a member's ledger: `idtone ledger verify -c FOLDER/ledger/idtone.yaml` verifies it,
-and witnesses can cosign it. Commands may run while the desk runs; the desk then writes their acts.
+and witnesses can cosign it. Commands may run while the desk is running; the desk then writes their acts.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TURN_WITHIN_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class OfficeAct:
-    """An act of the office. `subject` is the id of its subject, and `details` depend on the kind of act."""
+    """An act of the office. `subject` is its subject's id, and `details` depend on the kind of act."""
 
     id: str
     at: datetime
@@ -60,7 +60,7 @@ _COMMON: Final = ("act", "subject", "by", "by_uid", "by_way")
 
 
 class OfficeLedger:
-    """The ledger in an authority's folder. The first act creates the ledger with its keys and settings."""
+    """The ledger in an authority's folder. The first act creates it along with its keys and settings."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
@@ -68,20 +68,24 @@ class OfficeLedger:
 
     @property
     def settings_file(self) -> Path:
-        """Settings file for `idtone ledger … -c`. The office may name witnesses in the file."""
+        """Settings file for `idtone ledger … -c`. The office may name witnesses in it."""
         return self._folder / "idtone.yaml"
 
     def record(self, act: str, subject: str, **details: Scalar) -> str:
-        """Record an act of the person who runs this command, and return the act's id.
+        """Record an act by the person running this command and return the act's id.
 
-        The act is stored durably before the method returns. Raises LedgerError; then the caller must not do the act.
+        The act is stored durably before the method returns. If LedgerError is raised, the caller must not perform the
+        act.
         """
         act_id = new_act_id()
         self.record_as(act_id, act, subject, **details)
         return act_id
 
     def record_as(self, act_id: str, act: str, subject: str, **details: Scalar) -> None:
-        """Record an act under an id from `new_act_id`. Raises LedgerError; then the caller must not do the act."""
+        """Record an act under an id from `new_act_id`.
+
+        If LedgerError is raised, the caller must not perform the act.
+        """
         step = steps.duty(act_id, datetime.now(UTC), acting_person(), act, subject, details)
         with self.locked():
             if self._writer:
@@ -94,7 +98,7 @@ class OfficeLedger:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the ledger's lock in a `with` block, so that no other process can record an act. Raises LedgerError."""
+        """Hold the ledger's lock in a `with` block so that no other process can record an act. Raises LedgerError."""
         with ExitStack() as stack:
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -134,7 +138,7 @@ class OfficeLedger:
         return False
 
     def acts(self) -> list[OfficeAct]:
-        """Read all acts in the order of their recording, including those in earlier ledgers. Raises LedgerError."""
+        """Read all acts in the order they were recorded, including those in earlier ledgers. Raises LedgerError."""
         found: list[OfficeAct] = []
         for url in self._urls():
             with LedgerReader.open(url) as reader:
@@ -142,8 +146,10 @@ class OfficeLedger:
         return found
 
     def _urls(self) -> list[str]:
-        """The URLs of the existing ledgers in order, the current one last. The office's folder may have been copied
-        elsewhere, so earlier ledgers are looked for by name beside the current one.
+        """URLs of the existing ledgers in order, ending with the current one.
+
+        The office's folder may have been copied elsewhere, so earlier ledgers are looked up by name next to the current
+        one.
         """
         if not self.settings_file.exists():
             return []

@@ -24,7 +24,7 @@ from ..authority.yaml_text import read_value
 from .field_problem import FieldProblem
 
 TRAP: Final = "website"
-"""Name of a field that people do not see. Programs that fill in every field reveal themselves."""
+"""Name of a field hidden from people. Programs that fill in every field reveal themselves."""
 _STYLE: Final = (
     ":root{color-scheme:light dark;--paper:#fff;--raised:#f3f5f8;--ink:#16202b;--quiet:#4f5b68;--line:#4f5b68;"
     "--accent:#0b5fa5;--on:#fff;--bad:#b3261e}"
@@ -52,13 +52,13 @@ _STYLE: Final = (
     ".problem{border-left:.3em solid var(--bad);background:var(--raised);padding:1em}.receipt{font-size:1.5em}"
     ".trap{position:absolute;left:-9999px}"
 )
-"""Style sheet that looks like the console's, which the desk does not have."""
+"""Style sheet that imitates the console's, which the desk does not have."""
 POLICY: Final = (
     "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; style-src 'sha256-"
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     + "'"
 )
-"""Content security policy without scripts, frames and other origins."""
+"""Content security policy that allows no scripts, frames or other origins."""
 COMMON_PROBLEMS: Final = {
     "character": ("使えない文字 {character} があります。取り除いてください。",
                   "There is the character {character}, which cannot be used. Leave it out."),
@@ -69,14 +69,14 @@ COMMON_PROBLEMS: Final = {
                "The desk cannot accept it now. Send it again later."),
     "form": ("このページの様式から送ってください。", "Send it by the form on this page."),
 }  # fmt: skip
-"""Texts in Japanese and English for the problems that any form can have."""
+"""Japanese and English texts for problems that can occur in any form."""
 MUST: Final = '<span class="must">必須 / required</span>'
 _HEAD: Final = "<header></header>"
 _CORRECT: Final = ("次の点を直してください。", "Please correct the following:")
 _FIELD_LIMIT: Final = 16 * 1024
 """Maximum size of a field in bytes."""
 _FORM_LIMIT: Final = 1024 * 1024
-"""Maximum size of all fields in bytes."""
+"""Maximum total size of all fields in bytes."""
 _PARTS_LIMIT: Final = 30
 _CHUNK: Final = 64 * 1024
 _MALFORMED: Final = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError)
@@ -92,9 +92,9 @@ Problems = Mapping[str, tuple[str, str]]
 
 
 class FormError(Exception):
-    """The desk refuses a form.
+    """The desk rejects a form.
 
-    `problem` concerns the form as a whole. `wrong` has the errors of single fields.
+    `problem` concerns the form as a whole. `wrong` contains errors in individual fields.
     """
 
     def __init__(
@@ -113,10 +113,10 @@ async def read_form(
     files: Mapping[str, int] = MappingProxyType({}),
     long: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, bytes]:
-    """Read the form's fields into `values`, and return the uploaded files that are not empty.
+    """Read the form's fields into `values` and return the uploaded files that are not empty.
 
-    `files` and `long` map fields for files and long texts to their maximum size in bytes. Raises FormError, also if
-    another field holds a file.
+    `files` and `long` map file fields and long text fields to their maximum size in bytes. Raises FormError, including
+    when another field contains a file.
     """
     if (request.content_length or 0) > _FORM_LIMIT + sum(files.values()) + sum(long.values()):
         raise FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -145,7 +145,7 @@ async def read_form(
 
 
 async def read_texts(request: web.Request, *names: str) -> tuple[str, ...]:
-    """Read the named short fields of a form without files. A malformed body gives empty texts."""
+    """Read the named short fields of a form without files. Returns empty texts if the body is malformed."""
     try:
         sent = await request.post()
     except _MALFORMED:
@@ -177,9 +177,9 @@ def text_field(
     required: bool = False,
     more: str = "",
 ) -> str:
-    """HTML of an input field with its label.
+    """HTML for an input field and its label.
 
-    `value` must be escaped already. `more` is HTML with further attributes.
+    `value` must already be escaped. `more` is HTML with additional attributes.
     """
     return (
         f"<label>{MUST * required}{bilingual(*title)}"
@@ -189,7 +189,7 @@ def text_field(
 
 
 def hidden_trap_field() -> str:
-    """HTML of a field that people do not see and robots fill in."""
+    """HTML for a field that is hidden from people but filled in by robots."""
     return (
         f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
         'autocomplete="off"></label></div>'
@@ -197,7 +197,7 @@ def hidden_trap_field() -> str:
 
 
 def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """HTML attributes that mark a field with an error; empty for other fields.
+    """HTML attributes that mark a field as invalid; empty if the field has no error.
 
     The first field with an error receives the focus.
     """
@@ -208,14 +208,14 @@ def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
 
 
 def error_at(problems: Problems, name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """HTML of a field's error for display beside the field; empty without an error."""
+    """HTML for a field's error, to be shown next to the field; empty if there is none."""
     if name not in wrong:
         return ""
     return f'<span class="bad" id="error-{name}">{_words(problems, *wrong[name])}</span>'
 
 
 def all_wrong(problems: Problems, wrong: Mapping[str, FieldProblem]) -> str:
-    """HTML of the errors of all fields, each with a link to its field."""
+    """HTML for all fields' errors, each linked to its field."""
     if not wrong:
         return ""
     each = "".join(
@@ -233,12 +233,12 @@ def _words(problems: Problems, problem: str, character: str = "") -> str:
 
 
 def bilingual(japanese: str, english: str) -> str:
-    """HTML of a text in both languages. The arguments are HTML already."""
+    """HTML for a text in both languages. The arguments are already HTML."""
     return f'<span lang="ja">{japanese}</span> <span lang="en">{english}</span>'
 
 
 def page(title: tuple[str, str], body: str) -> str:
-    """HTML of a complete page. `body` is HTML already."""
+    """HTML for a complete page. `body` is already HTML."""
     return (
         f'<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>{title[0]} / {title[1]}</title>'
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
@@ -248,7 +248,7 @@ def page(title: tuple[str, str], body: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PublicPages:
-    """Common head of the desk's public pages: the association's name and links to the other pages."""
+    """Common header of the desk's public pages: the association's name and links to the other pages."""
 
     association: str
     """Name of the association; empty if the registry cannot be read."""
@@ -257,14 +257,14 @@ class PublicPages:
 
     @classmethod
     def of(cls, folder: Path, links: Sequence[tuple[str, str, str]]) -> Self:
-        """Read the association's name from its folder. Without a readable registry, the name is empty."""
+        """Read the association's name from its folder. The name is empty if the registry cannot be read."""
         try:
             return cls(association_of(folder), links)
         except IdtoneError:  # the parts that do not work without it say so
             return cls("", links)
 
     def html(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-        """Response with a page, and with headers that forbid injected content."""
+        """Response with a page and headers that block injected content."""
         links = "".join(
             f'<a href="{path}">{bilingual(japanese, english)}</a>' for path, japanese, english in self.links
         )
@@ -274,7 +274,7 @@ class PublicPages:
 
 
 def association_of(folder: Path) -> str:
-    """Name of the association in the registry of the folder. Raises IdtoneError."""
+    """Name of the association in the folder's registry. Raises IdtoneError."""
     path = folder / tuf_roles.REGISTRY_FILE
     text = read_text(path)
     try:

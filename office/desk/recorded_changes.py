@@ -1,7 +1,7 @@
-"""Changes of a desk's store that are made if and only if the office's ledger has their leaf.
+"""Changes to a desk store that are made if and only if the office's ledger contains their leaf.
 
-A change is first stored as an intention. Then its leaf is recorded, and the change is made. If the process ends in
-between, `finish` makes the changes whose leaf is in the ledger.
+A change is first stored as an intention. Then its leaf is recorded, and the change is made. If the process ends before
+that, `finish` makes the changes whose leaf is in the ledger.
 """
 
 import json
@@ -23,25 +23,25 @@ CREATE TABLE IF NOT EXISTS intended (
     statements TEXT NOT NULL
 ) STRICT;
 """
-"""Table of intended changes. `act` is the id of the leaf, `since` is in microseconds, `statements` is JSON."""
+"""Table of intended changes. `act` is the leaf's id, `since` is in microseconds, and `statements` is JSON."""
 Statement = tuple[str, Sequence[str | int | None]]
-"""SQL statement and its values. Executing the statement twice must have the same effect as once."""
+"""SQL statement and its values. Executing it twice must have the same effect as executing it once."""
 _LATE: Final = timedelta(hours=1)
-"""Period after which an act that is not in the ledger counts as never recorded. No act takes that long."""
+"""How long until an act missing from the ledger counts as never recorded. No act takes that long."""
 
 
 class RecordedChanges:
-    """Changes of a single store. `opened` opens the store's database, with `SCHEMA`, for one transaction."""
+    """Changes to a single store. `opened` opens the store's database, with `SCHEMA`, for one transaction."""
 
     def __init__(self, opened: Callable[[], AbstractContextManager[sqlite3.Connection]], ledger: OfficeLedger) -> None:
         self._opened, self._ledger = opened, ledger
 
     def make(self, statements: Iterable[Statement], act: str, subject: str, **details: Scalar) -> bool:
-        """Record an act in the ledger, and make the change.
+        """Record an act in the ledger and make the change.
 
-        Returns True if the last statement changed a row, or if another process has settled the change meanwhile.
-        Raises TrustError if the store cannot be written, LedgerError if the act cannot be recorded. Nothing is changed
-        then, unless the ledger has the act after all: `finish` then makes the change.
+        Returns True if the last statement changed a row or another process settled the change in the meantime. Raises
+        TrustError if the store cannot be written, or LedgerError if the act cannot be recorded. In both cases nothing
+        is changed, unless the ledger contains the act after all: `finish` then makes the change.
         """
         act_id = new_act_id()
         with self._opened() as database:
@@ -50,7 +50,7 @@ class RecordedChanges:
         return self._change(act_id)
 
     def finish(self) -> None:
-        """Make the unfinished changes whose leaf is in the ledger, and drop those without a leaf after an hour.
+        """Make unfinished changes whose leaf is in the ledger, and drop those still without a leaf after an hour.
 
         Raises TrustError or LedgerError.
         """

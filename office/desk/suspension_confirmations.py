@@ -1,4 +1,4 @@
-"""Nodes' confirmations of published suspensions: the desk's rule for them, and which nodes have confirmed."""
+"""Nodes' confirmations of published suspensions: the desk rule that accepts them, and which nodes have confirmed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _FILE: Final = tuf_roles.SUSPENSIONS_FILE
 
 
 def accept_confirmation(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """Accept a confirmation of suspensions, or of their ends: the desk's rule for such documents.
+    """Desk rule that accepts a confirmation of suspensions or their ends.
 
-    The confirmation must concern suspensions of a published edition, or ends of suspensions in earlier editions. Raises
+    The confirmation must concern suspensions in a published edition, or ends of suspensions in earlier editions. Raises
     TrustError.
     """
     content = SuspensionConfirmation.of(document.content)
@@ -57,8 +57,8 @@ class Confirmation:
     """A node's confirmation of all suspensions with one reference.
 
     `in_use` is None if the node has not confirmed them. `node` is the name of the node's key, or None if the member has
-    named no key. `is_lifted` is True if the suspensions were published and ended. `lifted` is the time at which the
-    node applied the end, if known.
+    named no key. `is_lifted` is True if the suspensions were published and have ended. `lifted` is when the node
+    applied the end, if known.
     """
 
     reference: str
@@ -72,18 +72,17 @@ class Confirmation:
 
     @property
     def is_missing(self) -> bool:
-        """True if the node still has to confirm a suspension, or the end of a suspension that it confirmed."""
+        """True if the node still has to confirm a suspension, or the end of one that it confirmed."""
         return self.lifted is None and self.in_use is not None if self.is_lifted else self.in_use is None
 
 
 def confirmations(
     desk: DocumentDesk, reference: str | None = None, ended_since: datetime | None = None
 ) -> Iterator[Confirmation]:
-    """Confirmations of each published suspension by each node of each member that has numbers or node keys.
+    """Confirmations of each published suspension, for each node of each member with numbers or node keys.
 
-    Lifted suspensions follow if a node still has to confirm the end, or has confirmed the end since `ended_since`. With
-    a `reference`, only this suspension is listed. Raises TrustError if nothing was published, or if the reference is
-    unknown.
+    Lifted suspensions follow if a node still has to confirm the end or has confirmed it since `ended_since`. With a
+    `reference`, only this suspension is listed. Raises TrustError if nothing was published or the reference is unknown.
     """
     repository = desk.workspace.repository
     sha256 = repository.file_sha256(tuf_roles.SUSPENSIONS)
@@ -140,15 +139,16 @@ def _lifted(
 
 
 def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetime | None:
-    """The time at which the node applied the end of this stop; None if that is unknown. The end of an earlier stop with
-    the same reference does not count.
+    """Time when the node applied the end of this stop; None if unknown.
+
+    The end of an earlier stop with the same reference does not count.
     """
     end = ends.get((row.node or "", row.reference))
     return end if end and (row.in_use is None or end >= row.in_use) else None
 
 
 def is_published(desk: DocumentDesk, reference: str) -> bool:
-    """True if a suspension with this reference is published, or was published before it was lifted."""
+    """True if a suspension with this reference is published or was published before it was lifted."""
     return _of_earlier(desk.workspace.repository, reference) is not None
 
 
@@ -168,7 +168,7 @@ class _Documents:
 
     @classmethod
     def of(cls, documents: Iterable[_Document]) -> _Documents:
-        """The reports in these documents. The documents must be in the order of receipt."""
+        """Read the reports in these documents, which must be in order of receipt."""
         found = cls()
         for each in documents:
             in_edition: dict[str, list[SuspensionEntry]] = {}

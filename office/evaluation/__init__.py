@@ -1,1 +1,1 @@
-"""The association's part of the evaluation of members: figures, observations, results and badges."""
+"""The association's part of member evaluation: figures, observations, results and badges."""

@@ -1,4 +1,4 @@
-"""The desk's rule for documents with a node's figures for the evaluation of members."""
+"""Desk rule for documents with a node's figures for member evaluation."""
 
 from datetime import datetime
 from typing import Final
@@ -12,16 +12,15 @@ from ..desk.document_desk import Accepted, DocumentDesk
 from .read_figures import read_figures
 
 CRITERIA_FILE: Final = "evaluation.yaml"
-"""File in the authority's folder with the criteria of the evaluation."""
+"""File in the authority's folder with the evaluation criteria."""
 
 
 def accept_figures(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """Accept a node's figures for a period: the desk's rule for such documents.
+    """Desk rule that accepts a node's figures for a period.
 
-    A witness named in the criteria must have cosigned the tree head of the figures after the end of the period. The
-    figures must not contradict each other or earlier figures of the same node. The period must not overlap another
-    period; figures for the same period replace earlier ones. Raises TrustError, and DocumentError if the criteria have
-    a fault.
+    A witness named in the criteria must have cosigned the figures' tree head after the period ended. The figures must
+    not contradict each other or the node's earlier figures. The period must not overlap another one; figures for the
+    same period replace earlier ones. Raises TrustError, or DocumentError if the criteria have a fault.
     """
     new = figures_of(document)
     path = desk.folder / CRITERIA_FILE

@@ -1,6 +1,6 @@
-"""The badge (標章) that an evaluated member may show, as an SVG picture in Japanese and English.
+"""Draws the badge (標章) that an evaluated member may display, as an SVG picture in Japanese and English.
 
-The registry has the SHA-256 of each badge, so anyone can check with the public list that a badge is genuine.
+The registry contains each badge's SHA-256, so anyone can use the public list to check that a badge is genuine.
 """
 
 from datetime import date
@@ -16,7 +16,7 @@ from ..authority.licence_mark import issuer_line
 def badge(member: Member, grade: Grade, criteria: Criteria, association: str, until: date, result: str) -> bytes:
     """Draw a member's badge as an SVG picture.
 
-    `until` is the last day on which the badge is valid. `result` is the SHA-256 of the evaluation's result.
+    `until` is the last day on which the badge is valid. `result` is the SHA-256 of the evaluation result.
     """
     title = criteria.terms.title
     fields = {

@@ -1,4 +1,4 @@
-"""The time that a member's nodes took to apply suspensions, from their confirmations to the desk."""
+"""Computes how long a member's nodes took to apply suspensions, from their confirmations to the desk."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -16,9 +16,9 @@ from ..desk.document_store import KeptDocument
 from ..desk.suspension_confirmations import published_stops
 
 Editions = Callable[[str], Mapping[str, datetime]]
-"""Function from the SHA-256 of a published `suspensions.yaml` to the beginning of each suspension, by reference.
+"""Function that maps the SHA-256 of a published `suspensions.yaml` to the start of each suspension, by reference.
 
-Of several suspensions with one reference, the latest beginning counts.
+If several suspensions have the same reference, the latest start counts.
 """
 
 
@@ -34,10 +34,11 @@ def published_editions(repository: SignedRepository) -> Editions:
 def confirmed_stops(
     documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]], editions: Editions, period: Period
 ) -> dict[str, Fraction]:
-    """Hours from the beginning of each suspension in the period until the last confirming node applied it, by
-    reference.
+    """Hours from each suspension's start until the last confirming node applied it, by reference.
 
-    Documents signed with a key that is no longer in the registry are left out.
+    Only suspensions that start in the period are included.
+
+    Documents signed with a key that is no longer in the registry are ignored.
     """
     first: dict[tuple[str, datetime, VerifierKey], datetime] = {}
     for kept in documents:

@@ -1,4 +1,4 @@
-"""Enters the criteria of the evaluation in `evaluation.yaml`. Each change raises their version."""
+"""Stores the evaluation criteria in `evaluation.yaml`, increasing their version with each change."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -38,7 +38,7 @@ def sample_criteria() -> Criteria:
 
 
 def present_criteria(workspace: Workspace) -> Criteria | None:
-    """Read the criteria in the folder; None if the folder has none. Raises DocumentError."""
+    """Read the criteria in the folder, or return None if the folder has none. Raises DocumentError."""
     path = workspace.folder / CRITERIA_FILE
     return read_criteria(path) if path.exists() else None
 
@@ -50,12 +50,11 @@ def enter_criteria(
     name: str = CRITERIA_FILE,
     read_version: int | None = None,
 ) -> Criteria:
-    """Enter criteria under the next version, in place of the older ones.
+    """Store criteria under the next version, replacing the older ones.
 
-    `given` is the content of the file; its version is ignored. `name` is the file name that error messages show.
-    `read_version` is the version that the person has edited, or 0 for new criteria; if the criteria have another
-    version by now, the entry is refused. The office's ledger records the act first. Raises IdtoneError and then changes
-    nothing.
+    `given` is the file's content; its version is ignored. `name` is the file name shown in error messages.
+    `read_version` is the version that the person has edited, or 0 for new criteria; if the current version differs, the
+    entry is rejected. The office's ledger records the act first. Raises IdtoneError without changing anything.
     """
     with workspace.locked():
         present = present_criteria(workspace)
@@ -79,7 +78,7 @@ def enter_criteria(
 
 
 def tree_of(document: CriteriaDocument) -> dict[str, Any]:
-    """Convert criteria to the content of `evaluation.yaml`, without empty values."""
+    """Convert criteria to the content of `evaluation.yaml`, omitting empty values."""
     terms = document.evaluation
     return {
         "evaluation": {
@@ -104,7 +103,7 @@ def tree_of(document: CriteriaDocument) -> dict[str, Any]:
 
 
 def number_text(value: Decimal) -> str:
-    """Format a number without trailing zeros and without an exponent."""
+    """Format a number without trailing zeros or an exponent."""
     return f"{value:f}".rstrip("0").rstrip(".") if "." in f"{value:f}" else f"{value:f}"
 
 

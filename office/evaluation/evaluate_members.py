@@ -1,4 +1,4 @@
-"""Evaluates members with the data in the authority's folder."""
+"""Evaluates members based on the data in the authority's folder."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -33,20 +33,20 @@ Progress = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class EvaluatedMembers:
-    """Evaluations of members, with the data on which they are based."""
+    """Member evaluations and the data they are based on."""
 
     registry: RegistryDocument
     criteria: Criteria
     period: Period
     evaluations: Sequence[Evaluation]
     observations: Sequence[Observation]
-    """Observations of the period, which the evaluations have counted."""
+    """Observations from the period that were counted in the evaluations."""
 
 
 def period_over(since: str, until: str, now: datetime, name: Callable[[str], str]) -> Period:
-    """Parse a period between two days that a person entered. Raises UsageError if the period is not over.
+    """Parse a period between two days entered by a person. Raises UsageError if the period is not over.
 
-    `name` maps a parameter to the field name that error messages show.
+    `name` maps a parameter to the field name shown in error messages.
     """
     period = Period.parse(since, until, name)
     if period.ends > now:
@@ -65,7 +65,7 @@ def evaluate_members(
 ) -> EvaluatedMembers:
     """Evaluate the chosen members, or all members. Raises IdtoneError.
 
-    A member without a licence that is valid at `now`, or with all numbers suspended, receives no grade. `progress`
+    Members receive no grade if they have no licence valid at `now` or all their numbers are suspended. `progress`
     receives the number of evaluated members and the total.
     """
     known = {each.id for each in registry.members}
@@ -92,10 +92,10 @@ def evaluate_members(
 def counted_by_desk(
     workspace: Workspace, members: Iterable[Member], period: Period
 ) -> Callable[[str], tuple[dict[str, Fraction], Share]]:
-    """Function from a member's id to the desk's own figures for the period.
+    """Return a function that maps a member id to the desk's own figures for the period.
 
     The figures are the hours until the member's nodes confirmed each suspension, by reference, and the share of reports
-    answered in time. Raises IdtoneError.
+    answered on time. Raises IdtoneError.
     """
     documents = DocumentDesk(workspace.folder, {}).documents
     answered = ReportStore(workspace.folder).in_time(period.begins, period.ends)

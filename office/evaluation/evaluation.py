@@ -1,4 +1,4 @@
-"""Evaluates a member in a period."""
+"""Evaluates a member over a period."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from .observations import Observed
 
 
 class Exclusion(StrEnum):
-    """Reasons why a member receives no grade, whatever its values are.
+    """Reasons why a member receives no grade, regardless of its values.
 
     Published results contain these names.
     """
@@ -37,9 +37,9 @@ EXCLUSION_WORDS: Final = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Evaluation of a member.
+    """A member's evaluation.
 
-    `missing` names the nodes without figures for each day of the period. `doubts` are questions for the member.
+    `missing` names nodes that lack figures for some day of the period. `doubts` are questions for the member.
     """
 
     member: Member
@@ -51,7 +51,7 @@ class Evaluation:
 
     @property
     def grade(self) -> Grade | None:
-        """Grade of the member; None if its score reaches no grade, or if the member is excluded."""
+        """The member's grade; None if its score reaches no grade or it is excluded."""
         return None if self.excluded else self.score.grade
 
 
@@ -65,10 +65,10 @@ def evaluate(
     period: Period,
     excluded: Exclusion | None = None,
 ) -> Evaluation:
-    """Evaluate a member in a period.
+    """Evaluate a member over a period.
 
-    `figures` are all figures of the member at the desk, in the order of receipt. `confirmed_stops` holds, by reference,
-    the hours until the member's nodes confirmed each suspension. These hours take precedence over the office's
+    `figures` are all the member's figures at the desk, in order of receipt. `confirmed_stops` holds, by reference, the
+    hours until the member's nodes confirmed each suspension. These hours take precedence over the office's
     observations. `reports` is the desk's count of the member's answers. Raises TrustError if a stored document was
     changed.
     """
@@ -102,10 +102,10 @@ def evaluate(
 
 
 def _tiles(figures: Iterable[NodeFigures], period: Period, criteria: Criteria) -> list[NodeFigures] | None:
-    """The node's figures that cover the period without a gap, the newest for each part; None if there is a gap.
+    """The node's newest figures that cover the period without a gap; None if there is a gap.
 
-    Figures count only if enough of the named witnesses cosigned their tree head after the end of their part. This is
-    checked again because the list of witnesses may have changed since the desk accepted the figures.
+    Figures count only if enough of the named witnesses cosigned their tree head after their part of the period ended.
+    This is checked again because the list of witnesses may have changed since the desk accepted the figures.
     """
     last = {each.span: each for each in figures if period.contains(each.span) and _is_cosigned(each, criteria)}
     parts = [last[span] for span in sorted(last)]
@@ -131,7 +131,7 @@ def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
 
 
 def evaluation_lines(evaluation: Evaluation) -> Iterator[Message]:
-    """Explain each point of an evaluation in a line of text."""
+    """Explain each evaluation point in one line of text."""
     member, found = evaluation.member, evaluation.score
     yield Message(
         "{member}  {name}: {grade}, {percent}",

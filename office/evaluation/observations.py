@@ -1,7 +1,7 @@
-"""The office's observations of members for their evaluation: contacts, forms, stops and assessors' points.
+"""The office's observations of members for evaluation: contacts, forms, stops and assessors' points.
 
-The file `observations.json` has an entry for each observation: member, kind, day, result, author and time of entry. The
-office's ledger records each change. The desk's own counts, such as answers to reports, are not in the file.
+The file `observations.json` has one entry per observation with the member, kind, day, result, author and time of entry.
+The office's ledger records each change. The desk's own counts, such as answers to reports, are not in the file.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ GOOD_WORDS: Final = {
     ObservationKind.CONTACT: (template("reached"), template("not reached")),
     ObservationKind.FORM: (template("without a gap"), template("has gaps")),
 }
-"""Words for the good and the bad result of a kind of observation."""
+"""Words for the good and bad results of each kind of observation."""
 
 
 def _moment(text: str) -> str:
@@ -80,10 +80,10 @@ Moment = Annotated[str, AfterValidator(_moment)]
 class Observation:
     """An observation of a member.
 
-    `day` is the day in Japan; for an assessor's points, a day of the assessed period. `is_good` is True if the contact
-    was reached, or if the form was complete. `what` is the reference of a stop, the name of an assessor, which stays
-    with the office, or a remark. `points` are an assessor's, from 0 to 10. `asked` and `stopped` are the times of a
-    stop. `by` is the person who entered the observation at the time `entered`.
+    `day` is the day in Japan; for an assessor's points, it is a day in the assessed period. `is_good` is True if the
+    contact was reached or the form was complete. `what` is a stop's reference, an assessor's name, which stays with the
+    office, or a remark. `points` are the assessor's points, from 0 to 10. `asked` and `stopped` are the times of a
+    stop. `by` is the person who entered the observation at time `entered`.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -106,13 +106,13 @@ class Observation:
 
     @property
     def hours(self) -> Fraction:
-        """Hours from the request for a stop until the member stopped the number."""
+        """Hours from the stop request until the member stopped the number."""
         took = parse_moment(self.stopped, "stopped") - parse_moment(self.asked, "asked")
         return Fraction(took.total_seconds()) / 3600
 
     @property
     def result(self) -> Message:
-        """Result in words."""
+        """Result as text."""
         if self.kind is ObservationKind.ASSESSOR:
             return Message("{points} of 10 points", points=self.points)
         if self.kind is ObservationKind.STOP:
@@ -125,7 +125,7 @@ _LIST: Final = TypeAdapter(list[Observation])
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Observations of a member in a period."""
+    """A member's observations in a period."""
 
     stops_hours: dict[str, Fraction]
     """Hours until each stop, by reference."""
@@ -135,7 +135,7 @@ class Observed:
 
 
 def observations_of(found: Iterable[Observation], member: str, period: Period) -> Observed:
-    """Collect the observations of a member in a period. If a stop has several entries, the longest time counts."""
+    """Collect a member's observations in a period. If a stop has several entries, the longest time counts."""
     own = [each for each in observations_in(period, found) if each.member == member]
 
     def share(kind: ObservationKind) -> Share:
@@ -155,7 +155,7 @@ def observations_in(period: Period, found: Iterable[Observation]) -> list[Observ
 
 
 def observations(folder: Path) -> list[Observation]:
-    """Read all observations in the order of entry. Raises TrustError if the file is damaged."""
+    """Read all observations in the order they were entered. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -170,9 +170,9 @@ def observe(
 ) -> Observation:
     """Enter an observation of a member. Raises IdtoneError.
 
-    For a contact or a form, the `fields` are `day`, `result` (good or bad) and optionally `what`; for an assessor
-    `day`, `what` and `points`; for a stop `what`, `asked` and `stopped`. `name` maps a field to the name that error
-    messages show.
+    For a contact or form, `fields` are `day`, `result` (good or bad) and optionally `what`; for an assessor, `day`,
+    `what` and `points`; for a stop, `what`, `asked` and `stopped`. `name` maps a field to the name shown in error
+    messages.
     """
     chosen = next((each for each in ObservationKind if each == kind), None)
     if chosen is None:
@@ -241,7 +241,7 @@ def points(text: str, label: str) -> str:
 def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callable[[str], str]) -> None:
     """Erase an observation that was entered by mistake. The office's ledger keeps its id and the reason.
 
-    Raises IdtoneError, also if an entered evaluation has already counted the observation.
+    Raises IdtoneError, including when a recorded evaluation has already counted the observation.
     """
     reason = checked_line(why, name("why"))
     with workspace.locked():
@@ -255,7 +255,7 @@ def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callabl
 
 
 def forget_observations(workspace: Workspace, before: str, label: str) -> int:
-    """Erase the observations from before a day, and return their number. Evaluations keep their values.
+    """Erase observations from before a day and return how many were erased. Evaluations keep their values.
 
     Raises IdtoneError.
     """
@@ -270,9 +270,10 @@ def forget_observations(workspace: Workspace, before: str, label: str) -> int:
 
 
 def _refuse_evaluated(workspace: Workspace, day_: str) -> None:
-    """Refuse a change of observations of a day that an entered evaluation has counted. The evaluations are those in the
-    history that were not taken back: an evaluation without a grade is not in the registry, and a later one replaces it
-    there.
+    """Raise UsageError if a recorded evaluation has counted observations of this day.
+
+    Evaluations are looked up in the history, without those that were undone, because the registry lacks evaluations
+    without a grade and evaluations that were replaced later.
     """
     entered = Counter[str]()
     for each in workspace.history(tuf_roles.REGISTRY).entries:

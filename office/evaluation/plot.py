@@ -1,4 +1,4 @@
-"""Plots the evaluations over the years: the percentage of each member, and the number of members with each grade."""
+"""Plots evaluations over the years: each member's percentage, and the number of members with each grade."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,16 +11,16 @@ from idtone.member.evaluation.criteria import Criteria
 from idtone.member.evaluation.result import Result
 
 _GRADES: Final = ("#51127c", "#0089a8", "#7fbf7b", "#e0a030", "#c0392b")
-"""Colours of the grades, the best grade first."""
+"""Colours of the grades, best grade first."""
 _NO_GRADE: Final = "#cccccc"
 FORMATS: Final = ("png", "svg")
 
 
 def plot(path: Path, periods: Sequence[tuple[Criteria, Sequence[Result]]], named: Sequence[str]) -> None:
-    """Write the picture to `path` as PNG or SVG, depending on the file name's ending.
+    """Write the picture to `path` as PNG or SVG, depending on the file extension.
 
-    The members in `named` have lines in colours of their own. Raises UsageError if matplotlib is not installed, if too
-    many members are named, or if the file cannot be written.
+    The members in `named` have lines in individual colours. Raises UsageError if matplotlib is not installed, too many
+    members are named or the file cannot be written.
     """
     kind = path.suffix.removeprefix(".")
     if kind not in FORMATS:

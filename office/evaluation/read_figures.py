@@ -1,4 +1,4 @@
-"""Reads the figures of nodes that the desk has stored, and verifies their signatures again."""
+"""Reads node figures that the desk has stored, verifying their signatures again."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -11,9 +11,9 @@ from ..desk.document_store import KeptDocument
 
 
 def read_figures(documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]]) -> Iterator[NodeFigures]:
-    """Read the figures in stored documents, in the same order. `keys` are the registry's keys of each member.
+    """Read figures from stored documents, in the same order. `keys` are each member's keys in the registry.
 
-    Figures signed with another key are left out, because that node was replaced.
+    Figures signed with another key are left out because that node was replaced.
     """
     for kept in documents:
         try:

@@ -1,4 +1,4 @@
-"""Files with the criteria, results and badges of each evaluated period, in the authority's folder `evaluation`.
+"""Stores each evaluated period's criteria, results and badges in the authority's folder `evaluation`.
 
 An example is `2026-01-01_2027-01-01.json` with the content `{"criteria": TEXT, "members": {"m-0001": {"result": TEXT,
 "badge": TEXT or null}, …}}`.
@@ -45,11 +45,11 @@ class _Files:
 
 
 def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attribution) -> HistoryEntry:
-    """Store the results of an evaluation, and enter those with a grade in `registry.yaml`.
+    """Store an evaluation's results and add those with a grade to `registry.yaml`.
 
     The entries replace older evaluations. The office's ledger records the act first. Raises IdtoneError, for example if
-    the registry or an observation has changed since the evaluation, if a member with a grade was suspended since, if
-    other criteria were used under the same version, or if the criteria lack the address of the public list.
+    the registry or an observation has changed or a member with a grade was suspended since the evaluation, if other
+    criteria were used under the same version, or if the criteria lack the public list's address.
     """
     registry, criteria, period = evaluated.registry, evaluated.criteria, evaluated.period
     if criteria.is_sample:
@@ -91,7 +91,7 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
 
 
 def _judged_by(registry: RegistryDocument) -> tuple[object, ...]:
-    """The parts of the registry on which an evaluation and its badge depend."""
+    """Parts of the registry on which an evaluation and its badge depend."""
     members = ((each.id, each.name, each.keys, each.licences, each.pledge) for each in registry.members)
     return registry.registry.association, *members
 
@@ -154,7 +154,7 @@ def _all(workspace: Workspace) -> Iterator[_Kept]:
 
 
 def kept_results(workspace: Workspace) -> Iterator[tuple[Criteria, list[Result]]]:
-    """Read the criteria and results of each period, oldest period first. Raises TrustError if a result was changed."""
+    """Read each period's criteria and results, oldest period first. Raises TrustError if a result was changed."""
     for kept in _all(workspace):
         found = (
             check_result(each.result, f"{kept.path}, {member}", kept.criteria) for member, each in kept.members.items()
@@ -163,7 +163,7 @@ def kept_results(workspace: Workspace) -> Iterator[tuple[Criteria, list[Result]]
 
 
 def kept_badge(workspace: Workspace, period: str, member: str) -> bytes | None:
-    """Read a member's badge of a period such as `2026-01-01_2027-01-01`; None if the member has none.
+    """Read a member's badge for a period such as `2026-01-01_2027-01-01`, or return None if the member has none.
 
     Raises IdtoneError if the file is damaged.
     """
@@ -173,7 +173,7 @@ def kept_badge(workspace: Workspace, period: str, member: str) -> bytes | None:
 
 
 def published_files(workspace: Workspace, operators: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """Collect the criteria, results and badges that are published beside the list of operators, by file name.
+    """Collect the criteria, results and badges published alongside the list of operators, by file name.
 
     Raises TrustError if a file does not have the SHA-256 that the list states.
     """

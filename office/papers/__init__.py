@@ -1,1 +1,1 @@
-"""Printed papers of the office: activity accounts, certificates, letters, and the paper about a suspension."""
+"""The office's printed papers: activity accounts, certificates, letters and suspension papers."""

@@ -1,4 +1,4 @@
-"""Certificates and letters to members in Japanese and English. They state only facts from the registry."""
+"""Certificates and letters to members in Japanese and English, containing only facts from the registry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from idtone.registry.model import LicenceEntry, Member, RegistryDocument, day_be
 from ..authority.operator_list import licence_end
 
 SOON: Final = timedelta(days=60)
-"""Period before its end in which a licence, pledge or certification is due for renewal."""
+"""How long before its end a licence, pledge or certification is due for renewal."""
 _DIRECTIONS: Final = {
     Direction.INCOMING: "着信転送 / incoming forwarding",
     Direction.OUTGOING: "発信転送 / outgoing forwarding",
@@ -74,20 +74,20 @@ _BODIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Person who signs a paper. The office types the name each time, and nothing stores it."""
+    """Person who signs a paper. The office types the name each time, and it is never stored."""
 
     person: str
     number: str
-    """Office's number of the document; may be empty."""
+    """The office's document number; may be empty."""
 
 
 def certificate(
     published: RegistryDocument, member: Member, licence: LicenceEntry, is_stopped: bool, sender: Sender, now: datetime
 ) -> Paper:
-    """Create the certificate (利用許諾証) of a licence. Raises UsageError if the licence is not valid now.
+    """Create a licence's certificate (利用許諾証). Raises UsageError if the licence is not valid now.
 
     `member` and `licence` are entries of `published`. The licence must be active, with a pledge in force and a
-    certification that has not lapsed. `is_stopped` is True if all numbers of the member are suspended.
+    certification that has not lapsed. `is_stopped` is True if all the member's numbers are suspended.
     """
     ends = licence_end(licence, member)
     if licence.status is not LicenceStatus.ACTIVE or licence.valid.until <= now:
@@ -123,7 +123,7 @@ def certificate(
 
 
 def letter(which: Letter, document: RegistryDocument, member: Member, sender: Sender, now: datetime) -> Paper:
-    """Create a letter to a member. Raises UsageError if the registry has nothing that the letter would be about."""
+    """Create a letter to a member. Raises UsageError if the registry contains nothing for the letter to report."""
     facts = {"番号 / number": sender.number, "宛先 / to": f"{member.name.ja} / {member.name.en} ({member.id})"}
     facts |= _about(which, member, now)
     return signed_paper(_TITLES[which], document, facts, sender, now, *_BODIES[which])

@@ -1,8 +1,8 @@
-"""Account of the office's activity in a period, for the ministry and the annual report, as CSV and PDF.
+"""Account of the office's activity in a period, as CSV and PDF, for the ministry and the annual report.
 
-The account contains no telephone numbers, and hides small counts of reports. The office's acts come from the signed
-history. Members, licences and numbers are those published when the account is made, because the history has no earlier
-ones.
+The account contains no telephone numbers and hides small report counts. The office's acts come from the signed history.
+Members, licences and numbers are those published when the account is created, because the history does not contain
+earlier ones.
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ _REPORT_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AccountTable:
-    """A table of the account. `name` is the name of its CSV file."""
+    """A table in the account. `name` is its CSV file name."""
 
     name: str
     title: str
@@ -86,7 +86,7 @@ class PeriodAccount:
 
 
 def fiscal_year_days(year: int) -> tuple[date, date]:
-    """First and last day of a fiscal year (年度), which begins in April."""
+    """First and last days of a fiscal year (年度), which begins in April."""
     return date(year, 4, 1), date(year + 1, 3, 31)
 
 
@@ -99,10 +99,11 @@ def period_account(
     through: date,
     now: datetime,
 ) -> PeriodAccount:
-    """Create the account of a period.
+    """Create the account for a period.
 
-    `document` is the published registry. `history` holds all signed history entries in order of time, `unsigned` the
-    others. `reports` holds the publishable counts of reports by result; None is a hidden count.
+    `document` is the published registry. `history` contains all signed history entries in chronological order, and
+    `unsigned` contains the others. `reports` contains publishable report counts by result; None means that a count is
+    hidden.
     """
     begins, ends = day_begins(since), day_begins(through + timedelta(days=1))
     history = [*history]
@@ -148,7 +149,7 @@ def period_account(
 
 
 def account_paper(account: PeriodAccount, is_annual: bool) -> Paper:
-    """Printable paper of the account. With `is_annual`, the paper is the annual report (年次報告)."""
+    """Printable version of the account. With `is_annual`, it is the annual report (年次報告)."""
     title = f"{account.since.year} 年度 年次報告 / Annual report" if is_annual else "期間報告 / Account of a period"
     head = Section(
         title,
@@ -188,7 +189,7 @@ def _member(member: Member, now: datetime) -> Sequence[str]:
 
 
 def _done(history: Iterable[HistoryEntry], begins: datetime, ends: datetime) -> list[HistoryEntry]:
-    """The entries of a period, without changes that were undone in it or later. Such changes were never published."""
+    """Entries in a period, except changes undone then or later, which were never published."""
     kept: list[HistoryEntry] = []
     for each in history:
         if each.undone is None:
@@ -209,8 +210,9 @@ def _taken_back_rows(signed: Iterable[HistoryEntry], unsigned: Iterable[HistoryE
 
 
 def _taken_back(lines: Sequence[HistoryEntry], undo: HistoryEntry) -> int | None:
-    """The index of the change that `undo` undid: the newest change that gave the file the content before the undo. None
-    if it is not among `lines`.
+    """Index of the change that `undo` undid; None if it is not in `lines`.
+
+    It is the newest change that produced the file content from before the undo.
     """
     places = reversed(range(len(lines)))
     return next((at for at in places if lines[at].action is undo.undone and lines[at].after == undo.before), None)

@@ -1,4 +1,4 @@
-"""Paper for the police about a suspension: the request, and the progress at the time of printing."""
+"""Paper for the police about a suspension: the request, and its progress at the time of printing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _NOT_YET: Final = "まだ / not yet"
 
 @dataclass(frozen=True, slots=True)
 class StopProgress:
-    """Times of a suspension's steps. None: the step was not done, or its time is not known.
+    """Times of a suspension's steps. None means that the step was not done or its time is unknown.
 
     `is_published` and `is_end_approved` state whether these two steps were done. `number` shows only the last four
-    digits. `confirmed` of the `nodes` refuse calls of the number.
+    digits. Of the `nodes`, `confirmed` reject calls from the number.
     """
 
     association: str
@@ -26,9 +26,9 @@ class StopProgress:
     requested: datetime | None
     approved: datetime | None
     persons: Sequence[str]
-    """Accounts in the history: two if one requested the suspension and another approved it.
+    """Accounts in the history: two if one requested the suspension and the other approved it.
 
-    Empty if the history has no entry.
+    Empty if the history contains no entry.
     """
     is_published: bool
     published: datetime | None
@@ -84,8 +84,9 @@ def stop_paper(stop: StopProgress, now: datetime) -> Paper:
 
 
 def _approval(stop: StopProgress) -> str:
-    """A line about the approval. If the history names one account, two people may have typed the number at it, or only
-    one.
+    """Line about the approval.
+
+    If the history names only one account, either one or two people may have typed the number there.
     """
     if len(stop.persons) > 1:
         return "承認(記録は 2 アカウント) / approved (two accounts are recorded)"

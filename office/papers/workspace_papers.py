@@ -1,4 +1,4 @@
-"""Creates the office's papers from the files in the authority's folder."""
+"""Creates the office's papers from files in the authority's folder."""
 
 from datetime import date, datetime, timedelta
 
@@ -28,9 +28,9 @@ from .period_account import TOTAL, AccountTable, PeriodAccount, period_account
 
 
 def account_from_desk(desk: DocumentDesk, since: date, through: date, now: datetime) -> PeriodAccount:
-    """Create the account of a period from the published registry and the desk's reports.
+    """Create the account for a period from the published registry and the desk's reports.
 
-    Raises UsageError if the period has not begun or nothing is published, another IdtoneError if a file is damaged.
+    Raises UsageError if the period has not begun or nothing is published, or another IdtoneError if a file is damaged.
     """
     if since > through or since > in_japan(now).date():
         raise UsageError("the period has not begun, or ends before it begins")
@@ -51,21 +51,21 @@ def account_from_desk(desk: DocumentDesk, since: date, through: date, now: datet
 
 
 def table_csv(table: AccountTable) -> bytes:
-    """Format a table as CSV. A byte order mark at the beginning makes Excel recognise UTF-8."""
+    """Format a table as CSV, starting with a byte order mark so that Excel recognises UTF-8."""
     return ("\ufeff" + csv_text(table.columns, table.rows)).encode()
 
 
 def office_sender(person: str, number: str) -> Sender:
-    """Check the typed name of a signer and the number of a document. Raises UsageError."""
+    """Check a signer's typed name and a document's number. Raises UsageError."""
     return Sender(
         checked_line(person, Message("Signed for it by")), checked_line(number, Message("Number")) if number else ""
     )
 
 
 def licence_paper(workspace: Workspace, member: str, licence: str, by: Sender, now: datetime) -> Paper:
-    """Create the certificate of a licence.
+    """Create a licence's certificate.
 
-    Raises IdtoneError, also if the licence is not valid or not published in its present form.
+    Raises IdtoneError, including when the licence is not valid or not published in its current form.
     """
     edited = _licence(registry_of(workspace), member, licence)
     if edited is None:
@@ -91,7 +91,7 @@ def _licence(document: RegistryDocument, member: str, licence: str) -> tuple[Mem
 
 
 def letter_paper(workspace: Workspace, which: Letter, member: str, by: Sender, now: datetime) -> Paper:
-    """Create a letter to a member. Raises IdtoneError, also if the letter would have no subject."""
+    """Create a letter to a member. Raises IdtoneError, including when the letter would have nothing to report."""
     document = registry_of(workspace)
     found = next((each for each in document.members if each.id == member), None)
     if found is None:

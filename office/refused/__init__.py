@@ -1,1 +1,1 @@
-"""Refused contractors (事業者渡り): the association's refusals, the list of tokens, and members' checks."""
+"""Refused contractors (事業者渡り): the association's refusals, the token list and members' checks."""

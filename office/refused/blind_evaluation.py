@@ -1,4 +1,4 @@
-"""The desk's rule for members' checks of customers, in which the desk learns nothing about the customers."""
+"""Desk rule for members' customer checks, from which the desk learns nothing about the customers."""
 
 import base64
 from datetime import datetime, time
@@ -15,9 +15,9 @@ from .refusal_store import RefusalStore
 
 
 class BlindEvaluation:
-    """Rule that answers members' checks of customers with the key of the refusals.
+    """Rule that answers members' customer checks, using the refusals' key.
 
-    The desk evaluates blinded elements. `authority.yaml` limits the checks of each member in a day.
+    The desk evaluates blinded elements. `authority.yaml` limits each member's checks per day.
     """
 
     def __init__(self, key: RefusalKey) -> None:
@@ -48,5 +48,5 @@ class BlindEvaluation:
 
 
 def refuse_without_key(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """Refuse a check of customers: the rule of a desk that was started without the key of the refusals."""
+    """Reject a customer check: the rule for a desk that was started without the refusals' key."""
     raise TrustError("the desk runs without the key of the refusals")

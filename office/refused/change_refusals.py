@@ -1,6 +1,6 @@
-"""Adds, lifts and ends refusals of customers.
+"""Adds, lifts and ends customer refusals.
 
-The office's ledger records each change, and a new `refusals.list` is written, which the office then publishes.
+Each change is recorded in the office's ledger and produces a new `refusals.list` for the office to publish.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ NEW_EPOCH: Final = "refusals-new-epoch"
 
 
 class Refusals:
-    """The refusals of customers in an authority's folder."""
+    """Customer refusals in an authority's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class Refusals:
         self._ledger = OfficeLedger(folder)
 
     def epoch(self) -> Epoch:
-        """Current public key and identity table. Raises UsageError if the refusals have no key yet."""
+        """Current public key and identity table. Raises UsageError if there is no key yet."""
         found = self.store.epoch()
         if found is None:
             raise UsageError(
@@ -50,10 +50,10 @@ class Refusals:
         return found
 
     def check_key(self, key: RefusalKey) -> Epoch:
-        """Check that `key` is the current key of the refusals, and return its epoch.
+        """Check that `key` is the refusals' current key, and return its epoch.
 
-        Raises TrustError for another key. Raises UsageError if no legal basis was decided, because the key is used to
-        add persons and to answer members.
+        Raises TrustError for another key. Raises UsageError if no legal basis has been decided, because the key is used
+        to add persons and to answer members.
         """
         check_basis_decided(self.folder)
         epoch = self.epoch()
@@ -71,9 +71,9 @@ class Refusals:
         why: str,
         now: datetime,
     ) -> Refusal:
-        """Enter a refusal of a customer.
+        """Add a customer refusal.
 
-        Raises UsageError for a period that is over, empty or too long, and if the identity table has changed. Raises
+        Raises UsageError if the period is over, empty or too long, or if the identity table has changed. Raises
         TrustError if the key is not the current one.
         """
         longest = self._workspace.terms().refusals.longest
@@ -117,10 +117,10 @@ class Refusals:
         now: datetime,
         progress: Callable[[int, int], object] = lambda done, of: None,
     ) -> Epoch:
-        """Begin a new epoch: make the tokens of all refusals again, with the current identity table and a new key pair.
+        """Begin a new epoch by regenerating all refusals' tokens with the current identity table and a new key pair.
 
-        `old` is the present key, or None before the first epoch. The key pair is derived from `new`, which may be the
-        present key. `progress` receives the number of finished refusals and the total. Raises IdtoneError.
+        `old` is the current key, or None before the first epoch. The key pair is derived from `new`, which may be the
+        current key. `progress` receives the number of finished refusals and the total. Raises IdtoneError.
         """
         with self._workspace.locked():
             before = self.store.epoch()
@@ -142,7 +142,7 @@ class Refusals:
         return epoch
 
     def drop_ended(self, now: datetime) -> list[Refusal]:
-        """Delete and return the refusals whose period is over. Call this method before a publication."""
+        """Delete and return refusals whose period is over. Call this method before publishing."""
         if self.store.epoch() is None:
             return []
         with self._workspace.locked():
@@ -163,7 +163,7 @@ class Refusals:
 
 
 def read_identity_table(folder: Path) -> IdentityTable:
-    """Read the identity table in the association's folder, or idtone's own table if the folder has none.
+    """Read the identity table in the association's folder, or idtone's own if the folder has none.
 
     Raises DocumentError.
     """
@@ -177,7 +177,7 @@ def _sealed(key: RefusalKey, epoch: Epoch, identity: CustomerIdentity) -> Sealed
 
 
 def _content(octets: bytes) -> tuple[object, ...]:
-    """The content of a list without its date, to compare two lists. Empty if the list is damaged."""
+    """Content of a list without its date, for comparing two lists. Empty if the list is damaged."""
     try:
         found = RefusalList(octets)
     except TrustError:

@@ -1,7 +1,7 @@
-"""The legal basis on which members learn of refused contractors, as the association has decided.
+"""The legal basis on which members learn of refused contractors, as decided by the association.
 
-The file `refusal-basis.json` holds the decision, its day and document, and the body responsible for the data. Without
-the file there is no list of refusals.
+The file `refusal-basis.json` contains the decision, its day and document, and the body responsible for the data.
+Without this file, there is no list of refusals.
 """
 
 import json
@@ -27,8 +27,9 @@ DECIDED: Final = "refusal-basis-decided"
 
 
 class Basis(StrEnum):
-    """Legal bases in article 27 of the Act on the Protection of Personal Information. A lawyer checks which one
-    applies.
+    """Legal bases in article 27 of the Act on the Protection of Personal Information.
+
+    A lawyer checks which one applies.
     """
 
     JOINT_USE = "joint-use"
@@ -59,7 +60,10 @@ class RefusalBasis:
 
 
 def read_basis(folder: Path) -> RefusalBasis | None:
-    """Read the association's decision; None if it has not decided. Raises TrustError if the file is damaged."""
+    """Read the association's decision, or return None if there is none yet.
+
+    Raises TrustError if the file is damaged.
+    """
     path = folder / FILE
     octets = read_if_there(path, TrustError)
     if octets is None:
@@ -74,9 +78,9 @@ def read_basis(folder: Path) -> RefusalBasis | None:
 def record_basis(
     folder: Path, basis: str, decided: str, fields: Mapping[str, str], now: datetime, name: Callable[[str], str]
 ) -> RefusalBasis:
-    """Record the association's decision in place of an older one. The office's ledger keeps all decisions.
+    """Record the association's decision, replacing any older one. The office's ledger keeps all decisions.
 
-    `name` maps a field to the name that error messages show. Raises IdtoneError.
+    `name` maps a field to the name shown in error messages. Raises IdtoneError.
     """
     chosen = next((each for each in Basis if each == basis), None)
     if chosen is None:

@@ -1,7 +1,7 @@
-"""Key of the refusals: a secret seed in an encrypted file.
+"""The refusals' key: a secret seed in an encrypted file.
 
-The key evaluates members' checks (RFC 9497) and encrypts identities. Each epoch has its own key pair, which is derived
-from the seed.
+The key evaluates members' checks (RFC 9497) and encrypts identities. Each epoch has its own key pair, derived from the
+seed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NONCE_BYTES: Final = 12
 
 
 class RefusalKey:
-    """Secret key of the refusals. `seed` has 32 bytes."""
+    """The refusals' secret key. `seed` is 32 bytes long."""
 
     def __init__(self, seed: bytes) -> None:
         self._seed = seed
@@ -50,12 +50,12 @@ class RefusalKey:
         return VOPRF.derive_key_pair(self._seed, f"idtone refusals {epoch}".encode())
 
     def tokens(self, epoch: int, keys: Iterable[IdentityKey]) -> list[bytes]:
-        """Tokens of the identity keys in an epoch. A member obtains the same tokens through a check at the desk."""
+        """Tokens for the identity keys in an epoch. Members obtain the same tokens by checking with the desk."""
         secret = self.key_pair(epoch).secret
         return sorted({VOPRF.output(secret, key.octets)[:TOKEN_BYTES] for key in keys})
 
     def seal(self, number: int, identity: CustomerIdentity) -> bytes:
-        """Encrypt an identity. Decryption works only for the refusal with the same number."""
+        """Encrypt an identity so that it can be decrypted only for the refusal with the same number."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._seal.encrypt(nonce, identity.model_dump_json(exclude_none=True).encode(), _tied(number))
 

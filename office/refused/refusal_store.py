@@ -1,7 +1,7 @@
-"""Store of the refusals in force, in an SQLite file in the authority's folder.
+"""Stores refusals in force in an SQLite file in the authority's folder.
 
-The identities are encrypted. A refusal that was lifted or is over is deleted with its identity. The office's ledger
-records the acts without identities.
+Identities are encrypted. Refusals that were lifted or are over are deleted along with their identities. The office's
+ledger records the acts without identities.
 """
 
 import json
@@ -43,7 +43,7 @@ CREATE INDEX IF NOT EXISTS tokens_by_number ON tokens (number);
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Public key and identity table with which all current tokens are made."""
+    """Public key and identity table used for all current tokens."""
 
     number: int
     public: bytes
@@ -66,7 +66,7 @@ class Refusal:
 
 
 Sealed = Callable[[int], tuple[bytes, Sequence[bytes]]]
-"""Function from the number of a refusal to the encrypted identity and the tokens."""
+"""Function that maps a refusal's number to its encrypted identity and tokens."""
 
 
 class RefusalStore:
@@ -74,7 +74,7 @@ class RefusalStore:
         self._path = folder / FILE
 
     def epoch(self) -> Epoch | None:
-        """Current public key and identity table; None before the first key."""
+        """Current public key and identity table; None if there is no key yet."""
         if not self._path.exists():
             return None
         with self._open() as database:
@@ -88,7 +88,7 @@ class RefusalStore:
             return list(_refusals(database))
 
     def tokens(self) -> list[RefusedToken]:
-        """Read the tokens of all refusals for the published list, in arbitrary order."""
+        """Read all refusals' tokens for the published list, in arbitrary order."""
         query = "SELECT token, since, until, number FROM tokens JOIN refusals USING (number)"
         with self._open() as database:
             days: dict[str, date] = {}
@@ -131,7 +131,7 @@ class RefusalStore:
         record: Callable[[int], object],
         progress: Callable[[int, int], object],
     ) -> None:
-        """Make the tokens of all refusals again for a new epoch. `record` receives the number of refusals.
+        """Regenerate all refusals' tokens for a new epoch. `record` receives the number of refusals.
 
         If `record` raises an exception, nothing changes. `progress` receives the number of finished refusals and the
         total.

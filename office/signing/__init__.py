@@ -1,4 +1,4 @@
-"""`idtone-sign`, with which a key holder reads and signs packages on their own computer.
+"""`idtone-sign`, which lets key holders read and sign packages on their own computers.
 
 The program needs neither a shell nor a network.
 """

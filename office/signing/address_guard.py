@@ -1,7 +1,8 @@
-"""Decides which requests `idtone-sign` answers, because other pages and other users of the computer can send some too.
+"""Decides which requests `idtone-sign` answers, because other pages and users of the computer can send requests too.
 
-Another page in the browser can send a form to any port of 127.0.0.1, and can let its own host name resolve to 127.0.0.1
-(DNS rebinding). Another user can connect to the port. But only the key holder receives the address with its secret.
+Another page in the browser can send a form to any port on 127.0.0.1 and can make its own host name resolve to 127.0.0.1
+(DNS rebinding). Another user can connect to the port. Only the key holder, however, receives the address with its
+secret.
 """
 
 import hmac
@@ -33,7 +34,7 @@ class PageAddress:
         return self.origin + self.path()
 
     def refusal_status(self, method: str, path: str, headers: Mapping[str, str]) -> HTTPStatus | None:
-        """HTTP status that refuses a request; None if the request is to be answered."""
+        """HTTP status for rejecting a request; None if it should be answered."""
         if headers.get("Host", "") != f"{HOST}:{self.port}":
             return HTTPStatus.MISDIRECTED_REQUEST
         if not hmac.compare_digest(path.split("/")[1].encode(), self.secret.encode()):

@@ -1,4 +1,4 @@
-"""Acts of a key holder on their own computer: to open a package, read its changes and sign it, or to make a key."""
+"""A key holder's actions on their own computer: opening a package, reading its changes, signing it, or making a key."""
 
 import hashlib
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ KEY_LIMIT: Final = 64 * 1024
 class OpenedPackage:
     """A package that the key holder has opened.
 
-    `words` describes all changes. `octets` is the ZIP file as received, and `sha256` its digest.
+    `words` describes all changes. `octets` is the ZIP file as received, and `sha256` is its digest.
     """
 
     name: str
@@ -44,7 +44,7 @@ class OpenedPackage:
 class SignedPackage:
     """A package that the key holder has signed.
 
-    `roles` are those that the key has signed. `missing` describes signatures that are still missing.
+    `roles` are the roles that the key has signed. `missing` describes signatures that are still missing.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Holder:
         self.made: NewKey | None = None
 
     def open(self, name: str, octets: bytes, is_first: bool, now: datetime) -> None:
-        """Verify a package and open it. Raises IdtoneError; then no package is open."""
+        """Verify a package and open it. If IdtoneError is raised, no package is open."""
         self.close()
         package = read_package_zip(octets, Path(name))
         if is_first and (isinstance(package, SitePackage) or package.before):
@@ -95,10 +95,10 @@ class Holder:
         self.opened = self.signed = None
 
     def sign(self, shown: str, pem: bytes, name: str, token: str, passphrase: str, now: datetime) -> None:
-        """Sign the open package, if it has the SHA-256 `shown`. Raises IdtoneError.
+        """Sign the open package if its SHA-256 is `shown`. Raises IdtoneError.
 
-        The key is in `pem`, from a file called `name`. If `pem` is empty, the key is in `token`. If `token` is empty
-        too, it is the key from the command line.
+        The key is in `pem`, from a file called `name`. If `pem` is empty, the key is in `token`. If `token` is also
+        empty, the key from the command line is used.
         """
         if self.opened is None:
             raise UsageError("no package is open; open it first")
@@ -122,11 +122,11 @@ class Holder:
         self.signed = SignedPackage(name, octets, key_id, roles, list(package.missing()))
 
     def forget_key(self) -> None:
-        """Drop the new key, so that another key can be made."""
+        """Discard the new key so that another can be made."""
         self.made = None
 
     def make_key(self, name: str, passphrase: str, again: str) -> None:
-        """Make a key for the key holder to download, and keep it only in memory. Raises TrustError, UsageError."""
+        """Make a key for the key holder to download, keeping it only in memory. Raises TrustError or UsageError."""
         name = name.removesuffix(".pem")
         if not name or not all(each.isascii() and (each.isalnum() or each in "-_") for each in name) or len(name) > 60:
             raise UsageError("give the key a name of letters, digits and hyphens, like registry-1")

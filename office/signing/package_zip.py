@@ -20,9 +20,9 @@ _PARTS: Final = ("before", "after", "roots", FOLDER)
 
 
 def read_package_zip(octets: bytes, name: Path) -> Edition | SitePackage:
-    """Read the package in a ZIP file.
+    """Read a package from a ZIP file.
 
-    Raises UsageError if the file is not the ZIP of a package, TrustError if the package is damaged. Error messages show
+    Raises UsageError if the file is not a package ZIP, or TrustError if the package is damaged. Error messages show
     `name`.
     """
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
@@ -33,9 +33,9 @@ def read_package_zip(octets: bytes, name: Path) -> Edition | SitePackage:
 
 
 def read_copy(path: Path) -> Edition | SitePackage:
-    """Read a copy of a package: a folder, or the ZIP file that `idtone-sign` returns.
+    """Read a copy of a package from a folder or from the ZIP file that `idtone-sign` returns.
 
-    Raises UsageError if it is not a package, TrustError if the package is damaged.
+    Raises UsageError if it is not a package, or TrustError if the package is damaged.
     """
     if path.is_dir():
         return read_site_package(path) if is_site_package(path) else read_edition(path)
@@ -62,7 +62,7 @@ def add_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
 
 
 def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
-    """Unpack the ZIP file of a package into a folder. Raises UsageError if the file is not such a ZIP."""
+    """Unpack a package ZIP into a folder. Raises UsageError if the file is not a package ZIP."""
     unfit = UsageError("{file}: is not the ZIP of a package, or is damaged; ask for the package again", file=name)
     try:
         with zipfile.ZipFile(signed) as archive:
@@ -86,6 +86,6 @@ def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
 
 
 def package_folder(folder: Path) -> Path:
-    """Folder of the package inside `folder`: a ZIP may contain the files, or one folder with the files."""
+    """The package's folder inside `folder`, because a ZIP may contain the files directly or in one folder."""
     inside = list(folder.iterdir()) if folder.is_dir() else []
     return inside[0] if len(inside) == 1 and inside[0].name not in _PARTS else folder

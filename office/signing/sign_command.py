@@ -1,4 +1,4 @@
-"""The commands `idtone-sign` and `idtone-office publication sign-page`, which open a holder's signing page."""
+"""The commands `idtone-sign` and `idtone-office publication sign-page`, which open a key holder's signing page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .holders_root import StoredRoot, default_folder
 from .signing_server import SigningServer
 
 LIBRARY: Final = "PYKCS11LIB"
-"""Environment variable with the path of the PKCS#11 library of the token's maker."""
+"""Environment variable with the path of the token manufacturer's PKCS#11 library."""
 
 
 def sign_page(
@@ -68,8 +68,9 @@ async def _serve(holder: Holder, port: int, browser: bool) -> None:
 
 @contextmanager
 def _leading_to(url: str) -> Iterator[Path]:
-    """Context with an HTML file that leads to the page. The browser gets the file, because other users could see the
-    address on its command line.
+    """Create an HTML file that leads to the page, for the duration of a `with` block.
+
+    The browser gets this file because other users could see the address on its command line.
     """
     with tempfile.TemporaryDirectory(prefix="idtone-sign-") as folder:
         path = Path(folder, "open.html")

@@ -1,4 +1,4 @@
-"""HTML of the page of `idtone-sign`, without scripts. Every value is escaped."""
+"""HTML for the `idtone-sign` page, without scripts and with every value escaped."""
 
 import base64
 import hashlib
@@ -31,11 +31,11 @@ POLICY: Final = (
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     + "'"
 )
-"""Content security policy without scripts, frames and other origins."""
+"""Content security policy that allows no scripts, frames or other origins."""
 
 
 def holder_page(holder: Holder, problem: str | None = None) -> str:
-    """Complete page for the key holder's present state. `problem` is the error of the last act."""
+    """Complete page for the key holder's current state. `problem` is the error from the last action."""
     if holder.opened is None:
         main = _opening(holder) + _making(holder.made)
     elif holder.signed is None:
@@ -47,7 +47,7 @@ def holder_page(holder: Holder, problem: str | None = None) -> str:
 
 
 def ended_page() -> str:
-    """Page that is shown after the program has ended."""
+    """Page shown after the program has ended."""
     return _page(f"<p>{_t(Message('The program has ended. You can close this page.'))}</p>")
 
 

@@ -1,4 +1,4 @@
-"""Serves a key holder's signing page on 127.0.0.1, only to the browser of the same computer."""
+"""Serves a key holder's signing page on 127.0.0.1, only to a browser on the same computer."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ _FIELD_LIMIT: Final = 4096
 
 @dataclass(frozen=True)
 class SentForm:
-    """A form that the browser has sent: files with their names, and the other fields."""
+    """A form sent by the browser: files with their names, and the other fields."""
 
     files: Mapping[str, tuple[str, bytes]]
     fields: Mapping[str, str]
@@ -52,7 +52,7 @@ Act = Callable[[SentForm], None]
 class SigningServer:
     """HTTP server of the signing page.
 
-    The server carries out one act at a time in a thread, because reading a large registry takes seconds.
+    The server performs one action at a time in a thread, because reading a large registry takes seconds.
     """
 
     def __init__(self, holder: Holder) -> None:
@@ -155,7 +155,7 @@ class SigningServer:
 
 
 def language_of(accepted: str) -> str:
-    """Language for the header `Accept-Language`: Japanese unless the browser prefers English."""
+    """Language for the header `Accept-Language`: Japanese, unless the browser prefers English."""
     return "en" if accepted.strip().lower().startswith("en") else JAPANESE
 
 

@@ -14,7 +14,7 @@ def summarize_package(edition: Edition, kept: Metadata[Root] | None, now: dateti
     """Describe every change in an edition for a key holder, with complete numbers.
 
     `kept` is the root that the key holder has stored, or None for the association's first edition. Raises UsageError if
-    the root is missing or does not fit the package, TrustError or DocumentError if the package breaks a rule.
+    the root is missing or does not match the package, or TrustError or DocumentError if the package breaks a rule.
     """
     if edition.before and kept is None:
         raise UsageError("the package changes what is published; give the root that you keep")

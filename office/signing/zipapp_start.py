@@ -1,6 +1,6 @@
-"""`__main__.py` of the zipapp `idtone-sign.pyz`, with only the standard library.
+"""`__main__.py` of the zipapp `idtone-sign.pyz`, which uses only the standard library.
 
-Python cannot import compiled libraries from an archive. Therefore the first start unpacks them into a folder named
+Python cannot import compiled libraries from an archive. The first start therefore unpacks them into a folder named
 after the archive's SHA-256.
 """
 
@@ -20,13 +20,13 @@ START = "idtone.office.signing.sign_command"
 
 
 def cache_folder() -> Path:
-    """Cache folder of the program in the user's home folder."""
+    """The program's cache folder in the user's home folder."""
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "idtone-sign")
 
 
 def unpack_libraries(archive: Path, within: Path) -> Path:
-    """Unpack the libraries of the archive, unless an earlier start has done so, and return their folder.
+    """Unpack the libraries of the archive, unless an earlier start has done so and return their folder.
 
     Raises SystemExit if the archive was built for another version of Python.
     """

@@ -1,1 +1,1 @@
-"""The public site about the sound: static pages, and the service with which a page looks up a number."""
+"""The public site about the sound: static pages, and the service that lets a page look up a number."""

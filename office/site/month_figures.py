@@ -1,4 +1,4 @@
-"""Figures of a month for the public site, from the office's facts, and the file that stores them."""
+"""Computes a month's figures for the public site from the office's facts, and stores them in a file."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ from ..evaluation.read_figures import read_figures
 from .public_figures import MonthFacts, public_figures
 
 FOLDER: Final = "public-figures"
-"""Folder of the figures in the authority's folder."""
+"""Folder for the figures, inside the authority's folder."""
 
 
 _STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER)
@@ -39,11 +39,11 @@ def figures_of_month(
     secret: bytes,
     now: datetime,
 ) -> bytes:
-    """Compute the figures of a month such as `2026-11`, as JSON.
+    """Compute the figures for a month such as `2026-11`, as JSON.
 
     The figures are computed once and then read from their file, because two versions would reveal more than one.
-    `history` holds the signed history lines about suspensions, because lifted suspensions are no longer in
-    `suspensions`. Raises UsageError if the month is not over, and IdtoneError.
+    `history` contains the signed history lines about suspensions, because lifted suspensions are no longer in
+    `suspensions`. Raises UsageError if the month is not over, or another IdtoneError.
     """
     begins, ends = _bounds(month)
     if now < ends:
@@ -84,8 +84,9 @@ def _facts(desk: DocumentDesk, month: str, stopped: list[tuple[datetime, datetim
 def _stops(
     desk: DocumentDesk, stopped: Iterable[HistoryEntry], suspensions: SuspensionsDocument
 ) -> Iterator[tuple[datetime, datetime | None]]:
-    """Pairs of the time at which a stop was entered, and the time of the first earlier report about its number. The
-    latter is known only for a stop in force, because the history does not contain numbers.
+    """Pairs of the time when a stop was entered and the time of the first earlier report about its number.
+
+    The latter is known only for stops in force, because the history does not contain numbers.
     """
     reports = ReportDesk(desk)
     for entry in stopped:
@@ -100,7 +101,7 @@ def _stops(
 
 
 def newest(folder: Path) -> bytes | None:
-    """Read the newest stored figures; None if there are no figures. Raises TrustError."""
+    """Read the newest stored figures, or return None if there are none. Raises TrustError."""
     found = sorted((folder / FOLDER).glob("????-??.json"))
     if not found:
         return None

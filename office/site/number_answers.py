@@ -1,4 +1,4 @@
-"""The public site's answer for each number of the registry: licensed, stopped or never originating."""
+"""The public site's answer for each number in the registry: licensed, stopped or never originating."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ NUMBERS_LIMIT: Final = 5_000_000
 
 
 class NumberAnswer(IntEnum):
-    """Answers of the public site for a number. A number without an answer belongs to no member."""
+    """The public site's possible answers for a number. A number without an answer belongs to no member."""
 
     LICENSED = 1
     """The member responsible for the number has a valid licence."""
@@ -35,7 +35,7 @@ class NumberAnswer(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LicensedHolder:
-    """A member with a valid licence, which is valid until just before `until`."""
+    """A member with a licence that is valid until just before `until`."""
 
     member: str
     ja: str
@@ -53,7 +53,7 @@ class LicensedHolder:
 def licensed_holders(
     document: RegistryDocument, suspensions: SuspensionsDocument, index: RegistryIndex, now: datetime
 ) -> list[LicensedHolder]:
-    """Find the members with a valid licence, in the order of the registry.
+    """Find the members with a valid licence, in registry order.
 
     Members whose numbers are all suspended are left out.
     """
@@ -67,9 +67,9 @@ def licensed_holders(
 
 
 def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> Iterator[tuple[str, NumberAnswer, int]]:
-    """Yield each number (E.164) with its answer and the place of its holder.
+    """Yield each number (E.164) with its answer and its holder's place.
 
-    The place counts from 1 and comes from `holders`; it is 0 if the number has no licensed holder there. Raises
+    The place comes from `holders` and is counted from 1; it is 0 if the number has no licensed holder there. Raises
     TrustError if there are too many numbers.
     """
     spans = list(_spans(index))
@@ -85,9 +85,9 @@ def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> 
 def changes_at(
     document: RegistryDocument, index: RegistryIndex, holders: list[LicensedHolder], names_holders: bool, now: datetime
 ) -> datetime:
-    """Next time at which an answer changes, or at which the registry expires.
+    """Next time when an answer changes or the registry expires.
 
-    If the statement names holders, the page checks the ends of licences itself, so these ends do not count.
+    If the statement names holders, the page itself checks when licences end, so these times do not count.
     """
     periods: list[Period] = [Period(each.since, each.until) for each in index.suspensions]
     if index.never_originating is not None:

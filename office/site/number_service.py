@@ -1,9 +1,9 @@
-"""Service of the public site's number page, which evaluates blinded elements and does not learn the numbers.
+"""Service for the public site's number page, which evaluates blinded elements without learning the numbers.
 
-`POST /numbers/evaluate` takes `{"blinded": BASE64}` and answers with `{"evaluated": BASE64, "proof": BASE64}`. The
-service needs only the key of the numbers. `Limits` bound an enumeration of the numbers: an address learns at most
-`hourly_each` × 24 numbers a day. In a browser, only pages of the site and its mirrors may send requests, because
-another page could use up its visitor's limit.
+`POST /numbers/evaluate` accepts `{"blinded": BASE64}` and responds with `{"evaluated": BASE64, "proof": BASE64}`. The
+service needs only the numbers' key. `Limits` restrict enumeration: an address learns at most `hourly_each` × 24 numbers
+per day. In a browser, only pages from the site and its mirrors may send requests, because another page could use up its
+visitor's limit.
 """
 
 import asyncio
@@ -46,9 +46,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Maximum number of evaluations per hour, for all visitors together and for one address.
+    """Maximum number of evaluations per hour, for all visitors combined and per address.
 
-    In IPv6, the second limit is for the network of one customer.
+    For IPv6, the second limit applies to a customer's network.
     """
 
     hourly: int = 3600
@@ -56,9 +56,10 @@ class Limits:
 
 
 def site_headers(desk: str, service: str) -> dict[str, str]:
-    """HTTP headers of each page of the site.
+    """HTTP headers for every page of the site.
 
-    `desk` is the origin of the report desk, and `service` the origin of a separate number service. Both may be empty.
+    `desk` is the origin of the report desk, and `service` is the origin of a separate number service. Both may be
+    empty.
     """
     policy = (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
@@ -80,9 +81,9 @@ def application(
     service: str = "",
     origins: Collection[str] = (),
 ) -> web.Application:
-    """Create the web application with the number service and, with `folder`, the static site.
+    """Create the web application with the number service and, if `folder` is given, the static site.
 
-    `origins` are the origins of the site and its mirrors. `desk` and `service` are those of `site_headers`.
+    `origins` are the origins of the site and its mirrors. `desk` and `service` are as in `site_headers`.
     """
     rate = RateLimit(limits.hourly, limits.hourly_each)
     made = web.Application(client_max_size=_BODY_LIMIT)
@@ -138,8 +139,9 @@ def application(
 async def serve(
     served: web.Application, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event
 ) -> None:
-    """Serve the application until `over` is set. `ready` receives the port. Raises OSError if the address cannot be
-    used.
+    """Serve the application until `over` is set. `ready` receives the port.
+
+    Raises OSError if the address cannot be used.
     """
     connections = ConnectionLimits()
     served.middlewares.append(guarding(connections, None, ("GET", "HEAD", "POST")))

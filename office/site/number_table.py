@@ -1,16 +1,15 @@
-"""Tables of the public site with a token and a masked answer for each number.
+"""The public site's tables, with a token and a masked answer for each number.
 
 A file consists of all tokens, in ascending order, and then all answers. Without the key, a table reveals no number.
 
-The VOPRF (RFC 9497) with the key gives an output for each number. The token is the first eight bytes of the output. The
-answer is the place of the holder times eight plus the `NumberAnswer`, in big-endian order, masked with the first two
-bytes of SHA-512(output, salt). The page receives the output from the number service, which does not learn the number,
-and searches the file for the token. A table that is too large for a smartphone is divided into files by the first
-digits of the numbers.
+For each number, the VOPRF (RFC 9497) with the key yields an output. The token is its first eight bytes. The answer is
+the holder's place times eight plus the `NumberAnswer`, in big-endian order, masked with the first two bytes of
+SHA-512(output, salt). The page receives the output from the number service, which does not learn the number, and
+searches the file for the token. A table too large for a smartphone is split into files by the numbers' first digits.
 
 The salt is a keyed digest of the file's answers. If no answer changes, the file stays the same, and browsers keep it.
-If one answer changes, all masks change. Padding rows are derived from the key and stay the same. A comparison of two
-editions therefore shows how many numbers were added and removed, but no answer and no number.
+If one answer changes, all masks change. Padding rows are derived from the key and stay the same. Comparing two editions
+therefore shows how many numbers were added and removed, but no answers or numbers.
 """
 
 import hashlib
@@ -29,14 +28,14 @@ TOKEN_BYTES: Final = 8
 MASK_BYTES: Final = 2
 HOLDERS_LIMIT: Final = 2**13
 FILE_LIMIT: Final = 2 * 1024 * 1024
-"""Maximum size in bytes of the file that a telephone loads for one answer. A larger table is divided by area."""
+"""Maximum size in bytes of the file that a phone loads for one answer. Larger tables are split by area."""
 AREA_DIGITS: Final = 4
-"""Number of digits of the longest area. Some area codes of Japan have five digits including their 0."""
+"""Number of digits in the longest area. Some Japanese area codes have five digits including their 0."""
 _PADDED_TO: Final = 256
-"""Divisor of the number of rows. Padding hides the exact count of a file's numbers."""
+"""The number of rows is padded to a multiple of this, to hide a file's exact count of numbers."""
 _COUNTRY: Final = "+81"
 _Row = tuple[bytes, bytes]
-"""VOPRF output of a number, and its answer before masking."""
+"""A number's VOPRF output, and its answer before masking."""
 
 
 _SALT_BYTES: Final = 16
@@ -46,7 +45,7 @@ _FILLING: Final = b"idtone public numbers filling\1"
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """Content of one table file, and the salt of its masks. The signed statement contains the salt."""
+    """Content of one table file, and the salt of its masks, which the signed statement contains."""
 
     octets: bytes
     salt: bytes
@@ -69,7 +68,7 @@ def key_pair(seed: bytes) -> KeyPair:
 
 
 def table(keys: KeyPair, rows: Iterable[tuple[str, NumberAnswer, int]]) -> NumberTable:
-    """Create the table of the given numbers (E.164), each with its answer and the place of its holder."""
+    """Create the table for the given numbers (E.164), each with its answer and its holder's place."""
     placed = [
         (number, (VOPRF.output(keys.secret, number.encode()), struct.pack(">H", holder * 8 + answer)))
         for number, answer, holder in rows
@@ -93,7 +92,7 @@ def area_of(number: str, digits: int) -> str:
 
 
 def look_up(file: TableFile, output: bytes) -> tuple[NumberAnswer, int] | None:
-    """Find the answer and the holder's place for the number with this VOPRF output; None if the table lacks it."""
+    """Find the answer and holder's place for the number with this VOPRF output, or return None if it is missing."""
     octets, size = file.octets, TOKEN_BYTES + MASK_BYTES
     for at in range(0, len(octets) // size):
         if octets[at * TOKEN_BYTES : (at + 1) * TOKEN_BYTES] == output[:TOKEN_BYTES]:

@@ -1,7 +1,7 @@
-"""Public figures of a month: calls with the sound, suspensions, and hours from a report to its suspension.
+"""A month's public figures: calls with the sound, suspensions, and hours from a report to its suspension.
 
-Members sign their counts of calls (`idtone-office evaluation figures`). Each member's count is capped, noise is added,
-and the sum is rounded. The figure thus reveals almost nothing about one member. Small counts are hidden.
+Members sign their call counts (`idtone-office evaluation figures`). Each member's count is capped, noise is added, and
+the sum is rounded. The figure therefore reveals almost nothing about a single member. Small counts are hidden.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 CALLS_BOUND: Final = 50_000
-"""Maximum number of calls that count for one member in a month."""
+"""Maximum number of calls counted per member in a month."""
 ROUNDED_TO: Final = 1_000
 _HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class MonthFacts:
-    """The office's facts of a month.
+    """The office's facts about a month.
 
     `sent` is the number of calls with a sound, by member. `documents` are the SHA-256 of the documents that members
-    signed. `stops` are the beginnings of suspensions, each with the time of the first earlier report or None.
+    signed. `stops` are the start times of suspensions, each with the time of the first earlier report or None.
     """
 
     month: str
@@ -35,11 +35,11 @@ class MonthFacts:
 
 
 def public_figures(facts: MonthFacts, least: int, secret: bytes) -> bytes:
-    """Compute the public figures of a month as JSON.
+    """Compute a month's public figures as JSON.
 
-    A figure is left out if it concerns fewer than `least` members or suspensions; only the number zero of suspensions
-    is published. The sum of calls is also left out if it is below the scale of the noise. The noise is derived from
-    `secret` and is always the same, so a second publication reveals nothing more.
+    A figure is left out if it concerns fewer than `least` members or suspensions; a suspension count of zero is still
+    published. The sum of calls is also left out if it is below the scale of the noise. The noise is derived from
+    `secret` and is always the same, so publishing again reveals nothing more.
     """
     calls = _noisy(facts, secret)
     waits = [(stopped - reported) / _HOUR for stopped, reported in facts.stops if reported is not None]

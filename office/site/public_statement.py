@@ -1,9 +1,9 @@
-"""The signed statement of the public site: the valid tables, the licensed members, and the figures of a month.
+"""The public site's signed statement: the valid tables, the licensed members and a month's figures.
 
     {"signed": {"_type": "idtone-public", …}, "signatures": [{"keyid": …, "sig": …}]}
 
-The duty keys sign it as they sign the repository's timestamp, with the same threshold and canonical form (OLPC). No TUF
-client takes it for metadata, because its type differs. A host of the site has none of these keys.
+The duty keys sign it as they sign the repository's timestamp, with the same threshold and canonical form (OLPC). Its
+type differs, so no TUF client mistakes it for metadata. The site's host has none of these keys.
 """
 
 import base64
@@ -33,7 +33,7 @@ ROLE: Final = "timestamp"
 
 @dataclass(frozen=True, slots=True)
 class Editions:
-    """Published versions of the roles' metadata, and the SHA-256 of the roles' files."""
+    """Published versions of the roles' metadata, and the SHA-256 digests of their files."""
 
     association: str
     versions: Mapping[str, int]
@@ -50,10 +50,9 @@ def statement(
     issued: datetime,
     expires: datetime,
 ) -> dict[str, Any]:
-    """Build the content of a statement that key holders will sign.
+    """Build the content of a statement for key holders to sign.
 
-    `public` is the public key of the numbers. Raises TrustError if the registry has more members than a table has room
-    for.
+    `public` is the numbers' public key. Raises TrustError if the registry has more members than a table has room for.
     """
     if len(holders) >= HOLDERS_LIMIT:
         raise TrustError("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1)
@@ -86,13 +85,13 @@ def statement(
 
 @dataclass(frozen=True, slots=True)
 class SignedContent:
-    """A statement with the signatures that it has so far, by key id."""
+    """A statement and its signatures so far, by key id."""
 
     content: dict[str, Any]
     signatures: dict[str, Signature] = field(default_factory=dict)
 
     def sign(self, signer: Signer, root: Root) -> bool:
-        """Sign the statement. False if the signer's key may not sign it."""
+        """Sign the statement. Returns False if the signer's key may not sign it."""
         keyid = signer.public_key.keyid
         if keyid not in root.get_delegated_role(ROLE).keyids:
             return False
@@ -100,12 +99,12 @@ class SignedContent:
         return True
 
     def holders(self, root: Root) -> list[str]:
-        """Ids of the keys with a valid signature on the statement."""
+        """Ids of the keys that have validly signed the statement."""
         keyids = root.get_delegated_role(ROLE).keyids
         return sorted(each for each in keyids if each in self.signatures and self._verifies(root, each))
 
     def missing(self, root: Root) -> Message | None:
-        """Describe the missing signatures; None if the statement has enough."""
+        """Describe the missing signatures, or return None if the statement has enough."""
         threshold, good = root.get_delegated_role(ROLE).threshold, len(self.holders(root))
         if good >= threshold:
             return None
@@ -128,7 +127,7 @@ class SignedContent:
 
 
 def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root: Root) -> bytes:
-    """Sign a statement, and return it as a file. Raises TrustError if too few keys sign."""
+    """Sign a statement and return it as a file. Raises TrustError if too few keys sign."""
     made = SignedContent(dict(content))
     for signer in signers:
         made.sign(signer, root)
@@ -137,7 +136,7 @@ def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root
 
 
 def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
-    """Verify a signed statement, and return its content. The caller must check `expires`.
+    """Verify a signed statement and return its content. The caller must check `expires`.
 
     Raises TrustError if the association has not signed the statement.
     """
@@ -147,7 +146,7 @@ def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
 
 
 def read_statement(octets: bytes) -> SignedContent:
-    """Read a statement, which may have too few signatures. Raises TrustError if it is not a statement."""
+    """Read a statement even if it has too few signatures. Raises TrustError if it is not a statement."""
     try:
         whole = json.loads(octets)
         content: dict[str, Any] = whole["signed"]
@@ -178,7 +177,7 @@ def _unfit() -> TrustError:
 
 
 def editions_of(roles: Mapping[str, Metadata[Any]], files: Mapping[str, str], association: str) -> Editions:
-    """Collect the versions and file digests of the roles. `files` maps delegated roles to their file names."""
+    """Collect the roles' versions and file digests. `files` maps delegated roles to their file names."""
     targets = {role: roles[role].signed.targets.get(file) for role, file in files.items() if role in roles}
     held = {role: target for role, target in targets.items() if target is not None}
     return Editions(

@@ -30,9 +30,9 @@ class PublishedRegistry:
 
 
 def published_registry(repository: SignedRepository) -> PublishedRegistry:
-    """Read the published registry of a repository.
+    """Read a repository's published registry.
 
-    Raises TrustError if nothing was published, DocumentError if a file has a fault.
+    Raises TrustError if nothing was published, or DocumentError if a file has a fault.
     """
     return published_of(
         repository.all_current_metadata(), repository.files(), list(repository.metadata_versions("root"))
@@ -44,7 +44,7 @@ def published_of(
 ) -> PublishedRegistry:
     """Read the registry from published metadata and files.
 
-    Raises TrustError if nothing was published, DocumentError if a file has a fault.
+    Raises TrustError if nothing was published, or DocumentError if a file has a fault.
     """
     found: dict[str, Any] = {}
     for role, file in tuf_roles.DELEGATED.items():

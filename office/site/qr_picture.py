@@ -1,4 +1,4 @@
-"""Draws QR codes as SVG pictures with the encoder of reportlab."""
+"""Draws QR codes as SVG pictures with reportlab's encoder."""
 
 from functools import partial
 from html import escape
@@ -8,11 +8,11 @@ from typing import Any
 from idtone.core.terminal.extras import require
 
 _QUIET: int = 4
-"""Width of the margin around the code in modules (ISO/IEC 18004)."""
+"""Width of the margin around the code, in modules (ISO/IEC 18004)."""
 
 
 def qr_picture(text: str, title: str) -> str:
-    """Draw the QR code of a text in black on white, as SVG. Raises UsageError if reportlab is not installed."""
+    """Draw a text as a black-on-white QR code in SVG. Raises UsageError if reportlab is not installed."""
     require("reportlab")
     from reportlab.graphics.barcode import qrencoder
 

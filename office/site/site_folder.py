@@ -1,4 +1,4 @@
-"""Writes the folder of the public site: pages, sounds, scripts, the signed statement, and tables of numbers.
+"""Writes the public site's folder: pages, sounds, scripts, the signed statement and number tables.
 
 index.html …          pages in Japanese; en/ the same in English; posters/ and badges/ (QR codes) to print
 sounds/               the sounds
@@ -33,13 +33,13 @@ _SCRIPTS: Final = (
     "site-files.js", "site.css", "trust.js", "widget.js",
 )  # fmt: skip
 WRITTEN: Final = "statement/written.json"
-"""File with the names of all files that idtone has written to the folder. Only these files are ever deleted."""
+"""File that lists all files idtone has written to the folder. Only these files are ever deleted."""
 _NAME: Final = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 _DIALPLAN: Final = ("test-number.conf", "announcements.txt")
 
 
 class _Written(Model):
-    """The names of files in the folder: those `made` by the last run, and those `kept` from the run before."""
+    """Names of files in the folder: those `made` by the last run and those `kept` from the run before."""
 
     made: tuple[Annotated[str, Field(pattern=_NAME)], ...]
     kept: tuple[Annotated[str, Field(pattern=_NAME)], ...]
@@ -55,9 +55,9 @@ def site_files(
     recognise: str | None,
     municipalities: Sequence[Mapping[str, str]],
 ) -> dict[str, bytes]:
-    """Collect the contents of all files of the site, by name.
+    """Collect the contents of all the site's files, by name.
 
-    `recognise` is the script of the sound detector with its profiles.
+    `recognise` is the sound detector's script with its profiles.
     """
     made = {name: text.encode() for name, text in (*pages(facts), *posters(facts, municipalities), *badge_codes(facts))}
     made |= {name: _static(name) for name in _SCRIPTS}
@@ -76,19 +76,19 @@ def site_files(
 
 
 def recognise_script(detector: str) -> str:
-    """Combine the detector and the page's script to a plain script, without modules.
+    """Combine the detector and the page's script into a plain script without modules.
 
-    A page that was opened from a file cannot load modules.
+    A page opened from a file cannot load modules.
     """
     return f"(() => {{\n{detector}{_static('recognise-page.js').decode()}}})();\n"
 
 
 def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
-    """Write the files of the site, the statement last. Raises UsageError.
+    """Write the site's files, with the statement last. Raises UsageError.
 
-    Visitors see the old edition until all files are written. Files of earlier runs are deleted if they are no longer
-    needed. Tables and metadata stay for one more run, because a visitor may have begun with the old edition. All other
-    files in the folder stay.
+    Visitors see the old edition until all files are written. Files from earlier runs are deleted if they are no longer
+    needed. Tables and metadata are kept for one more run because a visitor may have started with the old edition. All
+    other files in the folder are kept.
     """
     last = ("metadata/timestamp.json", STATEMENT)
     with writing_into(folder, UsageError):
@@ -141,7 +141,7 @@ def read_municipalities(path: Path) -> list[dict[str, str]]:
 def size_without_sounds(made: Mapping[str, bytes]) -> int:
     """Size of the site's web pages in bytes.
 
-    The tables of numbers, the sounds, and files for print or for a telephone system do not count.
+    Number tables, sounds, and files for print or for a telephone system do not count.
     """
     apart = ("sounds/", "numbers/", "posters/", "badges/", "test-number/")
     return sum(len(octets) for name, octets in made.items() if not name.startswith(apart))

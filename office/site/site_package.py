@@ -1,6 +1,6 @@
-"""Package with the statement of the public site, which the holders of the duty keys sign.
+"""Package with the public site's statement, for the holders of the duty keys to sign.
 
-The package has the form of an edition's package:
+The package is structured like an edition's package:
 
 roots/, before/           the current publication, as in an edition's package
 site/statement.json       the statement, with the signatures so far
@@ -40,12 +40,12 @@ ROLE: Final = "public-site"
 """Name of the statement in lists of signed roles."""
 _TABLES, _FIGURES = "tables", "figures.json"
 _EARLY: Final = timedelta(hours=1)
-"""Tolerated difference between the clocks of the office and the key holders."""
+"""Tolerated difference between the office's clock and the key holders' clocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFiles:
-    """Files that a statement names: the tables of numbers, and the figures as JSON or None."""
+    """Files that a statement names: the number tables, and the figures as JSON or None."""
 
     numbers: NumberTable
     figures: bytes | None
@@ -53,7 +53,7 @@ class SiteFiles:
 
 @dataclass(frozen=True)
 class SitePackage:
-    """A package with the statement of the public site.
+    """A package with the public site's statement.
 
     `published` holds only the current publication. `tables` holds the table files by name.
     """
@@ -69,9 +69,9 @@ class SitePackage:
         return root
 
     def files(self) -> SiteFiles:
-        """Check the files of the package, and return them.
+        """Check and return the package's files.
 
-        Raises TrustError if the files differ from those that the statement names.
+        Raises TrustError if the files differ from those named in the statement.
         """
         told = self.statement.content
         try:
@@ -89,7 +89,7 @@ class SitePackage:
             raise _unfit() from error
 
     def sign(self, signer: Signer) -> list[str]:
-        """Sign the statement if the signer's key may do so, and return the names of the signed roles."""
+        """Sign the statement if the signer's key may do so. Returns the names of the signed roles."""
         return [ROLE] if self.statement.sign(signer, self.root) else []
 
     def missing(self) -> Iterator[Message]:
@@ -111,7 +111,7 @@ class SitePackage:
                 replace_durably(path, octets)
 
     def write_signatures(self, folder: Path) -> None:
-        """Write the signatures back to the folder that holds the package. Raises UsageError."""
+        """Write the signatures back to the package's folder. Raises UsageError."""
         try:
             replace_durably(folder / FOLDER / STATEMENT, self.statement.to_bytes())
         except OSError as error:
@@ -123,7 +123,7 @@ class SitePackage:
 def site_package(
     repository: SignedRepository, content: Mapping[str, Any], numbers: NumberTable, figures: bytes | None
 ) -> SitePackage:
-    """Create the unsigned package of a statement about the current publication."""
+    """Create the unsigned package for a statement about the current publication."""
     published = Edition(
         {}, {}, repository.all_current_metadata(), repository.files(), tuple(repository.metadata_versions("root"))
     )
@@ -132,15 +132,15 @@ def site_package(
 
 
 def is_site_package(folder: Path) -> bool:
-    """True if the folder holds a package of the public site. Raises TrustError if the folder cannot be read."""
+    """True if the folder contains a public site package. Raises TrustError if the folder cannot be read."""
     with reading(folder, TrustError, is_choice=True):
         return (folder / FOLDER / STATEMENT).is_file()
 
 
 def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
-    """Read the package in a folder. Raises TrustError if the folder is damaged or holds no such package.
+    """Read a package from a folder. Raises TrustError if the folder is damaged or contains no such package.
 
-    Error messages show `name` in place of the folder's path.
+    Error messages show `name` instead of the folder's path.
     """
     name = name or folder
     if not is_site_package(folder):
@@ -159,7 +159,7 @@ def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
 
 
 def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
-    """Combine copies of a package into one package with all signatures. Raises TrustError if the copies differ."""
+    """Combine copies of a package into one with all signatures. Raises TrustError if the copies differ."""
     (_, whole), *others = packages.items()
     for folder, copy in others:
         if copy.statement.content != whole.statement.content:
@@ -174,9 +174,9 @@ def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
 def site_words(
     package: SitePackage, kept: Metadata[Root], now: datetime, numbers_seed: bytes | None = None
 ) -> list[Message]:
-    """Verify a package with the key holder's own root, and describe what the holder would sign.
+    """Verify a package with the key holder's own root and describe what the holder would sign.
 
-    `numbers_seed` is the office's secret key of the numbers. Without this key, the tables cannot be compared with the
+    `numbers_seed` is the office's secret key for the numbers. Without it, the tables cannot be compared with the
     registry, and the text says so. Raises TrustError or DocumentError if the package breaks a rule.
     """
     verify_published_part(package.published, kept)
@@ -246,7 +246,7 @@ def site_words(
 def check_published(package: SitePackage, published: PublishedRegistry, now: datetime) -> None:
     """Check that a package can be used.
 
-    Raises TrustError if it has expired, if signatures are missing, or if an edition was published after it was made.
+    Raises TrustError if it has expired, lacks signatures or was made before the latest edition was published.
     """
     if is_void(package, published, now):
         raise TrustError("something was published since, or its time is over; prepare the package again")
@@ -256,7 +256,7 @@ def check_published(package: SitePackage, published: PublishedRegistry, now: dat
 
 
 def is_void(package: SitePackage, published: PublishedRegistry, now: datetime) -> bool:
-    """True if the package has expired, or if an edition was published after the package was made.
+    """True if the package has expired or was made before the latest edition was published.
 
     Raises TrustError if the statement is malformed.
     """

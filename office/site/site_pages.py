@@ -1,4 +1,4 @@
-"""Pages of the public site in Japanese and English, made from templates."""
+"""The public site's pages in Japanese and English, rendered from templates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import copy_context
@@ -49,7 +49,7 @@ _SHORT: Final = {
     },
 }  # fmt: skip
 _INSTANT: Final = timedelta(microseconds=1)
-"""Step from the end of a term, which is not part of the term, to its last moment."""
+"""Step back from a term's exclusive end to its last moment."""
 _WORDS: Final = {
     "ja": {
         "skip": "本文へ",
@@ -70,10 +70,10 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """Facts that the pages of the public site show.
+    """Facts shown on the public site's pages.
 
     `responsible` is the body responsible for reports. `address`, `desk` and `service` are the URLs of the site, the
-    report desk and the number service, without a slash at the end; `desk` and `service` may be empty. `sound` is the
+    report desk and the number service, without a trailing slash; `desk` and `service` may be empty. `sound` is the
     licensed sound that the public may hear.
     """
 
@@ -97,7 +97,7 @@ class SiteFacts:
     conditions: Sequence[StoppingCondition] = ()
     """Published stopping conditions. If empty, the site has no page for them."""
     course: Course | None = None
-    """Members' course, for everyone to read. None: the site has no page for it."""
+    """Members' course, for everyone to read. If None, the site has no page for it."""
 
 
 def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
@@ -109,7 +109,7 @@ def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
 
 
 def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    """Render posters, one for the association and one for each municipality, and the page that lists them.
+    """Render posters for the association and each municipality, and the page that lists them.
 
     Yields file names with their contents.
     """
@@ -321,7 +321,7 @@ def _step(leads_to: str, language: str) -> str:
 
 
 def badge_codes(facts: SiteFacts) -> Iterator[tuple[str, str]]:
-    """Draw a QR code for each licensed member, which leads to the page that verifies the member's badge.
+    """Draw a QR code for each licensed member that leads to the page for verifying its badge.
 
     Yields file names with their contents.
     """

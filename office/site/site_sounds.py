@@ -1,4 +1,4 @@
-"""Sounds of the public site: identification sounds, notices, and other telephone tones for comparison."""
+"""The public site's sounds: identification sounds, notices, and other telephone tones for comparison."""
 
 import io
 import math
@@ -33,18 +33,18 @@ _SIGNS: Final = {
 }
 """Tones that the test number plays until its operator has recorded announcements."""
 _TAIL: Final = bytes(2 * 400)
-"""Silence at the end of a file, because Asterisk drops a file's last samples."""
+"""Silence appended to a file because Asterisk drops a file's last samples."""
 
 
 def shipped_sounds() -> dict[str, bytes]:
-    """The sample, the notice and other telephone tones as WAV files, by file name."""
+    """Sample, notice and other telephone tones as WAV files, by file name."""
     shipped = files("idtone.config") / "sounds"
     found = {f"{name}.wav": _wav((shipped / f"{name}.sln").read_bytes() + _TAIL) for name in ("sample", "notice")}
     return found | {f"{name}.wav": _wav(_tone(*tone, _LASTS_MS) + _TAIL) for name, tone in NETWORK_TONES.items()}
 
 
 def dialplan_sounds() -> dict[str, bytes]:
-    """The files that the dialplan of the test number plays, by file name."""
+    """Files that the test number's dialplan plays, by file name."""
     signs = {f"{name}.wav": _wav(_tone(*tone) + _TAIL) for name, tone in _SIGNS.items()}
     return shipped_sounds() | signs
 

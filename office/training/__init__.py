@@ -1,1 +1,1 @@
-"""The course about the sound and the scheme: its text and test, its attendees, and their certificates."""
+"""The course about the sound and the scheme: text, test, attendees and certificates."""

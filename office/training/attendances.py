@@ -1,7 +1,7 @@
-"""The office's list of tests that people took after the course, with day and result.
+"""The office's list of tests that people took after the course, with their days and results.
 
-The file `attendances.json` has an entry for each test: id, member, person, version of the course, day and points. The
-office's ledger records each test without the person's name, so that the name can be erased.
+The file `attendances.json` has one entry per test with its id, member, person, course version, day and points. The
+office's ledger records each test without the person's name so that the name can be erased.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORGOTTEN: Final = "attendees-forgotten"
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """A test that a person took. `day` is the day in Japan. `person` is empty after the name was erased."""
+    """A test taken by a person. `day` is the day in Japan. `person` is empty once the name has been erased."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -51,7 +51,7 @@ _LIST: Final = TypeAdapter(list[Attendance])
 
 
 def attendances(folder: Path) -> list[Attendance]:
-    """Read all tests in the order of entry. Raises TrustError if the file is damaged."""
+    """Read all tests in the order they were entered. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -65,11 +65,11 @@ def record_attendance(
     now: datetime,
     name: Callable[[str], str],
 ) -> Attendance:
-    """Mark a person's test, and store the result.
+    """Mark a person's test and store the result.
 
-    `version` is that of the test, and must be the current version of the course. The first test that a member's people
-    pass with a version also records the member's agreement `training`. `name` maps a parameter to the field name that
-    error messages show. Raises IdtoneError.
+    `version` is the test's version, which must be the course's current one. The first time someone from a member passes
+    a version, the member's agreement `training` is recorded too. `name` maps a parameter to the field name shown in
+    error messages. Raises IdtoneError.
     """
     course = course_of(workspace.folder)
     if version != course.version:
@@ -111,7 +111,7 @@ def attendance_of(folder: Path, id_: str) -> Attendance:
 
 
 def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Callable[[str], str]) -> int:
-    """Erase the names of people who took the test before a day, and return their number. Raises IdtoneError."""
+    """Erase the names of people tested before a day and return how many were erased. Raises IdtoneError."""
     last = parse_day(before, name("before"))
     if last > in_japan(now).date():
         raise UsageError("{option} is in the future; name a day that has come", option=name("before"))

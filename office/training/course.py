@@ -14,7 +14,7 @@ from idtone.core.yaml_documents import Model, ValidationFault, parse, read_text
 from idtone.registry.model import Id, Name
 
 FILE: Final = "training_course.yaml"
-"""Name of the file with the course. The association's own file replaces the course that idtone ships."""
+"""Name of the course file. The association's own file replaces the course shipped with idtone."""
 Letter = Literal["a", "b", "c", "d"]
 
 
@@ -32,7 +32,7 @@ class Lesson(Model):
 
 
 class Question(Model):
-    """Question of the test. `choices` maps letters to answers. `why` explains the right answer."""
+    """A test question. `choices` maps letters to answers. `why` explains the correct answer."""
 
     id: Id
     ask: Words
@@ -42,7 +42,7 @@ class Question(Model):
 
 
 class Course(Model):
-    """The course with its test. A person passes with at least `pass_percent` percent right answers."""
+    """The course and its test. To pass, at least `pass_percent` percent of the answers must be correct."""
 
     version: Id
     pass_percent: Annotated[int, Field(ge=1, le=100)]
@@ -60,7 +60,7 @@ class Score:
 
 
 def course_of(folder: Path | None) -> Course:
-    """Read the association's own course in its folder, or the course that idtone ships. Raises DocumentError."""
+    """Read the association's own course in its folder, or the course shipped with idtone. Raises DocumentError."""
     own = folder / FILE if folder else None
     if own and own.exists():
         return parse(read_text(own), str(own), Course, _faults)
@@ -68,7 +68,7 @@ def course_of(folder: Path | None) -> Course:
 
 
 def score_of(course: Course, answers: Mapping[str, str]) -> Score:
-    """Score a test. `answers` maps the id of each question to a letter. Raises UsageError if an answer is missing."""
+    """Score a test. `answers` maps each question's id to a letter. Raises UsageError if an answer is missing."""
     for each in course.questions:
         if answers.get(each.id, "") not in each.choices:
             raise UsageError(
@@ -83,14 +83,14 @@ def score_of(course: Course, answers: Mapping[str, str]) -> Score:
 
 
 def answer_sheet(course: Course, answers: Mapping[str, str]) -> str:
-    """Write answers in a short form with the course's version, such as `2026-1:bbacb`."""
+    """Abbreviate answers, together with the course's version, as in `2026-1:bbacb`."""
     return f"{course.version}:{''.join(answers[each.id] for each in course.questions)}"
 
 
 def answers_of(course: Course, sheet: str) -> dict[str, str]:
     """Parse answers such as `2026-1:bbacb`, with one letter for each question in order.
 
-    Raises UsageError if the text does not belong to this version of the course.
+    Raises UsageError if the text does not match this version of the course.
     """
     version, _, letters = sheet.strip().rpartition(":")
     if version.strip() != course.version:

@@ -1,4 +1,4 @@
-"""Printable papers of the course: its text and test, and the certificate of attendance."""
+"""Printable papers for the course: its text and test, and the certificate of attendance."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ _NOTE = (
 
 
 def course_paper(course: Course, now: datetime) -> Paper:
-    """Printable paper with the lessons and the test without its answers."""
+    """Printable paper with the lessons and the test, without answers."""
     title = f"{course.title.ja} / {course.title.en} ({course.version})"
     lessons = [
         Section(
@@ -47,7 +47,7 @@ def attendance_paper(
     """Certificate of attendance (受講証明書) for a passed test.
 
     Raises UsageError if the test was failed or the name was erased. The certificate states the course's title only if
-    the test was of the course's current version.
+    the test used the current version.
     """
     if not attendance.passed:
         raise UsageError("the test {id} was not passed; there is no certificate for it", id=attendance.id)

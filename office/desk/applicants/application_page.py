@@ -1,4 +1,4 @@
-"""Public pages for online applications in Japanese and English: form, receipt and state."""
+"""Public pages for online applications in Japanese and English: form, receipt and status."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -168,12 +168,12 @@ def _form(
 
 
 def problem_page(problem: str) -> str:
-    """Page for a visitor to whom the desk cannot show the form now. `problem` is a key of `PROBLEMS`."""
+    """Page shown when the desk cannot offer the form. `problem` is a key of `PROBLEMS`."""
     return page(_TITLE, problem_box(PROBLEMS, problem))
 
 
 def receipt_page(number: str, secret: str) -> str:
-    """Page with the receipt number and the secret of a submission. No other page shows the secret."""
+    """Page with a submission's receipt number and secret. No other page shows the secret."""
     return page(
         ("申込みを受け付けました", "Your application was accepted"),
         f'<p>{bilingual("受付番号", "Receipt number")}</p><p class="receipt" id="number">{escape(number)}</p>'
@@ -184,12 +184,12 @@ def receipt_page(number: str, secret: str) -> str:
 
 
 def corrected_page(number: str) -> str:
-    """Page that confirms the correction of a submission."""
+    """Page confirming that a submission was corrected."""
     return page(("訂正を受け付けました", "Your correction was accepted"), f'<p class="receipt">{escape(number)}</p>')
 
 
 def status_page(problem: str | None = None) -> str:
-    """Page that asks for the receipt number and the secret of a submission."""
+    """Page that asks for a submission's receipt number and secret."""
     return page(
         ("申込みの経過", "The state of an application"),
         (problem_box(PROBLEMS, problem) if problem else "")
@@ -201,7 +201,7 @@ def status_page(problem: str | None = None) -> str:
 
 
 def state_page(submission: Submission, secret: str, tones: Sequence[tuple[str, str]]) -> str:
-    """Page with the state of an application, and with a form for corrections while the application is open."""
+    """Page with an application's status, and a form for corrections while the application is open."""
     note = f'<p class="problem">{escape(submission.note)}</p>' if submission.note else ""
     form = _form(values_of(submission.handed), tones, {}, (submission.id, secret)) if submission.is_open else ""
     told = f'<p class="receipt">{submission.id}</p><p>{bilingual(*_STATES[submission.state])}</p>'

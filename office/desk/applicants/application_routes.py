@@ -1,8 +1,7 @@
-"""HTTP routes of the public application form, which `applications` in `authority.yaml` switches on.
+"""HTTP routes of the public application form, which is enabled by `applications` in `authority.yaml`.
 
-Limits protect the form: forms per hour for all visitors and for each network, with a reserve for new networks; sizes;
-and the time for a request body (`core.http.connection_limits`). In addition, only a few forms are read at the same
-time.
+The form is protected by limits on sizes, on the time for a request body (`core.http.connection_limits`), and on forms
+per hour, overall and per network, with a reserve for new networks. In addition, only a few forms are read at a time.
 """
 
 import hashlib
@@ -46,14 +45,14 @@ from .submission import Submission, SubmittedForm, submitted_form
 from .submissions import Submissions, TooManyWaitError
 
 FILES: Final = {"pledge": 10_000_000, "sheet": 1_000_000}
-"""Maximum size in bytes of the file in each field."""
+"""Maximum file size in bytes for each field."""
 LONG: Final = {"numbers": 2 * FILES["sheet"]}
-"""Maximum size in bytes of long text fields. A correction shows all numbers of the uploaded table, one on each line."""
+"""Maximum size of long text fields in bytes. A correction lists all numbers from the uploaded table, one per line."""
 _THREADS: Final = 2
 _AT_A_TIME, _AT_A_TIME_OF_NETWORK = 8, 2
-"""Maximum number of forms that are read at the same time, because each may hold its files in memory."""
+"""Maximum number of forms read at a time, overall and per network, because each may hold its files in memory."""
 _REFUSED: Final = 10
-"""Factor of the separate hourly limit for forms with errors from all visitors together."""
+"""Multiplier for the separate hourly limit on forms with errors, from all visitors combined."""
 
 _log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,7 +60,7 @@ Tones = list[tuple[str, str]]
 
 
 def add_application_routes(application: web.Application, desk: DocumentDesk, public: PublicPages) -> None:
-    """Add the routes of the application form to the desk, if the form is switched on.
+    """Add the application form's routes to the desk if the form is enabled.
 
     Raises DocumentError if `authority.yaml` has faults.
     """
@@ -77,7 +76,7 @@ def add_application_routes(application: web.Application, desk: DocumentDesk, pub
         threads.shutdown(wait=False, cancel_futures=True)
 
     def about() -> tuple[Tones, str]:
-        """Read the sounds for the form, and the name of the responsible body."""
+        """Read the sounds for the form and the name of the responsible body."""
         responsible = terms.responsible or association_of(desk.folder)
         return [(each.id, each.title or each.id) for each in desk.registry().tones], responsible
 
@@ -85,7 +84,7 @@ def add_application_routes(application: web.Application, desk: DocumentDesk, pub
         return public.html(form_page({}, *await in_thread(threads, about), terms.keep))
 
     async def send(request: web.Request) -> web.StreamResponse:
-        """Receive a new application, or a correction."""
+        """Receive a new application or a correction."""
         is_correction = request.path == CORRECT_PATH
         tones, responsible = await in_thread(threads, about)
         values: dict[str, str] = {}
@@ -125,7 +124,7 @@ def add_application_routes(application: web.Application, desk: DocumentDesk, pub
         return public.html(state_page(found, secret, tones))
 
     def limited(handler: Handler, rate: RateLimit | None = None, takes_files: bool = False) -> Handler:
-        """Wrap a handler so that it refuses visitors above the limit, and shows an error page if the desk fails."""
+        """Wrap a handler so that it rejects visitors over the limit and shows an error page if the desk fails."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             visitor = visitor_of(request)

@@ -1,4 +1,4 @@
-"""Erases old submissions of applicants while the desk runs."""
+"""Erases applicants' old submissions while the desk runs."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 async def erase_submissions_in_time(desk: DocumentDesk) -> None:
-    """Erase old submissions of applicants once an hour, until cancelled."""
+    """Erase applicants' old submissions every hour until cancelled."""
     while True:
         try:
             if count := await asyncio.to_thread(erase_due_submissions, desk, datetime.now(UTC)):
@@ -27,5 +27,5 @@ async def erase_submissions_in_time(desk: DocumentDesk) -> None:
 
 
 def erase_due_submissions(desk: DocumentDesk, now: datetime) -> int:
-    """Erase the submissions whose retention time is over, and return their number. Raises IdtoneError."""
+    """Erase submissions whose retention period is over and return how many were erased. Raises IdtoneError."""
     return Submissions(desk.folder, desk.ledger).forget(now - desk.workspace.terms().applications.keep)

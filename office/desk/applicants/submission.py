@@ -1,6 +1,6 @@
 """An applicant's submission from the public form, and its states.
 
-The content is not verified. The office examines the submission and makes an application from it.
+The content is not verified. The office reviews the submission and turns it into an application.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SubmissionState(StrEnum):
     RETURNED = "returned"
     """The office has asked the applicant for a correction."""
     RECEIVED = "received"
-    """The office has made an application from the submission."""
+    """The office has turned the submission into an application."""
     DECLINED = "declined"
 
 
@@ -54,7 +54,7 @@ OPEN: Final = (SubmissionState.WAITING, SubmissionState.RETURNED)
 class SubmittedForm(Model):
     """Content of a submission.
 
-    `member` is the applicant's member id, if the applicant is a member already. `numbers` are single numbers or ranges.
+    `member` is the applicant's id if the applicant is already a member. `numbers` are single numbers or ranges.
     """
 
     member: Id | None = None
@@ -73,8 +73,8 @@ class SubmittedForm(Model):
 class Submission(Model):
     """A stored submission.
 
-    `secret` is the SHA-256 of the secret that the applicant saw once, `pledge` the SHA-256 of the PDF. `note` is the
-    office's text for the applicant. `application` is the id of the application that the office made.
+    `secret` is the SHA-256 of the secret that the applicant was shown once, and `pledge` is the SHA-256 of the PDF.
+    `note` is the office's message to the applicant. `application` is the id of the resulting application.
     """
 
     id: Annotated[str, Field(pattern=r"^W-[0-9a-f]{8}$")]
@@ -92,16 +92,16 @@ class Submission(Model):
         return self.state in OPEN
 
     def is_over(self, before: datetime) -> bool:
-        """True if the office has nothing left to do, and nothing has changed since `before`."""
+        """True if the office has nothing left to do and nothing has changed since `before`."""
         return self.state is not SubmissionState.WAITING and self.changed < before
 
 
 def submitted_form(
     values: Mapping[str, str], sheet: Iterable[str], tones: Iterable[str], today: date
 ) -> tuple[SubmittedForm | None, dict[str, FieldProblem]]:
-    """Convert the fields of the form to the content of a submission, or return errors by field name.
+    """Convert the form's fields to a submission's content, or return errors by field name.
 
-    `sheet` holds the number entries of an uploaded table.
+    `sheet` holds the number entries from an uploaded table.
     """
     wrong = {
         name: FieldProblem("character", character)
@@ -166,7 +166,7 @@ def _is_span(entry: str) -> bool:
 
 
 def values_of(handed: SubmittedForm) -> dict[str, str]:
-    """Convert the content of a submission to form fields. The office's own form has the same field names."""
+    """Convert a submission's content to form fields. The office's own form has the same field names."""
     found = {
         "member": handed.member, "name_ja": handed.name.ja, "name_en": handed.name.en, "person": handed.person,
         "contact": handed.contact, "signed": handed.signed.isoformat(), "signatory": handed.signatory,

@@ -1,4 +1,4 @@
-"""Applicants' submissions in the office's folder, and the acts on them, which the office's ledger records.
+"""Stores applicants' submissions in the office's folder and records all actions on them in the office's ledger.
 
 The file `submissions/W-….json` holds the applicant's entries, the state, and the SHA-256 of the secret. The file
 `submissions/W-….pdf` is the signed pledge.
@@ -33,7 +33,7 @@ _ID: Final = re.compile(r"W-[0-9a-f]{8}")
 
 
 class TooManyWaitError(UsageError):
-    """Too many submissions are open already."""
+    """Too many submissions are already open."""
 
 
 class Submissions:
@@ -48,10 +48,10 @@ class Submissions:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock of the submissions in a `with` block. Raises TrustError.
+        """Hold the submissions lock in a `with` block. Raises TrustError.
 
-        If the lock of the office's folder is needed too, take that lock first. The office's ledger stays unlocked,
-        because the desk needs it meanwhile.
+        If the office folder's lock is also needed, take it first. The office's ledger stays unlocked because the desk
+        needs it in the meantime.
         """
         lock = self._office / LOCK
         with ExitStack() as stack:
@@ -77,7 +77,7 @@ class Submissions:
         return self._read(path)
 
     def by_secret(self, id_: str, secret: str) -> Submission | None:
-        """Find the submission with this receipt number and secret; None if there is no such submission."""
+        """Find the submission with this receipt number and secret, or return None if there is none."""
         id_ = id_.strip()
         if not _ID.fullmatch(id_) or not self._path(id_).exists():
             return None
@@ -85,9 +85,9 @@ class Submissions:
         return found if hmac.compare_digest(found.secret, receipt_digest(secret)) else None
 
     def pdf(self, submission: Submission) -> bytes:
-        """Read the PDF of a submission's pledge.
+        """Read a submission's pledge as a PDF.
 
-        Raises TrustError if the file is damaged, or was replaced since `submission` was read.
+        Raises TrustError if the file is damaged or was replaced after `submission` was read.
         """
         path = self._path(submission.id).with_suffix(".pdf")
         with reading(path, TrustError):
@@ -97,9 +97,9 @@ class Submissions:
         return octets
 
     def enter(self, handed: SubmittedForm, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
-        """Store a new submission, and return it with its secret, which is not stored.
+        """Store a new submission and return it with its secret, which is not stored.
 
-        Raises TooManyWaitError if `most` submissions are open already, including those sent back for correction.
+        Raises TooManyWaitError if `most` submissions are already open, including those sent back for correction.
         """
         secret = new_receipt()
         with self.locked():
@@ -116,7 +116,7 @@ class Submissions:
     def correct(
         self, before: Submission, handed: SubmittedForm, pdf: bytes | None, sha256: str, now: datetime
     ) -> Submission:
-        """Replace the content of a submission by the applicant's correction, which the office then has to read.
+        """Replace a submission's content with the applicant's correction, which the office then has to read.
 
         Raises UsageError if the submission has changed since `before` or is no longer open.
         """
@@ -129,9 +129,9 @@ class Submissions:
         return made
 
     def answer(self, before: Submission, state: SubmissionState, note: str, label: str) -> Submission:
-        """Send a submission back for correction or decline it, with a text for the applicant.
+        """Send a submission back for correction or decline it, with a message to the applicant.
 
-        `before` is the submission that the officer has read. `label` names the text in error messages.
+        `before` is the submission that the officer has read. `label` is the name of the message in errors.
         """
         words = checked_line(note, label)
         with self.locked():
@@ -141,7 +141,7 @@ class Submissions:
         return made
 
     def receive(self, before: Submission, application: str) -> Submission:
-        """Record the application that the office has made from a submission."""
+        """Record the application that resulted from a submission."""
         with self.locked():
             update = {
                 "state": SubmissionState.RECEIVED, "application": application, "note": None,
@@ -152,7 +152,7 @@ class Submissions:
         return made
 
     def forget(self, before: datetime) -> int:
-        """Erase submissions on which the office has nothing left to do and that last changed before a time.
+        """Erase submissions that need no more work from the office and last changed before a time.
 
         Also erases files that a crash left behind.
 
@@ -170,7 +170,7 @@ class Submissions:
         return len(over)
 
     def refuse_changed(self, before: Submission) -> None:
-        """Raise UsageError if the submission has changed since `before`, or is no longer open."""
+        """Raise UsageError if the submission has changed since `before` or is no longer open."""
         with self.locked():
             self._open(before)
 

@@ -1,8 +1,8 @@
 """Chooses the member that the office asks next about a reported call.
 
-The office first asks the holder of the number. If a member names another member as upstream, that member is asked next.
-A chain ends if it returns to a member or grows too long. If several members held the number within the time span of the
-call, and a chain has ended without a customer, the office asks the next of these holders.
+The office first asks the holder of the number. If a member names another as upstream, that member is asked next. A
+chain ends if it returns to a member or grows too long. If several members held the number within the time span of the
+call and a chain ended without a customer, the office asks the next of these holders.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Finding(StrEnum):
     CUSTOMER_HELD = "customer-held"
     NOT_OURS = "not-ours"
     LOOP = "loop"
-    """A member named another member that was already asked."""
+    """A member named another that had already been asked."""
     TOO_LONG = "too-long"
     NO_HOLDER = "no-holder"
     """No member held the number."""
@@ -28,17 +28,17 @@ class Finding(StrEnum):
 
 
 class Stage(StrEnum):
-    """Stages of a report, named after the party that must act."""
+    """Stages of a report, named after whoever must act."""
 
     MEMBER = "member"
     """A member has to answer."""
     OFFICE = "office"
-    """The chain of members has ended, and the office has to close the report."""
+    """The chain of members has ended, so the office has to close the report."""
     CLOSED = "closed"
 
 
 class ReportResult(StrEnum):
-    """Results that the office can give to a report when closing it."""
+    """Results with which the office can close a report."""
 
     TRACED = "traced"
     """The member whose customer made the call is known."""
@@ -52,7 +52,7 @@ class ReportResult(StrEnum):
 
 CALL_RESULTS: Final = (ReportResult.TRACED, ReportResult.OPEN, ReportResult.UNFOUNDED)
 SERVICE_RESULTS: Final = (ReportResult.EXAMINED, ReportResult.UNFOUNDED)
-"""Possible results of a report without a number. Only a number leads to the origin of a call."""
+"""Possible results of a report without a number. Only a number leads to a call's origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ class Next:
 
 
 def first_request(holders: Sequence[str]) -> Next:
-    """First member to ask, from the holders of the number."""
+    """First member to ask, chosen from the number's holders."""
     return Next(member=holders[0]) if holders else Next(finding=Finding.NO_HOLDER)
 
 
 def next_request(
     asked: Sequence[str], result: AnswerResult, upstream: str | None, most: int, holders: Sequence[str] = ()
 ) -> Next:
-    """Next step after the answer of the last member in `asked`.
+    """Next step after the last member in `asked` has answered.
 
     At most `most` members are asked. `holders` held the number within the time span of the call.
     """

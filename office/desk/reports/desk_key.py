@@ -1,7 +1,8 @@
 """Keys of the report desk.
 
-The file `reports.key` has 32 secret bytes that open reports and make tokens of numbers. The file `report-officer.pub`
-(PEM) has the report officer's public key. The officer keeps the private key offline, under a passphrase.
+The file `reports.key` contains 32 secret bytes that open reports and turn numbers into tokens. The file
+`report-officer.pub` (PEM) contains the report officer's public key. The officer keeps the private key offline,
+protected by a passphrase.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ _PRIVATE: Final = 0o600
 
 @dataclass(frozen=True, slots=True)
 class DeskKey:
-    """The report desk's key, which opens sealed reports and makes tokens of numbers."""
+    """The report desk's key, which opens sealed reports and turns numbers into tokens."""
 
     private: X25519PrivateKey
     _tokens: bytes
 
     @classmethod
     def of(cls, folder: Path) -> DeskKey:
-        """Load the key from a folder, or create it if it is missing. Raises LedgerError if the key cannot be used."""
+        """Load the key from a folder, creating it if it is missing. Raises LedgerError if the key cannot be used."""
         secret = load_key(folder / KEY_FILE)
         return cls(X25519PrivateKey.from_private_bytes(secret), hmac.digest(secret, b"idtone report token\1", "sha256"))
 
@@ -54,12 +55,12 @@ class DeskKey:
         return self.private.public_key().public_bytes_raw()
 
     def token(self, number: Number) -> str:
-        """Token of a number: 32 hexadecimal digits, always the same for the same number."""
+        """Token for a number: 32 hexadecimal digits, always the same for the same number."""
         return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:_TOKEN_BYTES].hex()
 
 
 def officer_public(folder: Path) -> bytes | None:
-    """Load the report officer's public key; None if the folder has no key. Raises TrustError."""
+    """Load the report officer's public key, or return None if the folder contains none. Raises TrustError."""
     path = folder / OFFICER_FILE
     octets = read_if_there(path, TrustError)
     if octets is None:
@@ -78,9 +79,9 @@ def _not_officers(path: Path) -> Message:
 
 
 def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
-    """Create the report officer's key in an encrypted PEM file at `path`, and its public key at `public`.
+    """Create the report officer's key in an encrypted PEM file at `path`, with its public key at `public`.
 
-    Raises TrustError if one of the files exists.
+    Raises TrustError if either file exists.
     """
     if not passphrase:
         raise TrustError("the passphrase is empty; choose one")
@@ -106,7 +107,7 @@ def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
 def load_officer_key(path: Path, passphrase: str) -> X25519PrivateKey:
     """Load the report officer's private key.
 
-    Raises TrustError if other users can read the file, or if the passphrase is wrong.
+    Raises TrustError if other users can read the file or the passphrase is wrong.
     """
     key = read_pem(path, passphrase)
     if not isinstance(key, X25519PrivateKey):

@@ -1,7 +1,7 @@
-"""Finds the member that was responsible for a number at the time of a call, in the registry's editions.
+"""Determines from the registry's editions which member was responsible for a number at the time of a call.
 
-That is the member that held the number, or the last member of the number's wholesale chain. The repository keeps every
-edition. An edition counts from its time `issued` until the next edition is issued.
+This is the member that held the number or was last in its wholesale chain. The repository keeps every edition. An
+edition applies from its `issued` time until the next edition is issued.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ _INSTANT: Final = timedelta.resolution
 
 
 class Basis(StrEnum):
-    """Sources from which the holder of a number is known."""
+    """Sources that identify a number's holder."""
 
     EDITION = "edition"
     """The edition at the time of the call."""
     EARLIEST = "earliest"
-    """The earliest edition, because the call was before it."""
+    """The earliest edition, because the call predates it."""
     LATER = "later"
     """The newest edition, because no edition up to the time of the call names a holder."""
     UNPUBLISHED = "unpublished"
@@ -41,7 +41,7 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Holder of a number at the time of a call. `member` is None if no member held the number.
+    """Holder of a number at the time of a call. `member` is None if no member held it.
 
     `others` also held the number within the time span of the report.
     """
@@ -52,12 +52,12 @@ class Holder:
 
     @property
     def members(self) -> Sequence[str]:
-        """All members that held the number, in the order in which the office asks them."""
+        """All members that held the number, in the order that the office asks them."""
         return (self.member, *self.others) if self.member else self.others
 
 
 def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple[datetime, datetime]) -> Holder:
-    """Find the member that held the number at the time `at`, and others that held it within `between`.
+    """Find the member that held the number at time `at`, and any others that held it within `between`.
 
     `between` excludes its end. Raises IdtoneError if an edition cannot be read.
     """
@@ -86,8 +86,9 @@ def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple
 
 
 def _later(workspace: Workspace, number: Number, at: datetime) -> Holder | None:
-    """The holder by the newest edition. It is used if no edition up to `at` names one, because members may hold numbers
-    long before these are entered.
+    """Holder according to the newest edition.
+
+    Used if no edition up to `at` names a holder, because members may hold numbers long before the numbers are entered.
     """
     newest, *others = workspace.repository.file_sha256s(tuf_roles.REGISTRY)
     member = _edition(workspace, newest).member(number, _issued(workspace, newest))
@@ -101,8 +102,10 @@ def _later(workspace: Workspace, number: Number, at: datetime) -> Holder | None:
 
 @lru_cache(maxsize=4096)
 def _issued(workspace: Workspace, sha256: str) -> datetime:
-    """The time at which an edition was issued. Only the head of the file is read, because there may be many editions,
-    and each was checked before its publication.
+    """Time when an edition was issued.
+
+    Only the beginning of the file is read, because there may be many editions and each was checked before it was
+    published.
     """
     text = workspace.repository.file_by_sha256(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
     return datetime.fromisoformat(read_value(text, ("registry", "issued")))

@@ -1,4 +1,4 @@
-"""Limits the requests to the desk's public pages, without storing addresses on disk.
+"""Limits requests to the desk's public pages without storing addresses on disk.
 
 Addresses stay in memory for an hour.
 """
@@ -12,15 +12,15 @@ from idtone.core.http.visitor_network import network_of
 _HOUR_S: Final = 3600.0
 _EVERYONE: Final = ""
 _SITE: Final = 48
-"""Prefix length of the IPv6 network of a company, or of a provider's region."""
+"""Prefix length of a company's IPv6 network, or of a provider's region."""
 _OF_SITE: Final = 6
-"""Divisor that gives a site's limit from the total limit. The site's limit is at least a customer's limit."""
+"""Divisor of the total limit that yields a site's limit, which is never lower than a customer's limit."""
 _RESERVE: Final = 4
-"""Divisor that gives the reserve for networks without a request in the last hour from the total limit."""
+"""Divisor of the total limit that yields the reserve for networks without a request in the last hour."""
 
 
 class RateLimit:
-    """Limit on requests per hour for all visitors together, for each site and for each customer's network."""
+    """Limits on requests per hour: for all visitors combined, per site and per customer network."""
 
     def __init__(self, hourly: int, hourly_each: int) -> None:
         self._hourly, self._hourly_each = hourly, hourly_each
@@ -46,7 +46,7 @@ class RateLimit:
         return True
 
     def give_back(self, address: str) -> None:
-        """Remove the last request of an address from the count, because the request had no effect."""
+        """Uncount an address's last request because it had no effect."""
         for who in (_EVERYONE, *_networks(address)):
             if times := self._served.get(who):
                 times.pop()

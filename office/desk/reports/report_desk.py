@@ -42,12 +42,12 @@ from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, Waiti
 from .small_counts import PublishableCounts, without_small_counts
 
 FETCHED_AT_ONCE: Final = 200
-"""Maximum number of requests in one answer to a member. The member receives further requests after answering these."""
+"""Maximum number of requests in one answer to a member. The member gets more requests after answering these."""
 COUNTED_FOR: Final = timedelta(days=365)
-"""Default period of statistics, which ends now."""
+"""Default period for statistics, ending now."""
 _ID_BYTES: Final = 8
 _UNKNOWN: Final = Message("no open request of this id for this member")
-"""Error for an unknown request and for another member's request, so that a member cannot tell the two apart."""
+"""Error for both unknown requests and other members' requests, so that members cannot tell the two apart."""
 _ANSWERED: Final = Message("this request was answered or withdrawn already")
 
 
@@ -55,7 +55,7 @@ class ReportDesk:
     """The report desk in an authority's folder. All threads may use the same object."""
 
     def __init__(self, desk: DocumentDesk) -> None:
-        """Open the report desk, and finish a change that another process left unfinished. Raises IdtoneError."""
+        """Open the report desk and finish any change that another process left unfinished. Raises IdtoneError."""
         self._desk = desk
         self.store = ReportStore(desk.folder)
         self._changes = RecordedChanges(self.store.opened, desk.ledger)
@@ -65,16 +65,16 @@ class ReportDesk:
         self.settings: ReportSettings = read_report_settings(desk.folder)
 
     def keys(self) -> Mapping[str, str | None]:
-        """Public keys to which a report is encrypted, in Base64. The officer's key may be None."""
+        """Public keys for encrypting a report, in Base64. The officer's key may be None."""
         officer = officer_public(self._desk.folder)
         return {"desk": _text(self.key.public), "officer": _text(officer) if officer else None}
 
     # -- reports ---------------------------------------------------------------------------------------------------
 
     def enter(self, sealed: SealedReport, via: str, now: datetime) -> str:
-        """Enter a sealed report, ask the holder of its number, and return the report's id. Raises IdtoneError.
+        """Enter a sealed report, ask the holder of its number and return the report's id. Raises IdtoneError.
 
-        A report that was entered before changes nothing, even if it is sealed anew.
+        A report that was already entered changes nothing, even if it is sealed again.
         """
         with self._desk.ledger.locked():
             known = self.store.by_receipt(sealed.receipt)
@@ -108,8 +108,10 @@ class ReportDesk:
             return report_id
 
     def _is_same(self, known: KeptReport, sealed: SealedReport) -> bool:
-        """True if both contain the same report. The sender derives the receipt from the complete report. So the same
-        receipt is enough proof for an erased report, and for the reporter's box, which the desk cannot open.
+        """True if both contain the same report.
+
+        The sender derives the receipt from the complete report. A matching receipt is therefore enough proof for an
+        erased report, and for the reporter's box, which the desk cannot open.
         """
         if known.sealed == sealed or known.is_forgotten:
             return True
@@ -120,12 +122,12 @@ class ReportDesk:
         return holder_of(self._desk.workspace, parse(call.number), call.at, time_span(call.at, call.within_minutes))
 
     def matter(self, sealed: SealedReport) -> ReportedCall | ReportedService:
-        """Open a sealed report. Raises TrustError if the report was changed, or is not sealed for this desk."""
+        """Open a sealed report. Raises TrustError if it was changed or is not sealed for this desk."""
         content = self._content(sealed)
         return read_content(ReportedService, content) if "service" in content else read_content(ReportedCall, content)
 
     def call(self, sealed: SealedReport) -> ReportedCall:
-        """Open a sealed report about a call. Raises TrustError, also for a report about a service."""
+        """Open a sealed report about a call. Raises TrustError, including for a report about a service."""
         return read_content(ReportedCall, self._content(sealed))
 
     def _content(self, sealed: SealedReport) -> dict[str, Any]:
@@ -141,8 +143,8 @@ class ReportDesk:
     def searched(self, purpose: str) -> None:
         """Record that the office is about to search for reports about a number. Raises LedgerError.
 
-        The ledger does not receive the number's token, because the ledger erases nothing. With the desk's key, the
-        token would reveal the number.
+        The number's token is not recorded, because the ledger erases nothing and the token would reveal the number to
+        anyone with the desk's key.
         """
         self._desk.ledger.record("reports-searched", "number", why=purpose)
 
@@ -151,9 +153,9 @@ class ReportDesk:
         self._desk.ledger.record("report-shown", report_id)
 
     def forget(self, before: datetime) -> int:
-        """Erase the content and the reporter of reports that were closed before a time, and return their number.
+        """Erase the content and reporters of reports closed before a time, and return how many were erased.
 
-        Raises LedgerError; then nothing is erased.
+        Raises LedgerError without erasing anything.
         """
         with self._desk.ledger.locked():
             doomed = self.store.closed_before(before)
@@ -164,14 +166,14 @@ class ReportDesk:
             return len(doomed)
 
     def statistics(self, by: CountedBy, since: datetime, until: datetime) -> PublishableCounts:
-        """Count the reports received since `since` and before `until`, with small counts hidden for publication."""
+        """Count reports received from `since` until before `until`, with small counts hidden for publication."""
         return without_small_counts(self.store.counted(by, since, until), self.settings.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
         """Close a report and withdraw its open request.
 
-        The ledger does not receive the reason, because the reason may name people and the ledger erases nothing. Raises
-        UsageError if the report is closed already or cannot have this result, LedgerError if the act cannot be
+        The reason is not recorded in the ledger, because it may name people and the ledger erases nothing. Raises
+        UsageError if the report is already closed or cannot have this result, or LedgerError if the act cannot be
         recorded.
         """
         with self._desk.ledger.locked():
@@ -191,7 +193,7 @@ class ReportDesk:
     def reveal(self, report_id: str, key: X25519PrivateKey, why: str) -> Reporter:
         """Decrypt the name of a reporter who has consented to be named. Only the consent in the sealed box counts.
 
-        Raises UsageError without consent, TrustError if the key is wrong, LedgerError if the act cannot be recorded.
+        Raises UsageError without consent, TrustError if the key is wrong, or LedgerError if the act cannot be recorded.
         """
         report = self.named(report_id)
         if report.sealed.reporter is None:
@@ -208,7 +210,7 @@ class ReportDesk:
     # -- requests --------------------------------------------------------------------------------------------------
 
     def fetch(self, document: SignedDocument, now: datetime) -> Accepted:
-        """Give a member the open requests to it, sealed for the key in its document. Raises TrustError."""
+        """Give a member its open requests, sealed for the key in its document. Raises TrustError."""
         fetch = read_content(Fetch, document.content)
         key = public_key(fetch.to)
         waiting = self.store.waiting(document.member, fetch.request, FETCHED_AT_ONCE)
@@ -220,7 +222,7 @@ class ReportDesk:
         return Accepted(document.member, {"requests": box})
 
     def _as_asked(self, waiting: WaitingRequest) -> Request:
-        """Request with only the part of its report that the member may see."""
+        """Request limited to the part of its report that the member may see."""
         call, request = self.call(waiting.sealed), waiting.request
         return Request(
             id=request.id,
@@ -234,7 +236,7 @@ class ReportDesk:
         )
 
     def answer(self, document: SignedDocument, now: datetime) -> Accepted:
-        """Accept a member's answer, and ask the next member or end the chain. Raises TrustError."""
+        """Accept a member's answer, then ask the next member or end the chain. Raises TrustError."""
         content = read_content(Answer, document.content)
         with self._desk.ledger.locked():
             request = self.store.request(content.request)
@@ -306,18 +308,18 @@ class ReportDesk:
 
 
 def report_rule(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """Accept a member's report: the desk's rule for such documents. Raises TrustError."""
+    """Desk rule that accepts a member's report. Raises TrustError."""
     report_id = ReportDesk(desk).enter(read_content(SealedReport, document.content), document.member, now)
     return Accepted(report_id, {"report": report_id})
 
 
 def fetch_rule(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """Accept a member's document that fetches the requests to it: the desk's rule for such documents."""
+    """Desk rule that accepts a member's document for fetching its requests."""
     return ReportDesk(desk).fetch(document, now)
 
 
 def answer_rule(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """Accept a member's answer to a request: the desk's rule for such documents."""
+    """Desk rule that accepts a member's answer to a request."""
     return ReportDesk(desk).answer(document, now)
 
 

@@ -1,4 +1,4 @@
-"""Public pages of the report desk in Japanese and English, as plain HTML without scripts."""
+"""The report desk's public pages in Japanese and English, as plain HTML without scripts."""
 
 from collections.abc import Mapping
 from html import escape
@@ -30,7 +30,7 @@ WITHIN: Final = {
     "1440": ("1 日以内", "within a day"),
     "10080": ("1 週間以内", "within a week"),
 }
-"""Japanese and English texts for the precision of the time, by minutes."""
+"""Japanese and English texts for the precision of the time, by number of minutes."""
 PROBLEMS: Final = {
     **COMMON_PROBLEMS,
     "number": ("電話番号を確認してください。例: 0312345678", "Check the telephone number, for example 0312345678."),
@@ -49,7 +49,7 @@ PROBLEMS: Final = {
     ),
     "receipt": ("その受付番号の申告はありません。", "There is no report of this receipt number."),
 }  # fmt: skip
-"""Japanese and English texts for the problems of the form and of its fields."""
+"""Japanese and English texts for problems with the form and its fields."""
 
 
 FIELDS: Final = ("number", "service", "date", "time", "within_minutes", "what", "name", "contact")
@@ -86,7 +86,7 @@ _OTHER: Final = {
     SERVICE_PATH: ("電話ではなく、事業者やサービスについて申告する", "Report an operator or a service, without a call"),
     FORM_PATH: ("かかってきた電話について申告する", "Report a call"),
 }
-"""Japanese and English text of the link from one form to the other."""
+"""Japanese and English texts of the links between the two forms."""
 _ONCE: Final = (
     "この受付番号を控えてください。ここにしか表示されません。",
     "Write this receipt number down. It is shown only here.",
@@ -108,10 +108,10 @@ def form_page(
 ) -> str:
     """Page with the report form, filled with the visitor's earlier entries.
 
-    `problem` is a key of `PROBLEMS`. `wrong` has the errors of the fields by name. The page lists all of them, and
-    shows each one at its field. An error of a field that the form lacks becomes the form's problem. `responsible` is
-    the body responsible for the reports. With `about_service`, the form asks about an operator or a service instead of
-    a call. With `with_reporter`, the form also asks who reports.
+    `problem` is a key of `PROBLEMS`. `wrong` contains the field errors by name. The page lists all of them and shows
+    each one at its field. An error in a field that the form lacks is shown as the form's problem. `responsible` is the
+    body responsible for the reports. With `about_service`, the form asks about an operator or a service instead of a
+    call. With `with_reporter`, it also asks for the reporter's identity.
     """
     problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     wrong = {name: wrong[name] for name in FIELDS if name in wrong}
@@ -181,12 +181,12 @@ def form_page(
 
 
 def problem_page(problem: str) -> str:
-    """Page for a visitor to whom the desk cannot show the form now. `problem` is a key of `PROBLEMS`."""
+    """Page shown when the desk cannot offer the form. `problem` is a key of `PROBLEMS`."""
     return page(("申告窓口", "Report a call"), problem_box(PROBLEMS, problem))
 
 
 def receipt_page(receipt: str) -> str:
-    """Page with the receipt number of a report. No other page shows this number."""
+    """Page with a report's receipt number. No other page shows this number."""
     return page(
         ("申告を受け付けました", "Your report was accepted"),
         f'<p class="receipt">{escape(receipt)}</p>'
@@ -196,7 +196,7 @@ def receipt_page(receipt: str) -> str:
 
 
 def status_page(report: KeptReport | None = None, unknown: bool = False) -> str:
-    """Page that asks for a receipt number, and shows the state of the report without naming members."""
+    """Page that asks for a receipt number and shows the report's status without naming members."""
     told = ""
     if unknown:
         told = problem_box(PROBLEMS, "receipt")

@@ -1,4 +1,4 @@
-"""HTTP routes of the report desk: the public forms, the state of a report, and the desk's public keys."""
+"""HTTP routes of the report desk: the public forms, report status and the desk's public keys."""
 
 import logging
 import time
@@ -41,9 +41,9 @@ from .report_store import PAGE
 
 _THREADS: Final = 4
 _REFUSED: Final = 10
-"""Factor of the separate hourly limit for refused forms from all visitors together.
+"""Multiplier for the separate hourly limit on rejected forms, from all visitors combined.
 
-Correcting a field thus costs nothing, and many wrong forms do not block a right one.
+Correcting a field therefore costs nothing, and many invalid forms do not block a valid one.
 """
 _log = logging.getLogger(__name__)
 AnyReport = TypeVar("AnyReport", Report, ServiceReport)
@@ -51,7 +51,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def add_report_routes(application: web.Application, desk: DocumentDesk, public: PublicPages) -> None:
-    """Add the routes of the report desk to the desk's application. Raises DocumentError if the settings have faults."""
+    """Add the report desk's routes to the desk's application. Raises DocumentError if the settings have faults."""
     rules = read_report_settings(desk.folder)
     limits = rules.page
     reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
@@ -66,7 +66,7 @@ def add_report_routes(application: web.Application, desk: DocumentDesk, public: 
         return web.json_response(await in_thread(threads, _keys, desk))
 
     async def shown() -> tuple[bool, str]:
-        """True if the form asks who reports, and the responsible body that the form names."""
+        """Whether the form asks for the reporter's identity, and the responsible body that it names."""
         officer = (await in_thread(threads, _keys, desk))["officer"]
         if not responsible:
             responsible.append(await in_thread(threads, responsible_body, desk.folder, rules))
@@ -110,7 +110,7 @@ def add_report_routes(application: web.Application, desk: DocumentDesk, public: 
         return public.html(status_page(found, unknown=found is None))
 
     def limited(handler: Handler, rate: RateLimit | None = None) -> Handler:
-        """Wrap a handler so that it refuses visitors above the limit, and shows an error page if the desk fails."""
+        """Wrap a handler so that it rejects visitors over the limit and shows an error page if the desk fails."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             if rate and not rate.admits(visitor_of(request), time.monotonic()):

@@ -1,6 +1,6 @@
-"""Settings in `reports.yaml`, the optional file in the authority's folder with deadlines and limits of the report desk.
+"""Settings in `reports.yaml`, the optional file with the report desk's deadlines and limits.
 
-The defaults are idtone's own, because the association's values are not public.
+The file is in the authority's folder. The defaults are idtone's own, because the association's values are not public.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=365)
 
 
 class Traceback(Model):
-    """Deadline for a member's answer, and maximum number of members that are asked about one report."""
+    """Deadline for a member's answer, and maximum number of members asked about one report."""
 
     answer_within: timedelta = timedelta(days=5)
     members: Annotated[int, Field(ge=1, le=100)] = 8
@@ -43,8 +43,8 @@ def _without_number(value: str) -> str:
 class Page(Model):
     """Settings of the public report page.
 
-    `responsible` is the body responsible for the reports, with its contact; None means the association. `hourly` and
-    `hourly_each` limit the requests per hour from all visitors and from one address.
+    `responsible` is the body responsible for the reports, with its contact; None means the association. `hourly` limits
+    requests per hour from all visitors, and `hourly_each` limits them per address.
     """
 
     responsible: Annotated[Text, AfterValidator(_without_number)] | None = None
@@ -53,9 +53,9 @@ class Page(Model):
 
 
 class ReportSettings(Model):
-    """Content of `reports.yaml`.
+    """Settings in `reports.yaml`.
 
-    `retention` is the time from closing a report until its content is erased. None: only `report forget` erases
+    `retention` is the time from closing a report until its content is erased. If None, only `report forget` erases
     reports.
     """
 
@@ -66,7 +66,10 @@ class ReportSettings(Model):
 
 
 def read_report_settings(folder: Path) -> ReportSettings:
-    """Read `reports.yaml` in a folder. A missing file gives the defaults. Raises DocumentError with every fault."""
+    """Read `reports.yaml` in a folder, or return the defaults if it is missing.
+
+    Raises DocumentError listing every fault.
+    """
     path = folder / FILE
     return load(path, ReportSettings, _faults) if path.exists() else ReportSettings()
 

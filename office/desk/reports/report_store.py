@@ -1,7 +1,7 @@
-"""Store of reports and of the requests to members, in an SQLite file in the authority's folder.
+"""Stores reports and requests to members in an SQLite file in the authority's folder.
 
-Reports are in sealed boxes, and a token finds the reports about a number. Each call opens the file, so any thread and
-process may use the store.
+Reports are in sealed boxes, and reports about a number are found by its token. Each call opens the file, so any thread
+or process may use the store.
 """
 
 import sqlite3
@@ -24,9 +24,9 @@ from .number_holder import Basis, Holder
 
 FILE: Final = "reports.sqlite3"
 PAGE: Final = "page"
-"""Value in place of a member's id for reports from the public page."""
+"""Value used instead of a member id for reports from the public page."""
 WITHDRAWN: Final = "withdrawn"
-"""Value in place of a member's result if the office closed the report before an answer."""
+"""Value used instead of a member's result if the office closed the report before the member answered."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS reports (
     id TEXT PRIMARY KEY,
@@ -80,22 +80,22 @@ class ReportOrder(StrEnum):
 
 
 class CountedBy(StrEnum):
-    """Properties by which reports are counted."""
+    """Properties by which reports can be counted."""
 
     MONTH = "month"
     """Month of receipt, in Japan."""
     RESULT = "result"
     """Result of the report, or the stage of an open report."""
     FINDING = "finding"
-    """End of the chain of asked members, or the stage if the chain has not ended."""
+    """Finding that ended the chain of asked members, or the stage if the chain has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptReport:
     """A stored report.
 
-    `via` is the id of the member that sent the report, or `PAGE`. `sealed` has the sealed boxes and the digest of the
-    receipt.
+    `via` is the id of the member that sent the report, or `PAGE`. `sealed` contains the sealed boxes and the receipt's
+    digest.
     """
 
     id: str
@@ -111,7 +111,7 @@ class KeptReport:
 
     @property
     def names_number(self) -> bool:
-        """True if the report is about a call, and not about an operator or a service."""
+        """True if the report is about a call rather than an operator or a service."""
         return self.holder.basis is not Basis.NO_NUMBER
 
     @property
@@ -121,7 +121,7 @@ class KeptReport:
 
     @property
     def is_forgotten(self) -> bool:
-        """True if the content of the report was erased."""
+        """True if the report's content was erased."""
         return not self.sealed.report
 
 
@@ -129,7 +129,7 @@ class KeptReport:
 class KeptRequest:
     """A request to a member about a report.
 
-    `hop` is the position among the report's requests, from 1. `found` is the member's answer as JSON.
+    `hop` is its position among the report's requests, from 1. `found` is the member's answer as JSON.
     """
 
     id: str
@@ -150,7 +150,7 @@ class KeptRequest:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRequest:
-    """A request that waits for a member's answer, with its report but without the reporter.
+    """A request waiting for a member's answer, with its report but without the reporter.
 
     `downstream` is the member that named this member as upstream; None for the first request.
     """
@@ -194,7 +194,7 @@ class ReportStore:
         return next(iter(self.reports("receipt = ?", digest)), None)
 
     def listed(self, stage: Stage | None = None, token: str | None = None, limit: int = -1) -> list[KeptReport]:
-        """The newest `limit` reports, in the order of receipt."""
+        """The newest `limit` reports, in order of receipt."""
         return self.page(stage, token, limit=limit)[::-1]
 
     def page(
@@ -206,7 +206,7 @@ class ReportStore:
         first: int = 0,
         limit: int = -1,
     ) -> list[KeptReport]:
-        """Read at most `limit` reports from the index `first` on, newest first or in the given order."""
+        """Read at most `limit` reports starting at the index `first`, newest first or in the given order."""
         clauses, values = _where(stage, token)
         by = f"{order.value} {'ASC' if rises else 'DESC'}, " if order else ""
         return self.reports(f"{clauses} ORDER BY {by}received DESC, id LIMIT ? OFFSET ?", *values, limit, first)
@@ -236,13 +236,13 @@ class ReportStore:
         ]
 
     def closed_before(self, moment: datetime) -> list[str]:
-        """Ids of the reports that were closed before a time and are not erased yet."""
+        """Ids of reports that were closed before a time and not yet erased."""
         query = "SELECT id FROM reports WHERE stage = ? AND closed < ? AND report <> '' ORDER BY closed"
         with self.opened() as database:
             return [row["id"] for row in database.execute(query, (Stage.CLOSED, _micros(moment)))]
 
     def forget(self, report_ids: list[str]) -> None:
-        """Erase the content, the reporter and the closing reason of reports. Results, requests and answers stay."""
+        """Erase reports' content, reporters and closing reasons, keeping results, requests and answers."""
         with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
             database.executemany(
@@ -251,7 +251,7 @@ class ReportStore:
             )
 
     def counted(self, by: CountedBy, since: datetime, until: datetime) -> dict[str, int]:
-        """Number of reports received since `since` and before `until`, by group."""
+        """Number of reports received from `since` until before `until`, by group."""
         column = {
             CountedBy.MONTH: "strftime('%Y-%m', received / 1000000 + 9 * 3600, 'unixepoch')",
             CountedBy.RESULT: "coalesce(result, stage)",
@@ -267,13 +267,13 @@ class ReportStore:
         return next(iter(self._requests("id = ?", request_id)), None)
 
     def requests_of(self, report_id: str) -> list[KeptRequest]:
-        """Requests of a report, in the order in which members were asked."""
+        """A report's requests, in the order that members were asked."""
         return self._requests("report = ? ORDER BY hop", report_id)
 
     def waiting(self, member: str, request_id: str | None, limit: int) -> list[WaitingRequest]:
-        """Read at most `limit` requests that a member must answer, the most urgent first.
+        """Read at most `limit` requests that a member must answer, most urgent first.
 
-        With a `request_id`, only that request.
+        With a `request_id`, reads only that request.
         """
         one, values = ("requests.id = ? AND ", [request_id]) if request_id else ("", [])
         query = (
@@ -296,7 +296,7 @@ class ReportStore:
             return int(database.execute(query, (member,)).fetchone()[0])
 
     def in_time(self, since: datetime, until: datetime) -> dict[str, tuple[int, int]]:
-        """Numbers of requests answered in time and of all requests due since `since` and before `until`, by member.
+        """Numbers of requests answered in time and of all requests due from `since` until before `until`, by member.
 
         Withdrawn requests do not count.
         """
@@ -322,11 +322,11 @@ class ReportStore:
             )
 
     def reminded(self, request: KeptRequest) -> list[Statement]:
-        """SQL statements that count one more reminder of a request."""
+        """SQL statements that count another reminder for a request."""
         return [("UPDATE requests SET reminders = ? WHERE id = ?", (request.reminders + 1, request.id))]
 
     def answered(self, answered: KeptRequest, following: Next, request: KeptRequest | None) -> list[Statement]:
-        """SQL statements that store an answer and its consequence, if the request still waits.
+        """SQL statements that store an answer and its consequence if the request is still waiting.
 
         The last statement changes a row only in that case.
         """

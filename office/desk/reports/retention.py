@@ -1,4 +1,4 @@
-"""Erases the content of closed reports when their `retention` in `reports.yaml` is over, while the desk runs."""
+"""Erases closed reports' content after the `retention` period in `reports.yaml`, while the desk runs."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 async def erase_reports_in_time(desk: DocumentDesk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-    """Erase old reports once an hour, until cancelled. Each round reads `reports.yaml` again."""
+    """Erase old reports every hour until cancelled, reading `reports.yaml` again each time."""
     while True:
         try:
             if count := await asyncio.to_thread(erase_due_reports, desk, now()):
@@ -28,6 +28,6 @@ async def erase_reports_in_time(desk: DocumentDesk, now: Callable[[], datetime] 
 
 
 def erase_due_reports(desk: DocumentDesk, now: datetime) -> int:
-    """Erase the reports whose retention time is over, and return their number. Raises IdtoneError."""
+    """Erase reports whose retention period is over and return how many were erased. Raises IdtoneError."""
     reports = ReportDesk(desk)
     return 0 if reports.settings.retention is None else reports.forget(now - reports.settings.retention)

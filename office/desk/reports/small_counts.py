@@ -1,4 +1,4 @@
-"""Hides small counts, so that published counts identify no one."""
+"""Hides small counts so that published counts identify no one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ class PublishableCounts:
 
 
 def without_small_counts(counts: Mapping[str, int], least: int) -> PublishableCounts:
-    """Hide counts below `least`, and as many others as needed so that no hidden count can be computed.
+    """Hide counts below `least`, and as many others as needed to keep the hidden ones from being computed.
 
-    A reader could compute hidden counts from the total if there are fewer than two, or if they add up to less than
-    `least`. The smallest of the other counts is then hidden too. If that is not enough, the total is hidden.
+    Readers could compute hidden counts from the total if there are fewer than two or they add up to less than `least`.
+    The smallest remaining count is then hidden too. If that is not enough, the total is hidden.
     """
     hidden = {name for name, count in counts.items() if 0 < count < least}
     rest = sorted((count, name) for name, count in counts.items() if count >= least)

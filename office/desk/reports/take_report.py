@@ -1,4 +1,4 @@
-"""Reports that the office receives by telephone, by letter or in person, and enters like those of the public page."""
+"""Reports received by telephone, by letter or in person, which the office enters like those from the public page."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -42,11 +42,11 @@ _REMEDIES: Final = {
 def take_report(
     desk: ReportDesk, fields: Mapping[str, str], by: TakenBy, now: datetime, receipt: str = ""
 ) -> tuple[str, str]:
-    """Enter a report from the fields of a form. Returns its id, and the receipt for the reporter.
+    """Enter a report from a form's fields. Returns its id and the receipt for the reporter.
 
-    The fields are `number`, `date`, `time` (in Japan) and `within_minutes`, or instead `service`, the name of an
+    The fields are either `number`, `date`, `time` (in Japan) and `within_minutes`, or `service`, the name of an
     operator or a service. The field `what` is required; `name`, `contact` and `disclose` are optional. With a `receipt`
-    made in advance, sending the same fields twice enters one report. Raises IdtoneError.
+    created in advance, sending the same fields twice enters only one report. Raises IdtoneError.
     """
     if receipt and not is_receipt(receipt):
         raise UsageError("the form is damaged; open it again")
