@@ -11,7 +11,7 @@ from .findings import Finding, bad, good, unknown, warning
 
 TOPIC: Final = "backup"
 DRILL_EVERY: Final = timedelta(days=35)
-"""Longest interval between drills. The page on backups asks for one drill a month."""
+"""Maximum interval between drills. The page on backups asks for one drill per month."""
 _DRILL: Final = Message("On the machine with the secret key: ssh root@NODE idtone restore --drill -i - < KEY-FILE")
 _START: Final = Message("idtone backup; then systemctl enable --now idtone-backup.timer")
 
@@ -27,7 +27,7 @@ def unreadable(settings: BackupSettings) -> Finding:
 def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) -> Finding:
     """Check that the node's backups are recent and can be restored.
 
-    `last` is the last result, or None if there is none.
+    `last` is the last result, if there is one.
     """
     if not settings.is_on:
         return warning(

@@ -15,7 +15,7 @@ _START = Message("systemctl enable --now idtone-canary.timer; without systemd, r
 def judge(settings: CanarySettings, last: CanaryResult | None, now: datetime) -> Finding:
     """Check that the last canary call was recent and successful.
 
-    `last` is the last result, or None if there is none.
+    `last` is the last result, if there is one.
     """
     missing = settings.missing
     if len(missing) == len(CanarySettings().missing):
