@@ -133,8 +133,11 @@ class _Search:
     """
 
     def __init__(self, url: str) -> None:
-        """Raises LedgerError if the ledger cannot be read, because an earlier call could then be mistaken for the next
-        one."""
+        """Find the newest step.
+
+        Raises LedgerError if the ledger cannot be read, because an earlier call could then be mistaken for the next
+        one.
+        """
         self._url = url
         self._call_id = ""
         with LedgerReader.open(url) as reader:

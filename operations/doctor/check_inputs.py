@@ -139,8 +139,7 @@ class CheckInputs:
 
     @property
     def own_folder(self) -> Path | None:
-        """The configuration folder if the Asterisk on this machine uses it; None for a copy or another machine's
-        folder."""
+        """Configuration folder of this machine's Asterisk; None if `folder` is a copy or on another machine."""
         folder, seen = self.folder, self.seen
         if folder is None:
             return None

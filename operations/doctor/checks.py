@@ -146,8 +146,7 @@ def _asterisk_answers(inputs: CheckInputs) -> Iterator[Finding]:
 
 
 def _own_hook(inputs: CheckInputs) -> tuple[Hook | None, tuple[str, str]]:
-    """The hook that `idtone dialplan export` would write. If it cannot be written, None with the reason and the
-    remedy."""
+    """The hook that `idtone dialplan export` would write, or None with the reason and the remedy."""
     try:
         inputs.library  # noqa: B018  raises DocumentError for other reasons than `hook`
     except DocumentError:
