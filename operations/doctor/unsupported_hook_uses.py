@@ -180,7 +180,7 @@ def _variables_with(lines: Sequence[Line], leading: Collection[str]) -> Iterator
 
 
 def _ignored_behind(text: str, holding: Mapping[str, str], leading: Collection[str]) -> Iterator[str]:
-    """Variables in the text that contain applications that ignore the result."""
+    """Variables in the text that, replaced by their values, make an application ignore the result."""
     for variable, value in holding.items():
         if f"${{{variable}}}" in text and list(_ignored_in(text.replace(f"${{{variable}}}", value), leading)):
             yield Message("another U() after {variable}", variable=f"${{{variable}}}")
@@ -206,8 +206,11 @@ def _context(gosub: str) -> str:
 
 
 def _groups(text: str) -> list[tuple[str, str, list[str]]]:
-    """Each parenthesised group: the name before it in lower case, its text, and the arguments of the U() options
-    directly in it. The complete line is a group too, because a variable may hold options."""
+    """Each parenthesised group in the text, as a tuple.
+
+    It consists of the name before the group in lower case, the group's text, and the arguments of the U() options
+    directly in it. The complete line is a group too, because a variable may hold options.
+    """
     groups: list[tuple[str, str, list[str]]] = []
     opened: list[tuple[str, int, list[str]]] = [("", 0, [])]
     for at, character in enumerate(text):
