@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def unit_file(shipped: str, program: Path, config: Path, user: str, group: str, writable: Path) -> str:
-    """Adapt a shipped systemd unit to a machine: program, settings, user, group and writable folder.
+    """A shipped systemd unit with this machine's program, settings, user, group and writable folder.
 
     idtone's other programs must be next to `program`.
     """
