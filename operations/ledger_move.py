@@ -48,7 +48,7 @@ _ROOM: Final = 1.1
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A move of the ledger `old` to `folder`, under the same file name."""
+    """A move of the ledger `old` to `folder`, which keeps its file name."""
 
     settings: Settings
     config: Path

@@ -328,7 +328,7 @@ def _hook(folder: Path, ours: bytes) -> list[Change]:
 
 
 def _is_loaded(folder: Path, ours: bytes) -> bool:
-    """True if Asterisk has loaded the hook with this digest.
+    """True if Asterisk has loaded this hook, which its digest shows.
 
     Raises ChangeError.
     """

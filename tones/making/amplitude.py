@@ -1,6 +1,6 @@
-"""Lowest sample rate of a sound, and the amplitude for a level.
+"""Computes the amplitude for a level, and checks a sound's sample rate.
 
-Decimal arithmetic makes the amplitude identical on every machine, to the last bit.
+Decimal arithmetic makes the amplitude identical to the last bit on every machine.
 """
 
 from decimal import Decimal

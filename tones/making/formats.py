@@ -1,4 +1,4 @@
-"""Table of file formats: those that Asterisk plays, and two for people. `encoders` writes them."""
+"""Table of file formats: those that Asterisk plays, and two for people to play. `encoders` writes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _RESAMPLER_MS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class LibsndfileEncoding:
-    """Names of a format in libsndfile: its container and its subtype."""
+    """A format's names in libsndfile: its container and its subtype."""
 
     container: str
     subtype: str
@@ -24,7 +24,7 @@ class LibsndfileEncoding:
 
 @dataclass(frozen=True, slots=True)
 class FfmpegEncoding:
-    """Names of a format in ffmpeg, and the arguments of the encoder."""
+    """A format's names in ffmpeg, and the encoder's arguments."""
 
     muxer: str
     encoder: str

@@ -59,7 +59,7 @@ class _State:
 def from_tgml(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """The profile from TGML. Endless loops are played `repeat` times.
+    """The profile for a TGML text. Endless loops are played `repeat` times.
 
     If `level_dbm0` is given, the loudest tone gets this level, and the others keep their difference from it. Otherwise
     the levels are FreeSWITCH's.
@@ -240,7 +240,7 @@ def _set(state: _State, name: str, value: str, place: str) -> None:
 
 
 def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | None:
-    """One tone as the values of a Segment, or None if it has no duration."""
+    """A tone as the values of a Segment, or None if it has no duration."""
     values = [value.strip() for value in match["values"].split(",")] if match["values"] is not None else []
     manual = match["name"] == "%"
     if (len(values) < 3) if manual else (len(values) not in {0, 2}):

@@ -1,4 +1,4 @@
-"""PNG drawing of waveform and spectrogram, with marks for the bursts."""
+"""Draws waveform and spectrogram as PNG, with marks for the bursts."""
 
 from __future__ import annotations
 

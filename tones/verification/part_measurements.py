@@ -1,4 +1,4 @@
-"""Measurements of parts of a fitted sound: edges of its bursts, missing parts of bursts, and pauses."""
+"""Measures parts of a fitted sound: its bursts' edges, missing parts of bursts, and pauses."""
 
 from typing import Any, Final
 
@@ -153,7 +153,8 @@ def stands_alone(base: Baseband, fitted: Fitted) -> bool:
 
 
 def level_without_blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
-    """The sound's level as a factor of the profile's, if its first burst is temporarily much louder. Otherwise None.
+    """The sound's level as a factor of the profile's, if its first burst is temporarily much louder. Otherwise, it is
+    None.
 
     A codec with a memory, such as G.722, starts a sound like this if the states of its encoder and decoder differ. The
     effect lasts for less than half of a burst, so the median of the burst's amplitudes is the true level.

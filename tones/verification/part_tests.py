@@ -1,4 +1,4 @@
-"""Tests of single parts of a sound, which the likelihood of the whole sound does not cover."""
+"""Tests single parts of a sound, which the likelihood of the whole sound does not cover."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -131,7 +131,7 @@ class TestedBurst:
 
 @dataclass(frozen=True, slots=True)
 class PartTestCase:
-    """A place at which the sound may be.
+    """A place in a recording at which the sound may be.
 
     `share` is the share of its tones in the total power while they sound. `beside` contains the bursts around the
     sound, with their levels relative to the sound's own bursts (dB). `tails` is True for each burst that dies away as

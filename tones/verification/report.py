@@ -1,4 +1,4 @@
-"""Report on a verified recording: verdict, places, bursts and tests."""
+"""The report on a verified recording: its verdict, places, bursts and tests."""
 
 from dataclasses import dataclass
 from enum import StrEnum

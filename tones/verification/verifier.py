@@ -3,8 +3,8 @@
     screen (every place) → fit (candidates) → evidence (log-odds) → tests → verdict
 
 A place counts as the sound if its log-odds reach the calibrated threshold and its pitch and tempo are within the
-profile's tolerance. The tests then check what a likelihood does not cover: every burst is there, there is no further
-burst, and the pauses are quiet.
+profile's tolerance. The tests then check what a likelihood does not cover: every burst is present, there is no
+additional burst, and the pauses are quiet.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ _REMAINS_SCORE: Final = 2.0
 _REMAINS_GREY: Final = -11.0
 """Minimum log-odds at which a place with almost all power at the sound's tones is open.
 
-No line changes speech like that.
+No line changes speech that much.
 """
 _REMAINS_TEMPO: Final = 0.25
 """Maximum error of the tempo. A pattern that fits only with a larger error is not the sound."""
