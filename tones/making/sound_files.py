@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .encoders import Advance
 
 PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
-"""Formats for a PBX, among which Asterisk plays the file that needs the least transcoding.
+"""Formats for a PBX, of which Asterisk plays the one that needs the least transcoding.
 
 G.711 and GSM files are sent unchanged. `sln16` serves G.722, Opus and other wideband codecs, and `sln` serves all other
 codecs. WAV files would add nothing.

@@ -79,9 +79,7 @@ def decode_with_ffmpeg(
 def _run(path: Path, command: list[str], descriptor: int, limit: int) -> tuple[bytearray, bytes, int]:
     """The output, the end of the messages, and the exit status.
 
-    Raises RecordingError if there are more than `limit` bytes of output.
-
-    It also raises RecordingError after `DEADLINE_S`.
+    Raises RecordingError if there are more than `limit` bytes of output, or after `DEADLINE_S`.
     """
     with subprocess.Popen(  # noqa: S603 – the program is ffmpeg, and no argument comes from the recording
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(descriptor,)

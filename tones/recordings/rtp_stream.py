@@ -1,9 +1,10 @@
 """Converts one sender's RTP packets to sound, using the sender's own clock (RFC 3550, RFC 3551).
 
 Sequence numbers reveal missing packets, and timestamps give the position of each packet. If only the timestamp jumps,
-silence was not sent. If both jump, packets were lost. A gap with missing packets counts as lost completely: part of it
-may be silence, but the packets do not show which part. Arrival times are used only to check the timestamps. If the
-capture's clock contradicts a jump, the sender has restarted its counters, and that clock gives the length of the gap.
+the sender omitted silence. If both jump, packets were lost. A gap with missing packets counts as lost completely: part
+of it may be silence, but the packets do not show which part. Arrival times are used only to check the timestamps. If
+the capture's clock contradicts a jump, the sender has restarted its counters, and that clock gives the length of the
+gap.
 """
 
 import functools

@@ -153,8 +153,7 @@ def stands_alone(base: Baseband, fitted: Fitted) -> bool:
 
 
 def level_without_blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
-    """The sound's level as a factor of the profile's, if its first burst is temporarily much louder. Otherwise, it is
-    None.
+    """The sound's level as a factor of the profile's, if its first burst is temporarily much louder; otherwise None.
 
     A codec with a memory, such as G.722, starts a sound like this if the states of its encoder and decoder differ. The
     effect lasts for less than half of a burst, so the median of the burst's amplitudes is the true level.

@@ -1,4 +1,4 @@
-"""Plans a sound: the components that a receiver expects, with their times.
+"""The plan for a sound: the components that a receiver expects, with their times.
 
 A component is one burst of a steady or gliding tone, or one step of a stepped sweep. Tones of one burst that the
 receiver's filters cannot separate are lines of the same component, and so are the sidebands of a modulated tone.

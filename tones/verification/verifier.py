@@ -51,7 +51,7 @@ _REMAINS_SCORE: Final = 2.0
 _REMAINS_GREY: Final = -11.0
 """Minimum log-odds at which a place with almost all power at the sound's tones is open.
 
-No line changes speech that much.
+No line changes speech like that.
 """
 _REMAINS_TEMPO: Final = 0.25
 """Maximum error of the tempo. A pattern that fits only with a larger error is not the sound."""
