@@ -67,7 +67,7 @@ class AsteriskConsole:
         )
 
     def version(self) -> str | None:
-        """Version of the running Asterisk, otherwise that of the installed program; None if neither answers."""
+        """Version of the running Asterisk, otherwise of the installed program; None if neither answers."""
         with suppress(ChangeError):
             if text := self.settings().get("Version"):
                 return text

@@ -1,6 +1,6 @@
 """The Asterisk configuration files that are reserved for the operator's own lines.
 
-A distribution such as FreePBX rewrites its own files, and lines added to them would be lost. The #includes in those
+Distributions such as FreePBX rewrite their own files, so lines added to them would be lost. The #includes in those
 files show which distribution it is.
 """
 

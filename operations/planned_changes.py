@@ -153,9 +153,9 @@ def with_include(content: bytes, name: str) -> bytes:
 
 
 def with_options(content: bytes, section: str, lines: Sequence[str]) -> bytes | None:
-    """Add options to a section of a configuration file; None without such a section.
+    """Add options to a section of a configuration file; None if there is no such section.
 
-    Asterisk uses the last of several options with the same name. The lines are therefore added after options with their
+    If an option is repeated, Asterisk uses the last one. The lines are therefore added after options with the same
     names, or at the beginning of the section if there are none.
     """
     head = re.search(rb"^[ \t]*\[%b\].*(?:\n|\Z)" % re.escape(section.encode()), content, re.MULTILINE)

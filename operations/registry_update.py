@@ -129,7 +129,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
 
 
 def _kept(repository: PublicationClient) -> Published | None:
-    """The generation in the cache; None if there is none, or if it is damaged."""
+    """The generation in the cache; None if it is missing or damaged."""
     try:
         return repository.last_good()
     except TrustError:

@@ -1,7 +1,7 @@
 """Imports a supplied master, creating its profile and all its sound files or changing nothing.
 
 The copy of the master is exact, and its name contains the first digits of its hash. A new master therefore never
-overwrites an old one. It takes effect at once when its profile replaces the old profile.
+overwrites an old one. It takes effect as soon as its profile replaces the old profile.
 """
 
 import hashlib
@@ -69,9 +69,9 @@ class Imported:
 def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Path, formats: Iterable[str]) -> Imported:
     """Write the profile and the master to `folder`, and the sound files to `sounds`.
 
-    Missing folders are created. Raises ToneError with all faults of the master, or if a file cannot be written. Raises
-    RecordingError if the master is not a sound, and DocumentError for an invalid id, title or level. Raises UsageError
-    for an unknown format, if the profile exists and `replaces` is False, or if another profile has its id.
+    Missing folders are created. Raises ToneError with all of the master's faults, or if a file cannot be written.
+    Raises RecordingError if the master is not a sound, and DocumentError for an invalid id, title or level. Raises
+    UsageError for an unknown format, if the profile exists and `replaces` is False, or if another profile has its id.
     """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:

@@ -28,7 +28,7 @@ from idtone.core.yaml_documents import Model, ValidationFault
 DURATION_LIMIT_MS: Final = 3_600_000
 """Maximum duration of a sound, in ms. Test signals may last an hour. The limit for calls is `CALL_LIMIT_MS`."""
 CALL_LIMIT_MS: Final = 10_000
-"""Maximum duration of a sound for calls, in ms, because the parties are connected only after it."""
+"""Maximum duration of a sound for calls, in ms. It is short because the parties are connected only after the sound."""
 RAMP_LIMIT_MS: Final = 1000
 FILE_SIZE_LIMIT: Final = 64 * 1024
 """Maximum size of a profile's file, in bytes."""
@@ -197,7 +197,7 @@ class Profile(Model):
         return tuple(self.timeline())
 
     def timeline(self) -> Iterator[Burst]:
-        """Yield the bursts of `bursts` one at a time, so that an hour of them does not fill the memory."""
+        """Yield the same bursts as `bursts` one at a time, so that an hour of them does not fill the memory."""
         for start, segment in self._timeline():
             if segment.frequencies_hz:
                 yield Burst(start, start + segment.on_ms, segment)

@@ -59,14 +59,14 @@ class Target:
     """The folder's final path if `folder` is a draft. Restored files refer to this path."""
 
     def path(self, role: str) -> Path:
-        """Path at which the restore writes the file with a role.
+        """Path at which the restore writes the file for a role.
 
         Raises BackupError for a role without a place.
         """
         return self._path(role, self.folder)
 
     def name(self, role: str) -> Path:
-        """Path of the file with a role once the restored folder has its final name.
+        """Path of the file for a role once the restored folder has its final name.
 
         Raises BackupError for a role without a place.
         """

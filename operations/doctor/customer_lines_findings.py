@@ -20,7 +20,7 @@ from .findings import Finding, bad, good, unknown, warning
 CHECK: Final = Message("idtone lines check, and correct what it names")
 _SHOWN: Final = 10
 _LOOKED: Final = 1_000
-"""Maximum number of telephone numbers per entry that are looked up in the registry, in addition to the last one."""
+"""How many of an entry's numbers are looked up in the registry at most, in addition to its last one."""
 
 
 def not_set() -> Finding:

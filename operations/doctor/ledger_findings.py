@@ -150,8 +150,8 @@ def free_space(room: FreeSpace, growth: Growth | None) -> Finding:
 def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -> Finding:
     """Check that the disk space reserved for evidence is complete and has not been used.
 
-    `size` is ledger.reserve, `left` the size of the reserve file (None without a file), and `free` the free space, all
-    in bytes. `owed` is the evidence that could not be written yet.
+    `size` is ledger.reserve, `left` the size of the reserve file (None if it is missing), and `free` the free space,
+    all in bytes. `owed` is the evidence that could not be written yet.
     """
     topic = "ledger-reserve"
     remedy = Message("Free space on the ledger's disk now, and do not stop or reload the service before that")

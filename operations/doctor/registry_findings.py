@@ -28,7 +28,7 @@ from .findings import Finding, bad, good, unknown, warning
 from .shared_file_findings import Rights
 
 SOON: Final = timedelta(days=7)
-"""Remaining validity below which a registry is reported. It leaves time to get the next one, or to ask why there is
+"""Remaining validity at which a registry is reported. It leaves time to get the next one, or to ask why there is
 none."""
 
 

@@ -66,7 +66,7 @@ class UpgradeJournal:
     def begin(self, nodes: Sequence[str], afresh: bool = False) -> None:
         """Begin a run with the given nodes, or continue the run that stopped.
 
-        If `afresh` is True, a new run begins in any case.
+        If `afresh` is True, always begins a new run.
         """
         if afresh:
             self.entries = []

@@ -271,10 +271,10 @@ def _ari_url(http: dict[str, str]) -> str:
 
 
 def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
-    """The ARI user's password, and the reason why it cannot be used.
+    """The ARI user's password, and the reason it cannot be used, if any.
 
-    The password comes from ari.conf or, failing that, from idtone's settings; otherwise it is new. The reason is
-    usually empty.
+    The password comes from ari.conf or, failing that, from idtone's settings; otherwise it is new. The reason is empty
+    if it can be used.
     """
     ari = settings.ari
     user = options(folder, "ari.conf", ari.user)

@@ -14,7 +14,7 @@ from ..profile_library import ProfileLibrary, load_library
 
 
 def complete_profile(context: typer.Context, incomplete: str) -> list[str]:
-    """Profile ids that begin with `incomplete`. If there are none, the shell completes file names."""
+    """The profile ids that begin with `incomplete`. If there are none, the shell completes file names."""
     with suppress(IdtoneError):
         return [name for name in load_configured_library(context.params.get("config")) if name.startswith(incomplete)]
     return []

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 FRAME_MS: Final = 20
-"""Duration of a frame, in ms. Asterisk reads files in such frames, and GSM 06.10 requires this duration."""
+"""Duration of a frame, in ms. Asterisk reads files in frames of this duration, and GSM 06.10 requires it."""
 
 _WAV_HEADER_SAMPLES: Final = 22
 """Number of samples that Asterisk drops at the end of a WAV file: 44 bytes, the size of the header."""
@@ -33,7 +33,7 @@ class FfmpegEncoding:
 
 @dataclass(frozen=True, slots=True)
 class SoundFormat:
-    """A format under Asterisk's name, which is also the file extension.
+    """A file format. Its name is the one that Asterisk uses, which is also the file extension.
 
     Asterisk may not play the last `lost_samples` of a file. `delay_ms` is the delay of a sound when Asterisk plays the
     file on an 8 kHz channel (measured with 22.10.1), or None if Asterisk cannot read the format.

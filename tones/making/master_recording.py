@@ -1,9 +1,9 @@
 """Computes the samples of a profile that is a recording.
 
 The level is measured over the sounding part. A sample belongs to this part if the mean power of the 10 ms around it is
-within 20 dB of the loudest such mean. At each end of a sounding run, 10 ms are excluded (a quarter of a short run),
-because a tone rises and falls there. Only the plateau of a burst therefore counts, as in a synthesized sound. The level
-is measured at 8 kHz, so sound outside the telephone band does not count, and every sample rate gets the same gain.
+within 20 dB of the loudest 10 ms. At each end of a sounding run, 10 ms are excluded (a quarter of a short run), because
+a tone rises and falls there. Therefore only a burst's plateau counts, as in a synthesized sound. The level is measured
+at 8 kHz, so sound outside the telephone band does not count, and every sample rate gets the same gain.
 """
 
 import math
@@ -33,7 +33,7 @@ The window contains three periods of the lowest tone, so that a steady tone has 
 SOUNDING_DB: Final = -20.0
 ABRUPT_MS: Final = 2.0
 ABRUPT_DB: Final = -10.0
-"""Level of the last 2 ms, relative to the loudest 10 ms, above which an end is abrupt.
+"""Level of the last 2 ms at an end, relative to the loudest 10 ms, above which the end is abrupt.
 
 A ramp of 5 ms stays below this level.
 """

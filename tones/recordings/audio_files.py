@@ -57,7 +57,7 @@ RAW_FORMATS: Final[Mapping[str, RawFormat]] = MappingProxyType(
 )
 """Headerless formats by extension.
 
-A file with such an extension that begins like a known container is read as that container.
+A file that has one of these extensions but begins like a known container is read as that container.
 """
 
 _CONTAINERS: Final = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b".snd", b"FORM", b"caff", b"riff", b"ID3", b"#!AMR")

@@ -42,7 +42,7 @@ _EXTENSIONS: Final = (0, 43, 60)
 
 
 class Datagram(NamedTuple):
-    """One UDP datagram. Addresses have 4 or 16 bytes, as on the wire. `arrival_ns` is None without a timestamp."""
+    """One UDP datagram. Addresses have 4 or 16 bytes, as on the wire. `arrival_ns` is None if there is no timestamp."""
 
     arrival_ns: int | None
     source: bytes

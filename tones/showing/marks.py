@@ -1,4 +1,4 @@
-"""Marks bursts on a drawing of a sound: those of a profile, or the measured ones."""
+"""Marks a profile's bursts, or the measured bursts, on a drawing of a sound."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence

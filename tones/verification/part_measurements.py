@@ -132,7 +132,7 @@ def stands_alone(base: Baseband, fitted: Fitted) -> bool:
     """True if the sound's tones are quiet before the sound, and after a room's tail has died away.
 
     A longer or pulsating tone, from the network or in music, also sounds before or after. Lost time around the sound
-    may hide such a tone, and then the result is False.
+    may hide that kind of tone, in which case the result is False.
     """
     times = base.times + base.first / RATE_HZ
     begin_s, end_s = fitted.start_s - _AROUND_S, fitted.end_s + _LATE_S[0] + _AROUND_S

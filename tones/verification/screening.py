@@ -36,7 +36,7 @@ _MOST: Final = 0.72
 _BALANCE: Final = 0.08
 """Minimum balance of the pieces, as a share of the balance that the sound has in silence."""
 _LASTING: Final = 1.1
-"""Minimum ratio of the contrast to that of a continuous tone, such as a note of music."""
+"""Minimum ratio of the contrast to the contrast of a continuous tone, such as a musical note."""
 _SILENCE: Final = 1e-7
 """Power of silence, −67 dBm0, below the noise of every telephone."""
 _GATE: Final = 0.15

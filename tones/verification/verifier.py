@@ -1,4 +1,4 @@
-"""Verifies that a recording contains the sound of a profile.
+"""Verifies that a recording contains a profile's sound.
 
     screen (every place) → fit (candidates) → evidence (log-odds) → tests → verdict
 
@@ -311,7 +311,7 @@ def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVer
 def verdict_of_damaged(
     tests: Sequence[Test], score: float, threshold: float, grey: float, *, alone: bool, true_pitch: bool
 ) -> ToneVerdict:
-    """The verdict on one place of a recording in which bursts may be missing without a trace.
+    """The verdict on one place in a recording in which bursts may be missing without a trace.
 
     A place with the sound's own pitch, and with quiet before and after it, is open even at lower odds than `grey`.
     """
