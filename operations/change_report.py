@@ -31,7 +31,7 @@ class AttemptReport(TypedDict):
 
 @dataclass
 class Attempt:
-    """The outcome of an attempt to make a group of changes.
+    """An attempt to make a group of changes, and its outcome.
 
     `made` is None before the attempt.
     """

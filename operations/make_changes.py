@@ -238,7 +238,7 @@ def _with_left(reason: str, left: Sequence[str]) -> str:
 
 
 def obstacle(change: Change) -> str:
-    """Why a person must check a change first; empty if there is no reason.
+    """The reason a person must check a change first; empty if there is none.
 
     A link could lead root to another file, and a replaced file would lose its access control list. Raises OSError.
     """

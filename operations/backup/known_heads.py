@@ -1,4 +1,4 @@
-"""Signed tree heads that exist outside a backup, which may lack the newest ones.
+"""Finds signed tree heads outside a backup, which may lack the newest ones.
 
 The sources are witnesses, the replica, and files on this machine.
 """

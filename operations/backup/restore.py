@@ -51,7 +51,7 @@ next to the restored ones."""
 
 @dataclass(frozen=True)
 class Target:
-    """Where each restored file goes: to its original path, or into another folder."""
+    """The destination of each restored file: its original path, or a path in another folder."""
 
     places: Mapping[str, str]
     folder: Path | None

@@ -38,7 +38,7 @@ _RELOAD_ARI: Final = "asterisk -rx 'module reload res_ari.so'"
 
 @dataclass(frozen=True, slots=True)
 class AsteriskObservation:
-    """What ARI reports about an Asterisk."""
+    """The state of an Asterisk, as ARI reports it."""
 
     version: str
     nearby: bool

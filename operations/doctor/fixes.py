@@ -1,4 +1,4 @@
-"""What `idtone doctor --fix` corrects, and why it leaves the rest to the operator.
+"""Corrections that `idtone doctor --fix` makes, and the reasons it leaves others to the operator.
 
 A correction loses nothing, shows no secret and affects no call. The functions in a table read the current files and
 plan the changes for each topic.

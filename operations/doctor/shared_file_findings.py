@@ -297,7 +297,7 @@ def put_access(
 
 
 def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> str:
-    """Why the service cannot set the group and mode of the journal's folder; empty if it can or need not."""
+    """The reason the service cannot set the group and mode of the journal's folder; empty if it can or need not."""
     if group is None or who.user == 0:
         return ""
     if held.group != group and (who.user != held.user or group not in who.groups):

@@ -74,7 +74,7 @@ _BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """What the operator who runs `idtone setup` has chosen.
+    """The operator's choices for `idtone setup`.
 
     `registry`, `trust` and `member` apply only to new settings. None means the default.
     """

@@ -1,4 +1,4 @@
-"""What all readers of recordings share: opening files, limits and notices.
+"""Opens recordings, and defines the limits and notices that all their readers share.
 
 Only regular files are opened, without blocking.
 """
