@@ -172,7 +172,7 @@ def request_pack(
 
 
 def approved_pack(settings: Settings, person: Person, request_id: str) -> MadePack:
-    """Make the evidence pack of an approved request.
+    """Make the evidence pack for an approved request.
 
     After an error, nothing may be disclosed. Raises UsageError and LedgerError.
     """

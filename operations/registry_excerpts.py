@@ -1,4 +1,4 @@
-"""Excerpts from registries for an evidence pack, and a check that they lead to the recorded decisions."""
+"""Makes excerpts from registries for an evidence pack, and checks that they lead to the recorded decisions."""
 
 from __future__ import annotations
 

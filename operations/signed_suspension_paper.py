@@ -1,4 +1,4 @@
-"""The signed paper for the police about one of the node's suspensions."""
+"""Creates the signed paper for the police about one of the node's suspensions."""
 
 import hashlib
 from dataclasses import dataclass

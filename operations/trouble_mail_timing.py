@@ -22,7 +22,7 @@ OVER_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class MailedTroubles:
-    """When earlier runs observed each trouble, in seconds since the machine started."""
+    """Times when earlier runs observed each trouble, in seconds since the machine started."""
 
     first_s: dict[str, float] = field(default_factory=dict)
     """Id of a trouble that every run has seen since it began → time when it began."""

@@ -30,7 +30,7 @@ def unreadable(problem: str, may_read: bool) -> Finding:
 
 
 def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding:
-    """Check that the brake stops no subject, and restricts none for more than a day.
+    """Check that the brake stops no subject and restricts none for more than a day.
 
     `highest` is the highest step that the brake may take.
     """

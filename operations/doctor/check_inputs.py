@@ -66,7 +66,7 @@ class CheckInputs:
 
     @property
     def seen(self) -> AsteriskObservation | None:
-        """Wait for the observation of Asterisk, and return it; None if it failed."""
+        """The observation of Asterisk, for which this waits; None if it failed."""
         try:
             return self._seen.result()
         except (AriError, DocumentError):

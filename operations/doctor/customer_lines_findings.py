@@ -20,7 +20,7 @@ from .findings import Finding, bad, good, unknown, warning
 CHECK: Final = Message("idtone lines check, and correct what it names")
 _SHOWN: Final = 10
 _LOOKED: Final = 1_000
-"""How many of an entry's numbers are looked up in the registry at most, in addition to its last one."""
+"""Maximum number of lookups in the registry per entry, in addition to that of its last number."""
 
 
 def not_set() -> Finding:
@@ -34,7 +34,7 @@ def not_set() -> Finding:
 
 
 def faulty(error: DocumentError) -> Finding:
-    """Explain that the table of the customers' lines is faulty.
+    """Explain that the table of customers' lines is faulty.
 
     The finding shows only where the first fault is, because a fault's text may quote the file.
     """

@@ -251,7 +251,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
 
 
 class FindingReport(TypedDict):
-    """A finding of the doctor as a JSON object.
+    """One of the doctor's findings as a JSON object.
 
     `remedy` is None if no action is needed.
     """

@@ -1,4 +1,4 @@
-"""The doctor's checks of the dialplan hook that Asterisk has loaded."""
+"""The doctor's checks of the dialplan hook: its file, its #include, and whether it is loaded."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A check that the service's AGI listener answers.
+"""Checks that the service's AGI listener answers.
 
 The check does not send a call's request, so it leaves no record.
 """

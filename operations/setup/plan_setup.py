@@ -53,9 +53,9 @@ CANARY_UNIT: Final = "idtone-canary.service"
 CANARY_TIMER: Final = "idtone-canary.timer"
 """Timer for the unit that places canary calls. The operator starts it if the settings name a canary."""
 RETENTION: Final = "P184D"
-"""Retention of numbers in new settings: six months at their longest. The ministry's guideline allows call history to be
-kept as long as it is needed, usually six months and at most about a year. The police ask for three to six months. If a
-case needs more time, place a hold (`idtone-evidence hold place`)."""
+"""Retention of numbers in new settings: the longest that six months can be. The ministry's guideline allows call
+history to be kept as long as it is needed, usually six months and at most about a year. The police ask for three to six
+months. If a case needs more time, place a hold (`idtone-evidence hold place`)."""
 BACKUP_UNIT: Final = "idtone-backup.service"
 BACKUP_TIMER: Final = "idtone-backup.timer"
 """Timer for the unit that makes backups. The operator starts it if the settings name recipients."""
@@ -119,7 +119,7 @@ class Plan:
 
 
 def plan(wishes: SetupOptions) -> Plan:
-    """Plan a PBX's setup.
+    """Plan the changes that set up a PBX for idtone.
 
     Raises DocumentError for faulty settings. Raises UsageError if Asterisk is not running or is too old, or if the user
     does not exist.
@@ -328,7 +328,7 @@ def _hook(folder: Path, ours: bytes) -> list[Change]:
 
 
 def _is_loaded(folder: Path, ours: bytes) -> bool:
-    """True if Asterisk has loaded this hook, which its digest shows.
+    """True if the digest shows that Asterisk has loaded this hook.
 
     Raises ChangeError.
     """

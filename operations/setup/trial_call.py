@@ -1,4 +1,4 @@
-"""A trial call through the hook to an extension that records the sound.
+"""Places a trial call through the hook to an extension that records the sound.
 
 The extensions are created on Asterisk's console and removed afterwards. The number is passed to Asterisk in a request
 body, because other users could read it on a command line.
