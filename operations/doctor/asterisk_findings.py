@@ -22,7 +22,7 @@ VARIABLES: Final = ("ASTETCDIR", "ASTRUNDIR", "IDTONE_HOOK", "IDTONE_SOUNDS")
 """Global variables that hold Asterisk's folders and the hook's values."""
 
 FAR_S: Final = 2.0
-"""Difference between the clocks, in seconds, that changes the order of events. A smaller difference may only be the
+"""Difference between the clocks, in seconds, that changes the order of events. A smaller difference may result from the
 response delay."""
 IMPOSSIBLE_S: Final = 60.0
 

@@ -14,7 +14,7 @@ from idtone.core.translation import Message, joined
 from .node_states import Condition, Fleet, Node, NodeState, SharedSettings
 
 CLOCK_S: Final = 0.5
-"""Difference from PostgreSQL's clock, in seconds, that changes the order of events on several nodes."""
+"""Offset from PostgreSQL's clock, in seconds, above which events on several nodes may appear out of order."""
 SPREADING: Final = timedelta(seconds=3)
 """Time that a new registry may take to spread from the first node to all others."""
 RIVALS: Final = 3
@@ -61,7 +61,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Compared:
-    """The values with which each node is compared, determined once."""
+    """The values to which each node is compared, computed once."""
 
     now: datetime
     ledgers: Counter[str]

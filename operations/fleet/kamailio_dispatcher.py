@@ -11,7 +11,7 @@ from typing import Final
 
 LIST: Final = ("dispatcher.list",)
 _OUT, _BACK = "dx", "ap"
-"""The states disabled, and active with OPTIONS."""
+"""Dispatcher states: disabled, and active with OPTIONS."""
 _DISABLED, _ACTIVE, _TRYING = "D", "A", "T"
 _FIELD: Final = re.compile(r"\b(ID|URI|FLAGS)\b\"?\s*:\s*\"?([^\s\",}]+)")
 """A field in kamcmd's output or in the JSON from kamctl and kamcli."""

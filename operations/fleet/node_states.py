@@ -1,4 +1,4 @@
-"""The states of the nodes, parsed from their reports in PostgreSQL.
+"""Parses the nodes' states from their reports in PostgreSQL.
 
 A report comes from another machine, which may run another version of idtone. Unknown fields are ignored. An invalid
 field makes only that node unreadable.
@@ -47,7 +47,7 @@ Edition = tuple[datetime | None, int, str | None]
 
 
 class _Reported(BaseModel):
-    """A part of a node's state, with the field names of `service.node_state.STATE`."""
+    """Part of a node's state, with the field names from `service.node_state.STATE`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -159,7 +159,7 @@ class Condition(StrEnum):
     OTHER_FORMAT = template("another format")
     UNREADABLE = template("unreadable")
     STATELESS = template("no state")
-    """The node has an older idtone, or its first report is in progress."""
+    """The node runs an older idtone, or its first report is still in progress."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,16 +53,16 @@ class NodeFaultError(IdtoneError):
 
 
 class Progress(Protocol):
-    """A display of an upgrade's progress."""
+    """An interface for showing an upgrade's progress."""
 
     def begin(self, node: str, step: Step) -> None:
         """Show that a step begins on a node."""
 
     def waiting(self, words: str) -> None:
-        """Show the current reason for waiting."""
+        """Show what the upgrade is currently waiting for."""
 
     def end(self, node: str, step: Step, words: str) -> None:
-        """Show that a step is finished, with its result, if any."""
+        """Show that a step is finished, with its result if it has one."""
 
 
 @dataclass(frozen=True, slots=True)

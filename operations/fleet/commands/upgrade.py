@@ -221,7 +221,7 @@ class _Shown:
         self._out.print(Text(f"{node}: {translated(MEANING[step])}{result} ({took_s:.1f} s)"), soft_wrap=True)
 
     def close(self) -> None:
-        """Remove the line of the current step."""
+        """Remove the line for the current step."""
         if self._status:
             self._status.stop()
             self._status = None
