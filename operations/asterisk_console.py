@@ -11,7 +11,7 @@ from idtone.core.errors import ChangeError
 
 TIMEOUT_S: Final = 10.0
 _SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
-"""Folders in which Asterisk may be installed. Not every user has them in PATH."""
+"""Folders in which Asterisk may be installed but that not every user has in PATH."""
 
 
 class AsteriskConsole:
@@ -55,7 +55,7 @@ class AsteriskConsole:
         return ended.stdout
 
     def running(self) -> frozenset[str]:
-        """Names of the running modules, without `.so`.
+        """Names of all running modules, without `.so`.
 
         Raises ChangeError if Asterisk does not answer.
         """
@@ -67,7 +67,7 @@ class AsteriskConsole:
         )
 
     def version(self) -> str | None:
-        """Version of the running Asterisk, or else of the installed program; None without either."""
+        """Version of the running Asterisk, otherwise of the installed program; None if neither answers."""
         with suppress(ChangeError):
             if text := self.settings().get("Version"):
                 return text
@@ -82,7 +82,7 @@ class AsteriskConsole:
         return None
 
     def settings(self) -> dict[str, str]:
-        """Output of `core show settings` by name, such as `Version` or `Module directory`.
+        """Values that `core show settings` prints, by name, such as `Version` or `Module directory`.
 
         Raises ChangeError if Asterisk does not answer.
         """

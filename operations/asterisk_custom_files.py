@@ -1,7 +1,7 @@
 """The Asterisk configuration files that are reserved for the operator's own lines.
 
-A distribution such as FreePBX rewrites its own files, and lines added to them would be lost. The #includes in the files
-show which distribution it is.
+Distributions such as FreePBX rewrite their own files, so lines added to them would be lost. The #includes in those
+files show which distribution it is.
 """
 
 import re
@@ -18,7 +18,7 @@ class CustomFile:
     """The distribution's name; empty for a plain Asterisk."""
     file: str
     in_section: bool = False
-    """True if [general] includes the file: then its lines need no section."""
+    """True if [general] includes the file, so that its lines need no section."""
 
 
 DIALPLAN, ARI_USERS, ARI_GENERAL, HTTP, MODULES = (
@@ -28,7 +28,7 @@ DIALPLAN, ARI_USERS, ARI_GENERAL, HTTP, MODULES = (
     "http.conf",
     "modules.conf",
 )
-"""Purposes of the lines. Each begins with the name of Asterisk's own file."""
+"""What the lines configure. Each value begins with the name of Asterisk's own file."""
 
 FREEPBX, WAZO, VITALPBX = "FreePBX", "Wazo", "VitalPBX"
 
@@ -47,14 +47,14 @@ _PLACES: Final[Mapping[str, Mapping[str, CustomFile]]] = {
     HTTP: {"http_custom.conf": CustomFile(FREEPBX, "http_custom.conf", in_section=True)},
     MODULES: {"modules_custom.conf": CustomFile(FREEPBX, "modules_custom.conf", in_section=True)},
 }
-"""Purpose → name in an #include of Asterisk's own file → the operator's file."""
+"""Purpose → name that Asterisk's own file includes → the operator's file."""
 _INCLUDE: Final = re.compile(r"^\s*#(?:try)?include\s+[\"<]?([^\s\">;]+)", re.MULTILINE)
 
 
 def custom_file_for(purpose: str, main: str) -> CustomFile:
-    """File for the operator's lines of a given purpose.
+    """The file to which the operator's lines for a given purpose belong.
 
-    `main` is the text of Asterisk's own file for the purpose, empty if that file does not exist.
+    `main` is the text of Asterisk's own file for that purpose, or empty if it does not exist.
     """
     included = _INCLUDE.findall(main)
     for name, place in _PLACES[purpose].items():

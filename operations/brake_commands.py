@@ -1,4 +1,4 @@
-"""`idtone brake list | release`: the subjects that the brake restricts, and their release by a person."""
+"""`idtone brake list | release`: lists the subjects that the brake restricts, and releases them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from idtone.service.brake_keeper import release_in_file
 _COLUMNS: Final = ("token", "step", "kind", "line", "name", "signal", "since", "node", "call")
 _SHOWN: Final = 8
 _LEAST: Final = 6
-"""Fewest characters of a token that a person may enter."""
+"""Minimum number of characters of a token that a person must enter."""
 _OBEYED_WITHIN_S: Final = 5.0
 
 
@@ -102,9 +102,9 @@ def release(
 
 
 def _wait_until_released(settings: Settings, hold: Hold) -> None:
-    """Wait until the service has released the subject.
+    """Wait for the service to release the subject.
 
-    Raises UsageError if the service does not.
+    Raises UsageError if it does not.
     """
     deadline_s = time.monotonic() + _OBEYED_WITHIN_S
     while any(each.token == hold.token and each.since_s <= hold.since_s for each in _holds(settings)):
@@ -116,7 +116,7 @@ def _wait_until_released(settings: Settings, hold: Hold) -> None:
 
 
 def _holds(settings: Settings) -> list[Hold]:
-    """Current holds of the brake, the newest first.
+    """The brake's current holds, newest first.
 
     Raises UsageError.
     """

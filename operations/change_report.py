@@ -1,4 +1,4 @@
-"""Shows changes on the PBX before and after they are made."""
+"""Shows changes to the PBX before and after they are made."""
 
 import textwrap
 from collections.abc import Collection, Iterable
@@ -17,7 +17,7 @@ from .planned_changes import Group
 
 
 class AttemptReport(TypedDict):
-    """A group of changes in JSON.
+    """A group of changes as a JSON object.
 
     `made` is None if the changes were not attempted.
     """
@@ -31,7 +31,7 @@ class AttemptReport(TypedDict):
 
 @dataclass
 class Attempt:
-    """An attempt to make a group of changes, with its outcome.
+    """An attempt to make a group of changes, and its outcome.
 
     `made` is None before the attempt.
     """
@@ -71,7 +71,7 @@ def show_plan(groups: Collection[Group], out: Console, nothing: str) -> None:
 
 
 def show_attempts(attempts: Iterable[Attempt], out: Console) -> None:
-    """Print the outcome of attempted changes, and the folders with copies of changed files."""
+    """Print the outcome of attempted changes, and the folders that contain copies of changed files."""
     tried = [attempt for attempt in attempts if attempt.made is not None]
     for attempt in tried:
         if attempt.made:

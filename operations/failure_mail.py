@@ -1,6 +1,6 @@
 """`idtone-failed`: emails about failed systemd units, and about trouble that begins or ends.
 
-The emails are sent with the machine's own sendmail.
+It sends the emails with the machine's own sendmail.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def mail_trouble_changes(config: Path | None, to: str) -> None:
-    """Send an email about troubles that have begun or ended since the last run.
+    """Send an email about trouble that has begun or ended since the last run.
 
     The record of the run is written only after sendmail has accepted the email. It is in memory: on a full disk it
     could not be written, and a trouble would be mailed never, or by each run. After a restart of the machine, it counts
@@ -119,7 +119,7 @@ def new_mail(to: str, subject: str, now: datetime) -> EmailMessage:
 def failed_unit_mail(unit: str, node: str, to: str, state: str, said: str, now: datetime) -> EmailMessage:
     """Compose the email about a failed systemd unit, in English and Japanese.
 
-    The reader's language is not known.
+    Both languages are used because the reader's language is unknown.
     """
     made = new_mail(to, f"[idtone] {node}: {unit} が異常終了しました / has failed", now)
     made.set_content(

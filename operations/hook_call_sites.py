@@ -1,4 +1,4 @@
-"""Places in the operator's dialplan that call the hook, in files and in the loaded dialplan."""
+"""Finds places that call the hook in the operator's dialplan files and in the loaded dialplan."""
 
 import re
 from collections.abc import Iterator
@@ -19,13 +19,12 @@ _COMMENTS: Final = {".ael": "//", ".lua": "--"}
 _MOST_FILES: Final = 1000
 _CONTEXT: Final = re.compile(r"\[ (?:Included )?Context '([^']+)' created by '([^']+)' \]")
 _FROM_FILES: Final = ("pbx_config", "pbx_ael", "pbx_lua")
-"""Registrars that fill the dialplan from files. Their files are read instead, because these show the dialplan after a
-reload.
-"""
+"""Registrars that fill the dialplan from files. The files are read instead, because they show the dialplan after a
+reload."""
 
 
 def hook_calls(folder: Path, console: AsteriskConsole) -> list[str]:
-    """Places that call the hook, as `FILE:LINE` or the name of a loaded context.
+    """Places that call the hook, each as `FILE:LINE` or the name of a loaded context.
 
     Raises OSError.
     """
@@ -47,7 +46,7 @@ def _in_files(folder: Path) -> Iterator[str]:
 
 
 def _loaded(console: AsteriskConsole) -> Iterator[str]:
-    """Contexts in a database or from the console that call the hook; empty if Asterisk does not answer."""
+    """Contexts from a database or the console that call the hook; empty if Asterisk does not answer."""
     with suppress(ChangeError):
         context = ""
         named = set()

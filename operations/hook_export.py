@@ -1,4 +1,4 @@
-"""`idtone dialplan export`: the hook in Asterisk's configuration folder."""
+"""`idtone dialplan export`: writes the hook to Asterisk's configuration folder."""
 
 from __future__ import annotations
 

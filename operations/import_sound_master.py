@@ -1,4 +1,4 @@
-"""`idtone tone import`: a sound profile from a supplied recording, checked against the registry."""
+"""`idtone tone import`: makes a sound profile from a supplied recording, and checks it against the registry."""
 
 from __future__ import annotations
 

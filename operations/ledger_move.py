@@ -1,7 +1,7 @@
 """`idtone-evidence log move`: moves a node's ledger to another folder.
 
-The long copy is made while the service writes. Then the service stops, the changes since then are copied, and the
-service starts with the new settings. In these few seconds the hook decides calls without the service, and the journal
+Most of the copying happens while the service writes. Then the service stops, later changes are copied, and the service
+starts with the new settings. During these few seconds, the hook decides calls without the service, and the journal
 keeps their evidence. If the move is killed at any step, the settings name one complete ledger, and no service has
 written to the other.
 """
@@ -39,11 +39,11 @@ _DROP_IN: Final = "60-ledger.conf"
 _SETTINGS: Final = "60-ledger.yaml"
 _MOVING: Final = ".moving"
 _NOT_COPIED: Final = (".reserve", ".next", ".status")
-"""Files that the service makes again: the reserve and its sockets."""
+"""Suffixes of files that the service recreates: the reserve and its sockets."""
 _SET_ASIDE: Final = (".damaged-", ".ended-", ".restored-", ".moved-")
-"""Files that stay in place: their path is recorded, or they are no longer needed."""
+"""Files that stay in place, because their path is recorded or they are no longer needed."""
 _CLOSED: Final = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
-"""Folders that systemd hides from the unit."""
+"""Folders that systemd hides from the service's unit."""
 _COMMAND_S: Final = 5.0
 """Time that a command may take to record an act, in seconds."""
 _BLOCK: Final = 2**20
@@ -52,7 +52,7 @@ _ROOM: Final = 1.1
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A move of the ledger `old` to `folder`, under the same file name."""
+    """A move of the ledger `old` to `folder`, which keeps its file name."""
 
     settings: Settings
     config: Path
@@ -64,7 +64,7 @@ class _Move:
         return self.folder / self.old.name
 
     def files(self) -> list[Path]:
-        """The ledger, and the service's files next to it whose names begin with the ledger's."""
+        """The ledger, and the service's files next to it whose names begin with the ledger's name."""
         beside = (each for each in self.old.parent.glob(f"{self.old.name}*"))
         endings = ((each, each.name.removeprefix(self.old.name)) for each in beside)
         return sorted(
@@ -75,7 +75,7 @@ class _Move:
 
     @property
     def drop_ins(self) -> list[Path]:
-        """Drop-ins of the two units that write next to the ledger: the service and the console."""
+        """Drop-ins for the two units that write next to the ledger: the service and the console."""
         return [UNITS / f"{unit}.service.d" / _DROP_IN for unit in (UNIT, f"{UNIT}-console")]
 
     @property
@@ -216,7 +216,7 @@ def _locked(ledger: Path) -> int:
 def _check_settings(one: _Move) -> None:
     """Check that the service would find the new ledger.
 
-    Raises ChangeError if not.
+    Raises ChangeError if it would not.
     """
     if path_of(load_settings(one.config).ledger.own_url()) != one.new:
         raise ChangeError(
@@ -244,9 +244,9 @@ def _settings_text(one: _Move) -> str:
 
 
 def _copy(one: _Move, draft: Path) -> None:
-    """Make the draft equal to the present files.
+    """Make the draft identical to the present files.
 
-    A second call writes only the differences. Raises ChangeError.
+    A second call only writes the differences. Raises ChangeError.
     """
     try:
         present = one.files()

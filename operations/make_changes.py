@@ -1,7 +1,7 @@
-"""Changes on the PBX with copies of the old content, which is restored if a change fails.
+"""Changes the PBX, keeping copies of the old content and restoring it if a change fails.
 
-The copies of one run are in one folder, not next to their files, because an `#include` with a pattern must not find
-them. `record.json` in that folder has what a copy cannot hold: new files, owners and modes.
+A run's copies are in a separate folder, not next to their files, because an `#include` with a pattern must not find
+them. `record.json` in that folder contains what a copy cannot: new files, owners and modes.
 """
 
 import grp
@@ -29,22 +29,23 @@ from .asterisk_console import AsteriskConsole
 from .planned_changes import AsteriskChange, Change, FileChange, FolderChange, ProgramChange, RightsChange
 
 PROGRAM_S: Final = 90.0
-"""Seconds within which a program must end. systemd gives the service a minute to start."""
+"""Seconds within which a program must finish. systemd gives the service a minute to start."""
 USUAL_COPIES: Final = Path("/var/backups/idtone")
-"""Usual folder of the copies. It belongs to root: in a folder of its own, the service could exchange a copy before root
-restores it.
-"""
+"""Default folder for the copies. It belongs to root, because in a folder of its own the service could swap a copy
+before root restores it."""
 RECORD: Final = "record.json"
 Entry = dict[str, Any]
-"""An entry of the record. For a file or folder: `path`; the earlier `rights`, None for a new one; the file with a
-`copy` of the earlier content; `after`, the digest of the new content; `added`, the added lines in Latin-1. For a
-command: `back`, the command that reverts it.
+"""An entry in the record.
+
+The entry for a file or folder contains its `path`; its earlier `rights`, or None if it is new; the name of a `copy` of
+the earlier content; `after`, the digest of the new content; and `added`, the added lines in Latin-1. The entry for a
+command contains `back`, the command that reverts it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PriorState:
-    """The state of a file or folder before a change.
+    """A file's or folder's state before a change.
 
     `content` is None for a folder or a new file, and `rights` is None for anything new.
     """
@@ -54,21 +55,22 @@ class PriorState:
 
 
 class Changer:
-    """Makes changes on the PBX, group by group."""
+    """Changes the PBX, group by group."""
 
     def __init__(self, console: AsteriskConsole, copies: Path, now: datetime, command: str = "doctor") -> None:
         self._console = console
         time = f"{now:%Y%m%dT%H%M%SZ}"
         names = chain((time,), (f"{time}-{number}" for number in count(2)))
         self.folder = next(folder for name in names if not (folder := copies / name).exists())
-        """Folder of this run's copies; it exists once something was changed. A later run in the same second has another
-        one, which sorts after it.
+        """Folder for this run's copies, which exists once something has been changed.
+
+        A later run in the same second gets another folder, which sorts after this one.
         """
         self._command = command
         self._entries: list[Entry] = []
 
     def make(self, group: Sequence[Change]) -> None:
-        """Make all changes of a group, or none.
+        """Make all changes in a group, or none.
 
         Raises ChangeError.
         """
@@ -114,7 +116,7 @@ class Changer:
         return re.search(change.wanted, self._console.run(change.proof)) is not None
 
     def _keep(self, change: FileChange | FolderChange | RightsChange, before: PriorState) -> None:
-        """Copy a file before its change, and record what the copy cannot hold.
+        """Copy a file before it is changed, and record what the copy cannot contain.
 
         Raises ChangeError.
         """
@@ -133,7 +135,7 @@ class Changer:
         self._write(self.folder / RECORD, json.dumps(record, indent=1).encode())
 
     def _write(self, path: Path, content: bytes) -> None:
-        """Write a file of the copies.
+        """Write a file to the folder of copies.
 
         Raises ChangeError.
         """
@@ -175,12 +177,12 @@ class Changer:
 
 
 def reverting_command(change: AsteriskChange | ProgramChange) -> list[str]:
-    """Command that reverts a change, as the record of changes stores it."""
+    """The command that reverts a change, as stored in the record."""
     return ["asterisk", "-rx", change.back] if isinstance(change, AsteriskChange) else list(change.back)
 
 
 def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> None:
-    """Run a command that reverts a change on the PBX, from `reverting_command`.
+    """Run a command from `reverting_command`, which reverts a change to the PBX.
 
     Raises ChangeError.
     """
@@ -191,7 +193,7 @@ def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> N
 
 
 def run_program(command: Sequence[str]) -> None:
-    """Run a program, and wait for its end.
+    """Run a program, and wait for it to finish.
 
     Raises ChangeError if the program fails.
     """
@@ -215,7 +217,7 @@ def run_program(command: Sequence[str]) -> None:
 
 
 def inserted_text(before: bytes, after: bytes) -> bytes:
-    """Bytes that were inserted at one place; empty if the content differs in any other way."""
+    """The bytes that were inserted in one place; empty if the content differs in any other way."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(before))
     end = len(before) - start
     return after[start : len(after) - end] if after.endswith(before[start:]) else b""
@@ -236,9 +238,9 @@ def _with_left(reason: str, left: Sequence[str]) -> str:
 
 
 def obstacle(change: Change) -> str:
-    """Reason why a person must check a change first; empty if there is none.
+    """The reason a person must check a change first; empty if there is none.
 
-    A link could lead root to another file. A replaced file would lose its access control list. Raises OSError.
+    A link could lead root to another file, and a replaced file would lose its access control list. Raises OSError.
     """
     if isinstance(change, AsteriskChange | ProgramChange):
         return ""
@@ -257,7 +259,7 @@ def obstacle(change: Change) -> str:
 
 
 def is_done(change: Change) -> bool:
-    """True if a file or folder already has the rights of the change; False for any other change.
+    """True if a file or folder already has the rights that the change sets; False for any other kind of change.
 
     Raises OSError and LookupError.
     """
@@ -304,7 +306,7 @@ def _apply(change: FileChange | FolderChange | RightsChange, before: PriorState)
 
 
 def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
-    """Set mode, user and group without following a link.
+    """Set mode, user and group without following links.
 
     Raises OSError.
     """
@@ -319,7 +321,7 @@ def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
 
 
 def restore(path: Path, before: PriorState) -> None:
-    """Restore a file or folder to its earlier state.
+    """Restore a file's or folder's earlier state.
 
     Raises OSError.
     """
@@ -337,9 +339,9 @@ def restore(path: Path, before: PriorState) -> None:
 
 
 def _user(name: str | None) -> int:
-    """Id of a user; -1 for None.
+    """A user's id; -1 for None.
 
-    Raises LookupError that names the user.
+    Raises LookupError, which names the user.
     """
     if name is None or name.isdecimal():
         return int(name or -1)
@@ -350,9 +352,9 @@ def _user(name: str | None) -> int:
 
 
 def _group(name: str | None) -> int:
-    """Id of a group; -1 for None.
+    """A group's id; -1 for None.
 
-    Raises LookupError that names the group.
+    Raises LookupError, which names the group.
     """
     if name is None or name.isdecimal():
         return int(name or -1)

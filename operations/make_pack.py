@@ -1,4 +1,4 @@
-"""Evidence packs, and requests for packs, by the rules in the settings."""
+"""Makes evidence packs, and requests for them, according to the rules in the settings."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -43,9 +43,9 @@ from .registry_excerpts import registry_excerpts
 
 @dataclass(frozen=True, slots=True)
 class MadePack:
-    """An evidence pack that was made, with its files and its record in the ledger.
+    """A finished evidence pack, with its files and its record in the ledger.
 
-    `record` is the id of the act by which the ledger records the disclosure. `sha256` is the digest of the pack's
+    `record` is the id of the act that records the disclosure in the ledger. `sha256` is the digest of the pack's
     manifest.
     """
 
@@ -57,7 +57,7 @@ class MadePack:
 
 
 def require_keys(settings: Settings) -> None:
-    """Raise LedgerError if a key of the ledger is missing.
+    """Raise LedgerError if one of the ledger's keys is missing.
 
     No export and no answer to a request may create a key.
     """
@@ -65,7 +65,7 @@ def require_keys(settings: Settings) -> None:
 
 
 def checked_case(case: str | None) -> str:
-    """Validate the reference of a case.
+    """Validate a case reference.
 
     Raises UsageError if the text cannot be recorded.
     """
@@ -79,10 +79,9 @@ def checked_case(case: str | None) -> str:
 
 
 def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, str | None]) -> LegalBasis:
-    """Legal basis of a demand for evidence.
+    """The legal basis of a demand for evidence.
 
-    `demand` has the texts by the option names of `idtone ledger export`. Raises UsageError if a required text is
-    missing.
+    `demand` has the texts by option name of `idtone ledger export`. Raises UsageError if a required text is missing.
     """
     bases, now = load_legal_bases(settings.ledger.legal_bases), datetime.now(UTC)
     if demand["basis"] is None:
@@ -113,7 +112,7 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
-    """Complete the beginnings of call ids, and print the completed ids."""
+    """Complete abbreviated call ids, and print the completed ids."""
     whole = [whole_id([reader], call) for call in calls]
     for given, call in zip(calls, whole, strict=True):
         if call != given:
@@ -122,9 +121,9 @@ def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
 
 
 def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Raise UsageError for another node's call.
+    """Raise UsageError if a call belongs to another node.
 
-    Only that node has the key to seal a pack of it.
+    Only that node has the key to seal a pack with the call.
     """
     unknown = [call for call in calls if not reader.knows(call)]
     if not unknown or not settings.ledger.is_shared():
@@ -141,7 +140,7 @@ def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequenc
 def request_pack(
     settings: Settings, person: Person, case: str, calls: Sequence[str], sealed: bool, basis: LegalBasis
 ) -> dict[str, object]:
-    """Record a request for an evidence pack, which another person must approve.
+    """Record a request for an evidence pack, which another person then has to approve.
 
     Raises UsageError and LedgerError.
     """
@@ -173,7 +172,7 @@ def request_pack(
 
 
 def approved_pack(settings: Settings, person: Person, request_id: str) -> MadePack:
-    """Make the evidence pack of an approved request.
+    """Make the evidence pack for an approved request.
 
     After an error, nothing may be disclosed. Raises UsageError and LedgerError.
     """
@@ -205,7 +204,7 @@ def make_pack(
     request: DisclosureRequest | None = None,
     ledger: str | None = None,
 ) -> MadePack:
-    """Record the disclosure of calls by a person, then make the evidence pack.
+    """Record that a person discloses calls, then make the evidence pack.
 
     Raises UsageError and LedgerError.
     """
@@ -269,9 +268,9 @@ def make_pack(
 
 
 def _profiles(summaries: Sequence[PackRecord], library: ProfileLibrary) -> Mapping[str, Mapping[str, Any]]:
-    """Profiles of the played sounds by id.
+    """The profiles of the sounds that were played, by id.
 
-    The form of the association's own sound is secret and left out.
+    The association's own sound is omitted, because its form is secret.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for name, played in played_files(summary.record for summary in summaries).items():

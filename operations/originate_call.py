@@ -1,4 +1,4 @@
-"""Calls that idtone places itself, for `idtone setup` and `idtone canary`."""
+"""Places calls for `idtone setup` and `idtone canary`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +15,9 @@ from .doctor import observe_asterisk
 
 
 def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> None:
-    """Place a call by ARI's POST /channels.
+    """Place a call with ARI's POST /channels.
 
-    Raises UsageError if Asterisk refuses the call, and AriError.
+    Raises UsageError if Asterisk rejects the call, and AriError.
     """
     answer = observe_asterisk.request(ari, secret, "POST", "channels", dict(body))
     if answer.status >= 400:
@@ -26,9 +26,9 @@ def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> Non
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[[], None]]:
-    """Show the duration of a call on standard error during the block.
+    """Show a call's duration on standard error while the block runs.
 
-    Each call of the yielded function updates the display.
+    Calling the yielded function updates the display.
     """
     began_s = time.monotonic()
     with Console(stderr=True).status("") as status:

@@ -1,6 +1,6 @@
-"""The changes that a PBX still needs for idtone: hook, modules, HTTP server and ARI user.
+"""Plans the changes that a PBX still needs for idtone: hook, modules, HTTP server and ARI user.
 
-The functions read the present files and change nothing. All functions raise OSError, and ChangeError if a file cannot
+The functions read the current files and change nothing. All functions raise OSError, and ChangeError if a file cannot
 be read or is not idtone's.
 """
 
@@ -32,7 +32,7 @@ SECRET_MODE: Final = 0o640
 
 
 def hook_changes(folder: Path, ours: bytes) -> list[Change]:
-    """Changes that the hook still needs: its export, its #include, and its loading."""
+    """Changes that are still needed to export, include and load the hook."""
     path = folder / HOOK_FILE
     before = observe_machine.content(path)
     if before is not None and f"\n{HOOK_GLOBAL}=".encode() not in before:
@@ -54,9 +54,9 @@ def hook_changes(folder: Path, ours: bytes) -> list[Change]:
 
 
 def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
-    """Changes that load modules now and at each start of Asterisk.
+    """Changes that load modules now and whenever Asterisk starts.
 
-    Modules that run, or are not installed, are left out.
+    Modules that are already running or are not installed are omitted.
     """
     console = AsteriskConsole(folder)
     running, installed = console.running(), console.settings().get("Module directory")
@@ -88,7 +88,7 @@ def _module_options(text: str) -> set[tuple[str, str]]:
 def http_changes(folder: Path) -> list[Change]:
     """Changes that enable Asterisk's HTTP server on the loopback address.
 
-    An enabled server stays unchanged.
+    A server that is already enabled stays unchanged.
     """
     if options(folder, "http.conf", "general").get("enabled", "no").lower() in asterisk_findings.TRUE:
         return []
@@ -102,7 +102,7 @@ LOOPBACK: Final = "127.0.0.1"
 def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change]:
     """Changes that enable ARI and add a user.
 
-    Only `group`, which is Asterisk's, may read the file with the password.
+    Only Asterisk's group, `group`, may read the file with the password.
     """
     changes: list[FileChange] = []
     if options(folder, "ari.conf", "general").get("enabled", "yes").lower() not in asterisk_findings.TRUE:
@@ -123,9 +123,9 @@ def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change
 
 
 def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
-    """Changes that reload ARI, or load it.
+    """Changes that reload ARI, or load it if it is not loaded.
 
-    Asterisk has not loaded ARI if ari.conf is missing or disables ARI.
+    Asterisk does not load ARI if ari.conf is missing or disables it.
     """
     running = AsteriskConsole(folder).running()
     if "res_ari" in running:
@@ -134,7 +134,7 @@ def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
 
 
 def options(folder: Path, name: str, section: str) -> dict[str, str]:
-    """Options of a section in a configuration file and its included files.
+    """A section's options in a configuration file and the files that it includes.
 
     Raises ChangeError if a file cannot be read.
     """
@@ -145,9 +145,9 @@ def options(folder: Path, name: str, section: str) -> dict[str, str]:
 
 
 def owners(folder: Path) -> tuple[str | None, str]:
-    """User and group for a new file in Asterisk's folder.
+    """User and group that own a new file in Asterisk's folder.
 
-    Both are those of the folder. The user is None if the process is not root.
+    Both are taken from the folder. The user is None if the process does not run as root.
     """
     held = observe_machine.rights(folder)
     user = observe_machine.user_name(held.user) if os.geteuid() == 0 else None

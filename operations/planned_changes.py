@@ -1,4 +1,4 @@
-"""Changes on the PBX, with their text for the operator."""
+"""Planned changes to the PBX, with their text for the operator."""
 
 import difflib
 import re
@@ -12,15 +12,15 @@ from typing import Final
 from idtone.core.translation import Message, joined
 
 MOST_LINES: Final = 40
-"""Most lines of a new file that are shown; of a longer one only the name is."""
+"""Maximum number of lines of a new file that is shown in full. For a longer file, only the name is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A change on the PBX that replaces the content of a file.
+    """A change to the PBX that replaces a file's content.
 
     `before` is None if the file does not exist. `mode`, `user` and `group` describe the changed file. None keeps the
-    present value, or the default of a new file.
+    present value, or the default for a new file.
     """
 
     path: Path
@@ -30,7 +30,7 @@ class FileChange:
     user: str | None = None
     group: str | None = None
     is_secret: bool = False
-    """True if the whole content is secret, and is not shown."""
+    """True if the entire content is secret and must not be shown."""
 
     def __str__(self) -> str:
         rights = str(RightsChange(self.path, self.mode, self.user, self.group))
@@ -48,7 +48,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class FolderChange:
-    """A change on the PBX that creates a folder."""
+    """A change to the PBX that creates a folder."""
 
     path: Path
     mode: int
@@ -61,7 +61,7 @@ class FolderChange:
 
 @dataclass(frozen=True, slots=True)
 class RightsChange:
-    """A change on the PBX that sets the access rights of a file or folder; None keeps the present value."""
+    """A change to the PBX that sets a file's or folder's access rights; None keeps the present value."""
 
     path: Path
     mode: int | None = None
@@ -79,9 +79,9 @@ class RightsChange:
 
 @dataclass(frozen=True, slots=True)
 class AsteriskChange:
-    """A change on the PBX by a command on Asterisk's console, with its proof.
+    """A change to the PBX made by a command on Asterisk's console, with a check that it worked.
 
-    After the command, the output of the command `proof` must match `wanted`, a regular expression. `back` is the
+    After the command, the output of the command `proof` must match the regular expression `wanted`. `back` is the
     command that reverts the change.
     """
 
@@ -90,7 +90,7 @@ class AsteriskChange:
     wanted: str
     back: str
     once: bool = False
-    """True if the command is left out when the output of `proof` already matches."""
+    """True if the command is skipped when the output of `proof` already matches."""
 
     def __str__(self) -> str:
         return f"asterisk -rx {quote(self.command)}"
@@ -98,7 +98,7 @@ class AsteriskChange:
 
 @dataclass(frozen=True, slots=True)
 class ProgramChange:
-    """A change on the PBX by a program that the operator's machine runs.
+    """A change to the PBX made by a program on the operator's machine.
 
     `back` is the command that reverts the change.
     """
@@ -115,9 +115,9 @@ Change = FileChange | FolderChange | RightsChange | AsteriskChange | ProgramChan
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of changes on the PBX that are made together or not at all.
+    """A group of changes to the PBX that are made together or not at all.
 
-    `ids` are their topics for programs, and `title` is for people.
+    `ids` identifies their topics for programs, and `title` names them for people.
     """
 
     ids: tuple[str, ...]
@@ -131,7 +131,7 @@ HOOK_RELOAD: Final = AsteriskChange(
 
 
 def module_load(module: str) -> AsteriskChange:
-    """Change that loads an Asterisk module, named without `.so`."""
+    """A change that loads an Asterisk module, named without `.so`."""
     return AsteriskChange(
         f"module load {module}", f"module show like {module}.so", r"(?<!Not) Running ", f"module unload {module}", True
     )
@@ -153,10 +153,10 @@ def with_include(content: bytes, name: str) -> bytes:
 
 
 def with_options(content: bytes, section: str, lines: Sequence[str]) -> bytes | None:
-    """Add options to a section of a configuration file; None without such a section.
+    """Add options to a section of a configuration file; None if there is no such section.
 
-    Asterisk uses the last of several options with one name. So the lines are added after options with the same names,
-    or else at the beginning of the section.
+    If an option is repeated, Asterisk uses the last one. The lines are therefore added after options with the same
+    names, or at the beginning of the section if there are none.
     """
     head = re.search(rb"^[ \t]*\[%b\].*(?:\n|\Z)" % re.escape(section.encode()), content, re.MULTILINE)
     if head is None:

@@ -1,4 +1,4 @@
-"""`idtone registry decide`: shows a registry's decision, or repeats the decisions in an evidence pack."""
+"""`idtone registry decide`: shows a registry's decision on a call, or repeats the decisions in an evidence pack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Excerpts of registries in an evidence pack, and the check that they lead to the recorded decisions."""
+"""Makes excerpts from registries for an evidence pack, and checks that they lead to the recorded decisions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NOT_BY_REGISTRY: Final = frozenset(
         Reason.NUMBER_WITHHELD,
     }
 )  # fmt: skip
-"""Reasons of decisions that do not follow from the registry alone."""
+"""Reasons for decisions that do not follow from the registry alone."""
 
 
 # -- what a pack shows ------------------------------------------------------------------------------------------------
@@ -50,11 +50,11 @@ NOT_BY_REGISTRY: Final = frozenset(
 def registry_excerpts(
     told: Iterable[PackRecord], used: UsedRegistries, policy: Policy
 ) -> tuple[dict[str, bytes], str | None, list[TrustError]]:
-    """Excerpts, by digest, of the registries that decided the calls of an evidence pack.
+    """Excerpts, by digest, from the registries that decided an evidence pack's calls.
 
-    An excerpt has the entries for the calls' numbers. An excerpt for calls with sealed numbers has only the metadata.
-    The result also has the digest of the last signed registry, which shows whose log it is, and the errors of missing
-    registries. `policy` is the member's present policy.
+    An excerpt has the entries for the calls' numbers, or only the metadata if the numbers are sealed. The result also
+    has the digest of the last signed registry, which shows whose log it is, and an error for each missing registry.
+    `policy` is the member's current policy.
     """
     found: dict[str, bytes] = {}
     missing: list[TrustError] = []
@@ -97,7 +97,7 @@ def _shown(registry: UsedRegistry, used: UsedRegistries, told: Iterable[PackReco
 
 
 def _entries(registry: UsedRegistry, used: UsedRegistries) -> dict[str, NumberEntries]:
-    """Entries of a registry for the numbers of its calls, by file.
+    """A registry's entries for the numbers of its calls, by file.
 
     Raises TrustError and DocumentError.
     """
@@ -129,7 +129,7 @@ def _proven(entries: NumberEntries, numbers: Iterable[int]) -> list[dict[str, An
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
-    """The policy as JSON, without the called numbers that never receive a sound."""
+    """The policy as JSON, except for the called numbers that never receive a sound."""
     check = policy.chain_check
     return {
         "member": policy.member,
@@ -172,9 +172,9 @@ def _policy(shown: Mapping[str, Any]) -> Policy:
 class RepeatedDecision:
     """A decision that was repeated from an evidence pack.
 
-    `decision` is None if it could not be repeated. `why` is the reason for that, or for a difference from the recorded
-    decision. `signed` means that the association signed the excerpt. `root_is_known` means that the signature was
-    verified with the given root.
+    `decision` is None if it could not be repeated. `why` says why not, or why it differs from the recorded decision.
+    `signed` is True if the association signed the excerpt, and `root_is_known` if the signature was verified with the
+    given root.
     """
 
     record: Record
@@ -194,9 +194,9 @@ class RepeatedDecision:
 
     @property
     def is_good(self) -> bool:
-        """True if the repeated decision is the recorded one.
+        """True if the repeated decision matches the recorded one.
 
-        Also True, with a `why`, if the recorded reason does not depend on the registry alone.
+        It is also True, with a `why`, if the recorded reason does not depend on the registry alone.
         """
         return self.is_same or (bool(self.why) and self.record.reason in NOT_BY_REGISTRY)
 
@@ -204,7 +204,7 @@ class RepeatedDecision:
 def repeat_decision(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] | None) -> RepeatedDecision:
     """Repeat the decision on a call from the registry's excerpt in an evidence pack.
 
-    `root` is the association's root from a source other than the pack, or None. Raises TrustError if the pack
+    `root` is the association's root if it is known from a source other than the pack. Raises TrustError if the pack
     contradicts itself.
     """
     record = told.record
@@ -241,9 +241,9 @@ def repeat_decision(files: Mapping[str, bytes], told: PackRecord, root: Metadata
 def _registry(
     shown: Mapping[str, Any], record: Record, root: Metadata[Root] | None
 ) -> tuple[RegistryExcerpt, bool, bool]:
-    """The registry's excerpt; True if it is signed; and True if the known root verifies the signature.
+    """The excerpt, True if it is signed, and True if the known root verifies the signature.
 
-    Raises TrustError, and errors of reading.
+    Raises TrustError, and the errors of parsing.
     """
     metadata = {str(name): base64.b64decode(text, validate=True) for name, text in shown["metadata"].items()}
     given: Mapping[str, Sequence[Mapping[str, Any]]] = shown["numbers"][record.call_id]

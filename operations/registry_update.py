@@ -65,7 +65,7 @@ def update(
 
 
 _Read = tuple[str, RegistryIndex | None, str]
-"""The source of the registry; its index, None if it was not needed; and the result of writing fallback.conf."""
+"""The registry's source, its index or None if that was not needed, and the result of writing fallback.conf."""
 
 
 def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
@@ -86,7 +86,7 @@ def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
 
 
 def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) -> _Read:
-    """Fetch a signed registry from its source.
+    """Fetch a signed registry from its source, and write its suspensions for Asterisk.
 
     If the source cannot be used, fallback.conf is written from the cache. Raises TrustError, DocumentError and
     FallbackError.
@@ -129,7 +129,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
 
 
 def _kept(repository: PublicationClient) -> Published | None:
-    """The generation in the cache; None if there is none, or if it is damaged."""
+    """The generation in the cache; None if it is missing or damaged."""
     try:
         return repository.last_good()
     except TrustError:
@@ -143,7 +143,7 @@ def _is_kept(repository: PublicationClient, published: Published) -> bool:
 class _Suspended:
     """Writes fallback.conf if the machine has a folder for it.
 
-    The association's machines have none.
+    The association's machines have no such folder.
     """
 
     def __init__(self, settings: Settings, is_latest: Callable[[], bool]) -> None:
@@ -157,7 +157,7 @@ class _Suspended:
         return self._fallback is None or self._fallback.is_made_of(origin)
 
     def write(self, index: RegistryIndex) -> str:
-        """Write fallback.conf; returns `written`, `current`, or `none` without a folder.
+        """Write fallback.conf, and return `written`, `current`, or `none` if there is no folder for it.
 
         Raises FallbackError.
         """

@@ -1,4 +1,4 @@
-"""`idtone registry decide --pack`: repeats the decisions on the calls of an evidence pack."""
+"""`idtone registry decide --pack`: repeats the decisions on the calls in an evidence pack."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,9 @@ from .registry_excerpts import RepeatedDecision, repeat_decision
 
 
 def repeat_decisions(pack: Path, root: Path | None, log_key: str | None, as_json: bool) -> None:
-    """Repeat the decisions on the calls of an evidence pack, and print the differences.
+    """Repeat the decisions on the calls in an evidence pack, and print the differences.
 
-    Exits with 1 if a decision by the registry differs, or cannot be repeated.
+    Exits with 1 if a decision by the registry differs or cannot be repeated.
     """
     files = read_zip(pack)
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key else None

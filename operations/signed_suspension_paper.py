@@ -1,4 +1,4 @@
-"""The signed paper for the police about one suspension by the node."""
+"""Creates the signed paper for the police about one of the node's suspensions."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from .suspension_acts import SuspensionActs
 
 @dataclass(frozen=True, slots=True)
 class SignedPaper:
-    """The paper about a suspension as PDF, with the signed note.
+    """The paper about a suspension as a PDF, with the signed note.
 
     `idtone-evidence verify paper` expects the note in FILE.note, next to the PDF.
     """

@@ -1,4 +1,4 @@
-"""`idtone suspend`: stops a number immediately, when the police call the operator."""
+"""`idtone suspend`: stops a number immediately when the police call the operator."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def suspend(
 
 
 def outcome_message(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
-    """A message that a suspension awaits approval or is in force.
+    """A message that says that a suspension is awaiting approval or is in force.
 
     The message names at most five of the `spans`, masked.
     """
@@ -125,7 +125,7 @@ def not_recorded(failure: LedgerError) -> LedgerError:
 
 
 def show_nodes(one: OwnSuspension) -> None:
-    """Print which other nodes of the fleet have confirmed the suspension."""
+    """Print which of the fleet's other nodes have confirmed the suspension."""
     waiting, of = one.waiting_nodes(), len(one.elsewhere) + 1
     if one.elsewhere and not waiting and (one.over or one.in_force):
         command_line.say("confirmed by all {count} nodes", count=of)
@@ -144,7 +144,7 @@ def as_json_object(one: OwnSuspension) -> dict[str, object]:
 
 
 def _spans(source: str | None, customer: str | None, settings: Settings) -> list[NumberSpan]:
-    """The spans of the numbers to suspend.
+    """The number spans to suspend.
 
     Raises UsageError.
     """
@@ -171,7 +171,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
 
 
 def spans_of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
-    """Number spans that the table of lines currently has for a customer.
+    """The number spans that the table of lines currently has for a customer.
 
     Raises UsageError.
     """

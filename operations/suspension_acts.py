@@ -1,6 +1,6 @@
-"""Acts on the node's own suspensions: ordering, applying without the service, and recording.
+"""Orders the node's own suspensions, applies them without the service, and records them.
 
-Several commands share them.
+Several commands share these acts.
 """
 
 import time
@@ -39,13 +39,13 @@ from idtone.service.other_nodes import shares_with_nodes
 from idtone.service.suspension_keeper import duty_terms
 
 PUT_TO_USE_WITHIN_S: Final = 5.0
-"""Most seconds that a command waits for the service."""
+"""Maximum number of seconds that a command waits for the service."""
 ELSEWHERE_WITHIN_S: Final = 6.0
-"""Most seconds that a command waits for the other nodes, which need about three seconds."""
+"""Maximum number of seconds that a command waits for the other nodes, which need about three."""
 
 
 class SuspensionActs:
-    """The acts of one command on the node's own suspensions.
+    """One command's acts on the node's own suspensions.
 
     The command runs as the service's user or as root. A file that root replaces keeps its owner. If a suspension needs
     two persons, raises UsageError for an account that belongs to no single person (root or the service's user). Raises
@@ -53,8 +53,10 @@ class SuspensionActs:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Raises UsageError; also if a suspension needs two persons and this account belongs to no single person (root,
-        or the service's user).
+        """Identify the person who acts.
+
+        Raises UsageError, in particular if a suspension needs two persons and this account belongs to no single person
+        (root or the service's user).
         """
         self.settings, self.person = settings, acting_person()
         key = settings.ledger.key_file
@@ -69,14 +71,14 @@ class SuspensionActs:
 
     @property
     def persons(self) -> int:
-        """Number of persons that a suspension needs, by the settings."""
+        """Number of persons that a suspension needs according to the settings."""
         return self.settings.policy.own_suspensions.persons
 
     def act(self, why: str = "") -> Act:
         return Act.of(self.person, datetime.now(UTC), why)
 
     def change(self, beginning: str, changed: Callable[[OwnSuspension], OwnSuspension]) -> OwnSuspension:
-        """Change a suspension in the file of suspensions, found by the beginning of its id.
+        """Find a suspension by the beginning of its id, and change it in the suspensions file.
 
         Raises UsageError.
         """
@@ -86,7 +88,7 @@ class SuspensionActs:
         return after
 
     def enter(self, one: OwnSuspension) -> None:
-        """Add a new suspension to the file of suspensions.
+        """Add a new suspension to the suspensions file.
 
         Call this before `record`, because the ledger may be in trouble. Raises UsageError.
         """
@@ -100,8 +102,8 @@ class SuspensionActs:
     def order(self, one: OwnSuspension) -> tuple[OwnSuspension, LedgerError | None]:
         """Add a new suspension, apply it if it is approved, and record it in the ledger.
 
-        The result has the LedgerError if the ledger did not record the suspension. The calls are refused even then.
-        Raises UsageError and FallbackError.
+        The result contains the LedgerError if the ledger did not record the suspension. Even then, its calls are
+        refused. Raises UsageError and FallbackError.
         """
         self.enter(one)
         if one.approved:
@@ -147,7 +149,7 @@ class SuspensionActs:
         return self._put_to_use(one.id)
 
     def wait_for_other_nodes(self, one: OwnSuspension) -> OwnSuspension:
-        """Wait a limited time for the other nodes of the fleet to confirm a suspension."""
+        """Wait a limited time for the fleet's other nodes to confirm a suspension."""
         waits = one.state is SuspensionState.ASKED or one.withdrawn or (one.lift_asked and not one.lifted)
         if waits or not shares_with_nodes(self.settings) or not _runs(self.settings):
             return one
@@ -160,7 +162,7 @@ class SuspensionActs:
         return one
 
     def _put_to_use(self, suspension: str) -> OwnSuspension:
-        """Apply the suspension only in the file that Asterisk reads."""
+        """Apply the suspension only to the file that Asterisk reads."""
         stops = StopsInUse(self.path)
         self._write(stops)
         at = datetime.now(UTC)
@@ -197,7 +199,7 @@ class SuspensionActs:
     # -- the ledger ---------------------------------------------------------------------------------------------------
 
     def record(self, one: OwnSuspension, act: str, more: dict[str, Scalar] | None = None) -> str:
-        """Record an act of the command's person in the ledger, and return its id.
+        """Record an act by the command's user in the ledger, and return its id.
 
         Raises LedgerError.
         """

@@ -1,4 +1,4 @@
-"""The times of emails about trouble.
+"""Decides when emails about trouble are due.
 
 An email is due when trouble begins, when trouble returns, and once when all is well again.
 """
@@ -13,27 +13,27 @@ from typing import Final
 from idtone.service.troubles import Trouble
 
 LASTS_S: Final = 20.0
-"""Seconds after which a trouble counts. An upgrade or a restart takes less."""
+"""Seconds after which trouble counts. An upgrade or a restart takes less."""
 BACK_S: Final = 120.0
-"""Seconds without a trouble after which it counts as new, so that its return is reported too."""
+"""Seconds of absence after which trouble counts as new, so that its return is reported too."""
 OVER_S: Final = 600.0
-"""Seconds without any trouble before a mail says that all is well."""
+"""Seconds without any trouble before an email says that all is well."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailedTroubles:
-    """The times at which earlier runs observed each trouble, in seconds since the machine started."""
+    """Times when earlier runs observed each trouble, in seconds since the machine started."""
 
     first_s: dict[str, float] = field(default_factory=dict)
-    """Id → time at which a trouble began that every run since then has seen."""
+    """Id of a trouble that every run has seen since it began → time when it began."""
     last_s: dict[str, float] = field(default_factory=dict)
-    """Id → time at which a trouble was last seen that a mail has named."""
+    """Id of a trouble that an email has named → time when it was last seen."""
 
     @classmethod
     def of(cls, kept: bytes) -> MailedTroubles:
         """Parse the text that `to_json` wrote.
 
-        The result is empty for any other content, so that trouble is reported again.
+        For any other content, the result is empty, so that trouble is reported again.
         """
         try:
             found = json.loads(kept)
@@ -50,7 +50,7 @@ class MailedTroubles:
     def after(self, present: Iterable[Trouble], now_s: float) -> TroubleChanges:
         """Troubles that began or ended since the last run.
 
-        After a restart of the machine, nothing counts as seen, because the clock starts at zero.
+        After the machine restarts, nothing counts as seen, because the clock starts at zero.
         """
         before = (
             self if all(at_s <= now_s for at_s in (*self.first_s.values(), *self.last_s.values())) else MailedTroubles()

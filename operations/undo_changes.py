@@ -1,6 +1,6 @@
-"""Undoes the changes of a command from their record, the latest first.
+"""Undoes a command's changes from their record, latest first.
 
-If a file was changed since, only the added lines are removed. If the lines cannot be found, the file is left and
+If a file has changed since, only the added lines are removed. If they cannot be found, the file is left unchanged and
 reported. The present content is copied first.
 """
 
@@ -21,14 +21,14 @@ from .asterisk_console import AsteriskConsole
 from .make_changes import RECORD, Entry, PriorState, digest, prior_state, restore, run_reverting_command
 
 UNDONE: Final = "undone.json"
-"""Name of the record of a run that was undone."""
+"""Name that a run's record gets once the run has been undone."""
 
 
 @dataclass
 class Undone:
-    """The restored paths after undoing changes, and the paths left unchanged.
+    """The paths that were restored, and those that were left unchanged.
 
-    `left` has the reason for each path that was left unchanged.
+    `left` gives the reason for each path that was left unchanged.
     """
 
     restored: list[str] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Undone:
 
 
 def runs(copies: Path, command: str) -> list[Path]:
-    """Folders of a command's runs that were not undone, the latest first.
+    """Folders of a command's runs that have not been undone, latest first.
 
     Only records that belong to root or to the current account are used, because a record names the files to write.
     Raises UsageError.
@@ -58,7 +58,7 @@ def runs(copies: Path, command: str) -> list[Path]:
 
 
 def removed_hook(folder: Path) -> Path | None:
-    """File of the hook if undoing a run removes the hook from the dialplan; otherwise None.
+    """The hook's file if undoing a run removes the hook from the dialplan; otherwise None.
 
     Raises OSError.
     """
@@ -75,7 +75,7 @@ def removed_hook(folder: Path) -> Path | None:
 def undo(folder: Path, console: AsteriskConsole) -> Undone:
     """Undo the recorded changes of one run.
 
-    The files are restored first, the latest first. Then the commands run, which read the files. Raises OSError.
+    Files are restored first, starting with the latest. Then the commands run, which read them. Raises OSError.
     """
     entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
     done = Undone()

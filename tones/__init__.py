@@ -1,1 +1,1 @@
-"""Tone profiles: synthesis, measurement and verification of their sounds, with sound files and recordings."""
+"""Tone profiles, and the synthesis, measurement and verification of their sounds."""

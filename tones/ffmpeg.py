@@ -1,4 +1,4 @@
-"""The ffmpeg program, for formats that libsndfile does not support."""
+"""Runs the ffmpeg program for formats that libsndfile does not support."""
 
 import functools
 import mmap
@@ -22,7 +22,7 @@ _REPRODUCIBLE: Final = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a
 
 
 def program(purpose: str) -> Path:
-    """The path of ffmpeg. Raises ToneError if it is missing.
+    """The path to ffmpeg. Raises ToneError if it is missing.
 
     The error begins with `purpose`, for example "writing .m4a".
     """
@@ -35,7 +35,7 @@ def program(purpose: str) -> Path:
 
 
 def encoder_program(encoder: str, purpose: str) -> Path:
-    """The path of an ffmpeg with this encoder. Raises ToneError if ffmpeg or the encoder is missing."""
+    """The path to an ffmpeg with this encoder. Raises ToneError if ffmpeg or the encoder is missing."""
     ffmpeg = program(purpose)
     if encoder not in _encoders(ffmpeg, ffmpeg.stat().st_mtime_ns):
         raise ToneError(
@@ -53,8 +53,8 @@ def encode(
 ) -> None:
     """Encode one channel of 16-bit little-endian samples into `to`.
 
-    No other thread may create temporary files meanwhile, because the process's temporary folder is replaced by one that
-    is deleted at the end. Raises ToneError with the last line that ffmpeg prints.
+    No other thread may create temporary files during this time, because the process's temporary folder is replaced by
+    one that is deleted at the end. If ffmpeg fails, raises ToneError with the last line that it prints.
     """
     purpose = Message("encoding with {encoder}", encoder=encoder)
     segment = _pydub().AudioSegment(data=pcm, sample_width=2, frame_rate=sample_rate_hz, channels=1)
@@ -73,7 +73,7 @@ def encode(
 
 @functools.cache
 def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
-    """The audio encoders of this ffmpeg. Raises ToneError if it does not list them.
+    """The audio encoders that this ffmpeg supports. Raises ToneError if it does not list them.
 
     `changed_ns` is part of the cache key, because an upgrade may replace the program.
     """
@@ -90,7 +90,10 @@ def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
 
 @contextmanager
 def _scratch() -> Iterator[None]:
-    """Use a separate temporary folder, because pydub does not delete its files when ffmpeg fails."""
+    """Use a separate temporary folder while the block runs.
+
+    pydub does not delete its files when ffmpeg fails.
+    """
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="idtone.") as folder:
         tempfile.tempdir = folder

@@ -12,9 +12,9 @@ from .network_tones import resemblances, spectrum_hz
 from .profile import CALL_LIMIT_MS, Profile, Segment
 
 BAND_HZ: Final = (300.0, 3400.0)
-"""Band of a telephone line, in Hz (ITU-T G.712)."""
+"""A telephone line's frequency band, in Hz (ITU-T G.712)."""
 LEVELS_DBM0: Final = (-30.0, -10.0)
-"""Lowest and highest usual level.
+"""Lowest and highest usual level, in dBm0.
 
 The upper limit is the nominal level of the network's own tones (ITU-T E.180/Q.35, clause 2: -10 dBm0, within 5 dB),
 which are not heard during a call. Below the lower limit, speech and room noise mask the sound.
@@ -38,7 +38,7 @@ HEADROOM_DB: Final = 3.0
 
 Values = dict[str, str]
 _Found = Iterator[tuple[int | None, Values]]
-"""Segment number from 1 (None for the whole sound), and the values for the finding's sentence."""
+"""Segment number, counted from 1 (None for the whole sound), and the values for the finding's sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Imports a supplied master: creates its profile and all its sound files, or changes nothing.
+"""Imports a supplied master, creating its profile and all its sound files or changing nothing.
 
 The copy of the master is exact, and its name contains the first digits of its hash. A new master therefore never
-overwrites an old one. It takes effect at once when its profile replaces the old profile.
+overwrites an old one. It takes effect as soon as its profile replaces the old profile.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ _EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """Values for a new profile from a master.
+    """The values for a new profile made from a master.
 
     `registered` maps the registry's sounds to the SHA-256 of their masters (see
     `registered_profile_check.play_objection`).
@@ -58,7 +58,7 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Files of an import with their final paths. `measured` describes the supplied master."""
+    """An import's files with their final paths. `measured` describes the supplied master."""
 
     profile: Profile
     profile_file: Path
@@ -69,9 +69,9 @@ class Imported:
 def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Path, formats: Iterable[str]) -> Imported:
     """Write the profile and the master to `folder`, and the sound files to `sounds`.
 
-    Missing folders are created. Raises ToneError with all faults of the master, or if a file cannot be written. Raises
-    RecordingError if the master is not a sound, and DocumentError for an invalid id, title or level. Raises UsageError
-    for an unknown format, if the profile exists and `replaces` is False, or if another profile has its id.
+    Missing folders are created. Raises ToneError with all of the master's faults, or if a file cannot be written.
+    Raises RecordingError if the master is not a sound, and DocumentError for an invalid id, title or level. Raises
+    UsageError for an unknown format, if the profile exists and `replaces` is False, or if another profile has its id.
     """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:
@@ -148,7 +148,7 @@ def profile_text(profile: Profile, measured: MasterMeasurement, name: str) -> st
 
 
 def import_report(made: Imported, request: ImportRequest) -> dict[str, Any]:
-    """The result of an import as JSON values for the command. The level of silence is None."""
+    """An import's result as JSON values for the command. The level of silence is None."""
     profile, measured = made.profile, made.measured
     named = (request.registered or {}).get(profile.id)
     return {
@@ -232,8 +232,8 @@ def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> 
 def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
     """The path and SHA-256 of a copy of the master.
 
-    All later steps read the copy, because `master` may change meanwhile. Raises RecordingError if the master is too
-    large.
+    All later steps read the copy, because `master` may change in the meantime. Raises RecordingError if the master is
+    too large.
     """
     digest, size = hashlib.sha256(), 0
     unnamed = folder / "master"
@@ -284,7 +284,7 @@ def _scratch() -> Iterator[Path]:
 
 
 def _earlier_master(path: Path) -> Path | None:
-    """The master of the replaced profile, if it came from an import."""
+    """The replaced profile's master, if it came from an import."""
     if not path.exists():
         return None
     try:
@@ -329,7 +329,7 @@ def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
 
 @contextmanager
 def _copied(source: Path, target: Path) -> Iterator[Draft]:
-    """A draft of `target` with the content of `source`."""
+    """Create a draft of `target` with the content of `source`."""
     with draft(target) as new:
         with source.open("rb") as original:
             shutil.copyfileobj(original, new.file)

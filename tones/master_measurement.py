@@ -1,4 +1,4 @@
-"""Measurements of a master, and the requirements that it must meet.
+"""Measures a master, and checks the requirements that it must meet.
 
 Level, noise and trim are judged at 8 kHz, as in a telephone. Clipping, DC and the channels are judged in the file
 itself.
@@ -66,7 +66,7 @@ At 192 kHz, the crest of an unclipped sine of 300 Hz or more has two such sample
 """
 _SLOW_HZ: Final = 16_000
 _CLIPPED_RUN_SLOW: Final = 2
-"""Number that replaces `_CLIPPED_RUN` at rates up to `_SLOW_HZ`.
+"""Value that replaces `_CLIPPED_RUN` at rates up to `_SLOW_HZ`.
 
 At these rates, a sine that just reaches full scale has only one such sample.
 """
@@ -100,7 +100,7 @@ class MasterMeasurement:
 
 
 def measure_master(legs: Sequence[RecordedLeg], name: str) -> MasterMeasurement:
-    """Measure a recording. Raises ToneError with its faults, in a message that begins with `name`."""
+    """Measure a recording. If it has faults, raises ToneError that lists them in a message that begins with `name`."""
     try:
         _refuse_unmeasurable(legs)
         samples = legs[0].samples.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Tones of the telephone network that a sound must not resemble.
+"""Telephone network tones that a sound must not resemble.
 
 A tone is recognized by its frequencies. A burst resembles it if enough of the burst's simultaneous frequencies are
 inside the tone's bands. A sweep resembles the tones that it passes slowly enough. A modulated tone also resembles the
@@ -31,7 +31,7 @@ The sidebands of a shallower modulation are at least 26 dB below the tone.
 
 @dataclass(frozen=True, slots=True)
 class NetworkTone:
-    """A tone of a network. Each of its bursts has frequencies in `from_each` bands of each group."""
+    """A network tone. Each of its bursts has frequencies in `from_each` bands of each group."""
 
     name: str
     groups: tuple[tuple[Band, ...], ...]

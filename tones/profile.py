@@ -1,4 +1,4 @@
-"""Tone profile: the description of a sound, as data.
+"""Tone profiles, which describe sounds as data.
 
 A profile is either a sequence of segments, played `repeat` times, or a recording (the supplied master). Each segment is
 a burst of one or more sine waves (or of silence) and the pause after it. The association's own sound is not public and
@@ -28,7 +28,7 @@ from idtone.core.yaml_documents import Model, ValidationFault
 DURATION_LIMIT_MS: Final = 3_600_000
 """Maximum duration of a sound, in ms. Test signals may last an hour. The limit for calls is `CALL_LIMIT_MS`."""
 CALL_LIMIT_MS: Final = 10_000
-"""Maximum duration of a sound for calls, in ms, because the parties are connected only after it."""
+"""Maximum duration of a sound for calls, in ms. It is short because the parties are connected only after the sound."""
 RAMP_LIMIT_MS: Final = 1000
 FILE_SIZE_LIMIT: Final = 64 * 1024
 """Maximum size of a profile's file, in bytes."""
@@ -37,7 +37,7 @@ RAMP_MS: Final = 5.0
 
 
 class Law(StrEnum):
-    """Law that defines 0 dBm0 (ITU-T G.711). In linear samples, the two laws differ by 0.065 dB."""
+    """The law that defines 0 dBm0 (ITU-T G.711). In linear samples, the two laws differ by 0.065 dB."""
 
     A = "a-law"
     MU = "mu-law"
@@ -105,7 +105,7 @@ class Sweep(Model):
 
 
 class Segment(Model):
-    """One burst and the pause after it. A burst without frequencies is silent.
+    """A burst and the pause after it. A burst without frequencies is silent.
 
     `ramp_ms` is the length of each raised-cosine edge inside `on_ms`. `level_dbm0` replaces the profile's level for
     this burst.
@@ -197,7 +197,7 @@ class Profile(Model):
         return tuple(self.timeline())
 
     def timeline(self) -> Iterator[Burst]:
-        """Yield the bursts of `bursts` one at a time, so that an hour of them does not fill the memory."""
+        """Yield the same bursts as `bursts` one at a time, so that an hour of them does not fill the memory."""
         for start, segment in self._timeline():
             if segment.frequencies_hz:
                 yield Burst(start, start + segment.on_ms, segment)
@@ -215,7 +215,7 @@ class Profile(Model):
 
 
 def load_profile(path: Path) -> Profile:
-    """The profile in a file. Its recording must exist and have the hash given in the profile.
+    """The profile in a file. If it has a recording, the recording must exist and have the hash given in the profile.
 
     Raises DocumentError with all faults of the file.
     """
@@ -237,7 +237,7 @@ def load_profile(path: Path) -> Profile:
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in lowercase, as in profiles.
+    """A file's SHA-256 in lowercase, as profiles contain it.
 
     Raises OSError, even for a special file, because reading a pipe would block.
     """
@@ -248,12 +248,12 @@ def sha256_of(path: Path) -> str:
 
 
 def parse_profile(text: str, name: str) -> Profile:
-    """A profile from text, whose recording is not read. `name` is the file name in the faults."""
+    """The profile in a text, whose recording is not read. `name` is the file name used in faults."""
     return yaml_documents.parse(text, name, Profile, profile_faults)
 
 
 def build_profile(tree: dict[str, Any], name: str) -> Profile:
-    """A profile from values outside a file, so that faults have no line. Its recording is not read."""
+    """A profile from values that are not in a file, so that faults have no line. Its recording is not read."""
     try:
         return yaml_documents.validate(tree, "", name, Profile, profile_faults)
     except DocumentError as error:

@@ -1,4 +1,4 @@
-"""Library of tone profiles: those included in idtone, and those in the operator's own folder."""
+"""The library of tone profiles: those included in idtone, and those in the operator's own folder."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -47,7 +47,7 @@ class ProfileLibrary(Mapping[str, Profile]):
         return self._sources[profile_id]
 
     def named(self, profile_id: str) -> Profile:
-        """The profile with this id. For an unknown id, raises UsageError that lists all ids."""
+        """The profile with this id. If the id is unknown, raises UsageError, which lists all ids."""
         try:
             return self._profiles[profile_id]
         except KeyError:
@@ -84,7 +84,7 @@ def load_library(extra: Path | None = None) -> ProfileLibrary:
 
 
 def namesake_source(profile_id: str, path: Path) -> str | None:
-    """The source of another profile with this id, or None: `SHIPPED`, or another file beside `path`."""
+    """The source of another profile with this id: `SHIPPED`, another file next to `path`, or None."""
     if any(profile.id == profile_id for _, profile in _shipped()):
         return SHIPPED
     for other in sorted(path.parent.iterdir()) if path.parent.is_dir() else ():
@@ -103,7 +103,7 @@ def _id_of(path: Path) -> str | None:
 
 @cache
 def _shipped() -> Sequence[tuple[str, Profile]]:
-    """Included profiles as pairs of source and profile.
+    """The included profiles as pairs of source and profile.
 
     They are parsed once per process, because the console's sound pages use them often.
     """

@@ -8,7 +8,7 @@ from .profile import Profile
 
 
 def play_objection(profile: Profile, named: Mapping[str, str | None] | None) -> str | None:
-    """The reason why the profile must not be played as the licensed sound with its id, or None.
+    """The reason the profile must not be played as the licensed sound with its id, or None if it may.
 
     `named` maps the ids of the registry's sounds to the SHA-256 of their masters, or to None for a sound without a
     master. If there is no registry, `named` is None. No recording may then be played, because nothing proves that it is

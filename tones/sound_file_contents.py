@@ -1,7 +1,7 @@
-"""Content of the sound files for calls, available to a node even without the synthesis libraries.
+"""Provides the content of the sound files for calls, even on a node without the synthesis libraries.
 
-The files of the included profiles come with idtone. Beside an imported profile is a list of the digests of its files,
-which `sha256sum -c` can read too. The files of all other profiles are synthesized.
+The files of the included profiles come with idtone. Next to an imported profile is a list of its files' digests, which
+`sha256sum -c` can read too. The files of all other profiles are synthesized.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HEAD: Final = "# sound files of idtone, encoders 1"
 
 
 class SoundFileContents:
-    """Content of the sound files for a library's profiles. `directory` is the folder of the files."""
+    """The content of the sound files for a library's profiles. `directory` is the files' folder."""
 
     def __init__(self, directory: Path, library: ProfileLibrary) -> None:
         self._directory = directory
@@ -73,17 +73,17 @@ def available_encoder() -> Callable[[Profile, SoundFormat], bytes] | None:
 
 
 def digest_list_path(profile_file: Path) -> Path:
-    """The path of a profile's digest list."""
+    """The path to a profile's digest list."""
     return profile_file.with_suffix(".sha256")
 
 
 def digest_list_text(digests: Mapping[str, str]) -> str:
-    """The text of a digest list. `digests` maps file names of profile and sound files to their digests."""
+    """The text of a digest list. `digests` maps the names of profile and sound files to their digests."""
     return "".join(f"{line}\n" for line in (_HEAD, *(f"{sha256}  {name}" for name, sha256 in digests.items())))
 
 
 def read_digest_list(profile_file: Path) -> Mapping[str, str]:
-    """The digests by file name, or nothing if the list is missing, unreadable or older than the profile's file."""
+    """The digests by file name; empty if the list is missing, unreadable or older than the profile's file."""
     try:
         head, *lines = digest_list_path(profile_file).read_text("utf-8").splitlines() or [""]
         digests = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}

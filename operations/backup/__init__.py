@@ -1,1 +1,1 @@
-"""Backups of a node: encrypted archives, their content, and the restore from them."""
+"""Backs up a node to encrypted archives, and restores it from them."""

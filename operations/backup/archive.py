@@ -25,21 +25,21 @@ from idtone.core.errors import BackupError
 from idtone.core.translation import Message
 
 END: Final = "end.json"
-"""Name of the last member. It has the number of the members before it, and one digest of all of them."""
+"""Name of the last member, which contains the number of members before it and one digest over all of them."""
 MEMBER_LIMIT: Final = 2**26
-"""Most bytes of a member that is read into memory."""
+"""Maximum size in bytes of a member that is read into memory."""
 _BLOCK: Final = 2**20
 _LEVEL: Final = 1
-"""Compression level of gzip: low, because sealed numbers and MACs hardly compress, and calls need the processor."""
+"""gzip's compression level. It is low because sealed numbers and MACs hardly compress, and calls need the processor."""
 
 Recipient: TypeAlias = Any
-"""A public key of age or SSH, as pyrage's object; pyrage has no types."""
+"""An age or SSH public key as a pyrage object. pyrage has no types."""
 Identity: TypeAlias = Any
-"""A secret key, as pyrage's object."""
+"""A secret key as a pyrage object."""
 
 
 def recipients_of(texts: Sequence[str]) -> list[Recipient]:
-    """Parse public keys of age or SSH.
+    """Parse age or SSH public keys.
 
     Raises BackupError.
     """
@@ -59,9 +59,9 @@ def _recipient(text: str) -> Recipient:
 
 
 def secret_keys_of(octets: bytes) -> list[Identity]:
-    """Parse the secret keys in an age key file, or the one key in an SSH key file.
+    """Parse the secret keys in an age key file, or the single key in an SSH key file.
 
-    Raises BackupError if there is none.
+    Raises BackupError if the file contains none.
     """
     try:
         if b"OPENSSH PRIVATE KEY" in octets or b"RSA PRIVATE KEY" in octets:
@@ -96,7 +96,7 @@ class ArchiveWriter:
     def add_file(self, name: str, file: Readable, size: int, mode: int = 0o600, owner: str = "") -> None:
         """Add `size` bytes of a file to the archive.
 
-        `owner` is a user's name. Raises OSError if the file is shorter.
+        `owner` is a user name. Raises OSError if the file is shorter than `size`.
         """
         entry = tarfile.TarInfo(name)
         entry.size, entry.mode, entry.uname = size, mode, owner
@@ -117,7 +117,7 @@ class ArchiveWriter:
 
 @contextmanager
 def write(file: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[ArchiveWriter]:
-    """Open an encrypted archive for writing, for the recipients' keys.
+    """Open an archive for writing, encrypted to the recipients' keys.
 
     The archive is complete when the block ends without an error. Raises OSError.
     """
@@ -149,7 +149,7 @@ def _encrypt(reading: int, file: BinaryIO, recipients: Sequence[Recipient]) -> N
 class Member(NamedTuple):
     """A file in an archive, with its name, size, mode and owner.
 
-    Read its content before the next member.
+    Read its content before you advance to the next member.
     """
 
     name: str
@@ -159,7 +159,7 @@ class Member(NamedTuple):
     file: Readable
 
     def octets(self) -> bytes:
-        """Read the content of the member.
+        """Read the member's content.
 
         Raises BackupError if the content is larger than `MEMBER_LIMIT`.
         """
@@ -168,7 +168,7 @@ class Member(NamedTuple):
         return self.file.read()
 
     def save(self, target: Path) -> None:
-        """Save the member on the disk as a new file that only its owner may read.
+        """Save the member as a new file that only its owner may read.
 
         Raises OSError.
         """
@@ -182,10 +182,10 @@ class Member(NamedTuple):
 
 
 def members(path: Path, identities: Sequence[Identity]) -> Iterator[Member]:
-    """Members of an archive, without the end mark.
+    """Yield an archive's members, without the end mark.
 
-    Do not rely on their content before the last member was read. Raises BackupError if the archive cannot be opened, is
-    incomplete or is malformed.
+    Do not rely on their content until the last member has been read. Raises BackupError if the archive cannot be
+    opened, is incomplete or is malformed.
     """
     try:
         yield from _members(path, identities)
@@ -273,13 +273,13 @@ class _Thread:
 
 
 class Readable(Protocol):
-    """A readable binary file, with only the methods that the archive code calls."""
+    """A readable binary file, reduced to the methods that the archive code calls."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
 
 class _Digesting:
-    """A file that is hashed while it is read."""
+    """A file whose content is hashed as it is read."""
 
     def __init__(self, file: Readable) -> None:
         self._file = file

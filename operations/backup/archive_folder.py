@@ -1,4 +1,4 @@
-"""The folder of a node's backup archives: names, order in a chain, and removal of old archives."""
+"""A node's folder of backup archives: their names, their order in a chain, and the removal of old ones."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .archive import Identity, members
 
 FORMAT: Final = 1
 HEADER: Final = "backup.json"
-"""The first member of each archive."""
+"""Name of the first member of each archive."""
 CHAIN_LIMIT: Final = 400
 """Name of a new archive; names sort by time."""
 _NAME: Final = re.compile(r"idtone-(?P<node>.+)-(?P<made>[0-9]{8}T[0-9]{12}Z)-(whole|more)\.age")
 
 
 def name_of(node: str, made: datetime, whole: bool) -> str:
-    """The name of a new archive. The names sort by their times."""
+    """The name for a new archive. Names sort by time."""
     node = re.sub(r"[^A-Za-z0-9._-]", "_", node)
     return f"idtone-{node}-{made.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{'whole' if whole else 'more'}.age"
 
@@ -49,7 +49,7 @@ def archives_in(folder: Path) -> list[Path]:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits.
+    """A file's SHA-256 in hexadecimal.
 
     Raises OSError.
     """
@@ -60,7 +60,7 @@ def digest_of(path: Path) -> str:
 def is_whole(folder: Path, chain: Sequence[MadeArchive]) -> bool:
     """True if all archives of a chain exist with their original sizes.
 
-    Only a drill reads their content.
+    Their content is not read; only a drill does that.
     """
     sizes = [path.stat().st_size if (path := folder / each.name).exists() else -1 for each in chain]
     return bool(chain) and sizes == [each.size for each in chain]
@@ -99,7 +99,7 @@ def _prefix(node: str) -> str:
 class Header:
     """The header of a backup archive.
 
-    `after` is the name and the SHA-256 of the previous archive in the chain. `places` maps roles to paths.
+    `after` has the name and SHA-256 of the previous archive in the chain. `places` maps roles to paths.
     """
 
     node: str
@@ -110,7 +110,7 @@ class Header:
 
     @classmethod
     def parse(cls, octets: bytes) -> Header:
-        """Parse the header of an archive from JSON.
+        """Parse an archive's header from JSON.
 
         Raises BackupError.
         """
@@ -131,7 +131,7 @@ class Header:
 
 
 def header_of(path: Path, identities: Sequence[Identity]) -> Header:
-    """Read the header of an archive.
+    """Read an archive's header.
 
     Raises BackupError.
     """
@@ -143,10 +143,10 @@ def header_of(path: Path, identities: Sequence[Identity]) -> Header:
 
 
 def chain_of(source: Path, node: str | None, identities: Sequence[Identity]) -> list[Path]:
-    """The archives that restore a state, the full archive first.
+    """The archives from which a state can be restored, the full archive first.
 
-    `source` is a folder, for its newest state, or one archive. Raises BackupError if an archive is missing, or if its
-    digest differs from that in the next archive's header.
+    `source` is a folder, whose newest state is meant, or a single archive. Raises BackupError if an archive is missing,
+    or if its digest differs from the one in the next archive's header.
     """
     folder, path = source, source
     if source.is_dir():

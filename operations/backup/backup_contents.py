@@ -1,6 +1,6 @@
-"""The files of a node's backup.
+"""The files that belong to a node's backup.
 
-Each file or folder has a role, which is its name in an archive. The settings give its path on a machine.
+Each file or folder has a role, which is its name in an archive. The settings determine its path on a machine.
 """
 
 import os
@@ -20,27 +20,26 @@ FOLDER: Final = "settings/idtone.d"
 OWN: Final = "ledger"
 OFFICE: Final = "console/office/ledger"
 KEYS: Final = ("sign", "token", "days", "days-held", "continued", "continued.next", "cosigned", "stamps")
-"""Suffixes of the files beside a ledger's key. The last signed head is not among them: a restored node must not take it
-for the newest one.
-"""
+"""Suffixes of the files next to a ledger's key. The last signed head is excluded, because a restored node must not
+mistake it for the newest one."""
 OF_EARLIER_TREES: Final = ("sign-*", "cosigned-*")
-"""Patterns of further files beside the key: replaced keys, and cosigned heads of earlier trees."""
+"""Patterns for other files next to the key: replaced keys, and cosigned heads of earlier trees."""
 _BESIDE: Final = (".brake", ".brake-lines", ".settings", ".confirmations", ".suspensions", ".acts")
-"""Files beside a ledger that the service cannot make again."""
+"""Suffixes of files next to a ledger that the service cannot recreate."""
 KEPT: Final = (
     "registry.trust", "registry.source", "registry.cache", "fleet.settings", "fleet.key_file", "ari.password_file",
     "ledger.password_file", "ledger.token.pin_file", "ledger.legal_bases", "ledger.timestamp.root",
     "ledger.timestamp.password_file", "customers.directory", "customers.rules", "lines.source", "lines.password_file",
     "lines.cache", "sounds.profiles", "console.users", "console.openid.client_secret_file", "console.office",
 )  # fmt: skip
-"""Settings that may name files on this machine. These files belong to a backup."""
+"""Settings that may name files on this machine, which then belong to a backup."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerPlace:
-    """A ledger in a backup: the node's own, or the office's.
+    """A ledger in a backup, either the node's or the office's.
 
-    `role` is the name of its folder in an archive.
+    `role` is the name of the ledger's folder in an archive.
     """
 
     role: str
@@ -53,16 +52,16 @@ class LedgerPlace:
 
     @property
     def successor_trees(self) -> SuccessorTrees:
-        """Trees that continue the ledger's first tree.
+        """The trees that continue the ledger's first tree.
 
         Raises LedgerError.
         """
         return successor_trees_of(self.settings, self.node)
 
     def trees(self) -> list[tuple[str, Path]]:
-        """Names and files of the ledger's trees, the present tree last.
+        """Names and files of the ledger's trees, the current tree last.
 
-        Trees without a file are left out. Raises LedgerError.
+        Trees without a file are omitted. Raises LedgerError.
         """
         successor_trees = self.successor_trees
         files = [*(Path(each.file) for each in successor_trees.trees), self.database]
@@ -80,7 +79,7 @@ class LedgerPlace:
 
 
 def ledgers_of(settings: Settings) -> list[LedgerPlace]:
-    """Ledgers in a node's backup: the node's own, and that of the office in the console's settings."""
+    """Ledgers in a node's backup: its own, and the ledger of the office named in the console's settings."""
     found = [LedgerPlace(OWN, settings.node, settings.ledger)]
     office = settings.console.office
     if office and (file := office / "ledger" / "idtone.yaml").exists():
@@ -100,7 +99,7 @@ def existing_files(settings: Settings) -> dict[str, Path]:
 
 
 def paths_by_role(settings: Settings, config: Path | None) -> dict[str, Path]:
-    """Paths of all parts of a backup by role, except the ledgers' databases."""
+    """Paths of everything in a backup by role, except the ledgers' databases."""
     file = (config or DEFAULT_FILE).absolute()
     found = {SETTINGS: file, FOLDER: settings_folder(file)} | existing_files(settings)
     for ledger in ledgers_of(settings):
@@ -109,10 +108,9 @@ def paths_by_role(settings: Settings, config: Path | None) -> dict[str, Path]:
 
 
 def files_in(role: str, path: Path) -> Iterator[tuple[str, Path]]:
-    """Role and path of a file, or of each file in a folder.
+    """Yield the role and path of a file, or of each file in a folder.
 
-    A database's temporary files are left out. Ledgers and their keys are left out too, because they have their own
-    roles.
+    Databases' temporary files are omitted. So are ledgers and their keys, which have their own roles.
     """
     if not path.is_dir():
         if path.exists():

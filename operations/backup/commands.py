@@ -165,7 +165,7 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
 
 
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
-    """Record a changed result for the metrics and the doctor, if the node makes backups."""
+    """Store a changed result for the metrics and the doctor, if the node makes backups."""
     path = settings.backup.result
     last = backup_result.read(path) if settings.backup.is_on else None
     if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
@@ -298,9 +298,9 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
 
 
 def _identities(path: Path | None) -> list[Identity]:
-    """Read the secret keys in a file; empty without a file.
+    """Secret keys in a file; empty if no file is given.
 
-    Without a file, the archives must be decrypted already. Raises UsageError and BackupError.
+    Without a file, the archives must already be decrypted. Raises UsageError and BackupError.
     """
     if path is None:
         return []

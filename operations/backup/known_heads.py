@@ -1,4 +1,4 @@
-"""Signed heads of a ledger's tree outside a backup, which may lack the newest heads.
+"""Finds signed tree heads outside a backup, which may lack the newest ones.
 
 The sources are witnesses, the replica, and files on this machine.
 """
@@ -30,7 +30,7 @@ ANSWER_WITHIN_S: Final = 10.0
 class KnownHead:
     """The newest signed head at one source.
 
-    `note` is None if the source knows no head. `trouble` is the reason why the source did not answer.
+    `note` is None if the source knows no head. `trouble` says why the source did not answer.
     """
 
     source: str
@@ -43,14 +43,14 @@ class KnownHead:
 
 
 def latest(heads: Iterable[KnownHead]) -> KnownHead | None:
-    """Head of the largest tree; None if no source knows a head."""
+    """The head of the largest tree; None if no source knows a head."""
     return max((each for each in heads if each.note), key=lambda each: each.size, default=None)
 
 
 def known_heads(settings: LedgerSettings, log: VerifierKey, ask: bool) -> list[KnownHead]:
-    """Heads of the tree with the log's name, from local files.
+    """Known heads of the tree with the log's name, from local files.
 
-    With `ask`, the witnesses and the replica are queried too.
+    If `ask` is True, the witnesses and the replica are queried too.
     """
     found = [_in_file(file, log) for file in (CheckpointFile(settings.checkpoint_file()), cosigned_file(settings))]
     if ask and settings.is_shared():

@@ -1,9 +1,9 @@
-"""A ledger in a backup archive: packs of the steps since the previous archive.
+"""A ledger in a backup archive, stored as packs of the steps since the previous archive.
 
 The restore rebuilds the tree from the packs. A step never changes, so packs are read in short transactions while the
-service writes. The last transaction sees a consistent state: the last steps, and the signed head over all their leaves.
+service writes. The last transaction sees a consistent state: the last steps and the signed head over all leaves.
 
-SQLite's own backup would restart at each commit of the service, or block the service until its end.
+SQLite's own backup would restart whenever the service commits, or block the service until it finishes.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _QUARANTINE: Final = "number, found, id, node, call_id, kind, at, details, leaf"
 
 @dataclass(frozen=True, slots=True)
 class LedgerEnd:
-    """The end of a ledger's packs in an archive.
+    """The point that a ledger's packs in an archive reach.
 
-    It has the position and the tree's root, the signed head, and the time when the newest call ended (µs since 1970).
-    `quarantine` has the rows of the table of that name.
+    It contains the position, the tree's root, the signed head, and the time when the newest call ended (µs since 1970).
+    `quarantine` has the rows of the table with that name.
     """
 
     reached: Reached
@@ -66,7 +66,7 @@ NOTHING: Final = Reached(0, 0, Frontier().root().hex())
 
 
 def continues(ledger: Database, reached: Reached) -> bool:
-    """True if the ledger in the archives is the beginning of this ledger.
+    """True if this ledger begins with the ledger in the archives.
 
     Raises LedgerError.
     """
@@ -78,7 +78,7 @@ def continues(ledger: Database, reached: Reached) -> bool:
 
 
 def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterator[tuple[int, bytes]]:
-    """Yield the packs from `reached` on, each with the id of its first step.
+    """Yield the packs after `reached`, each with the id of its first step.
 
     Afterwards, `ended` contains the end of the packs. Raises LedgerError.
     """
@@ -103,7 +103,7 @@ def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterato
 def _text(value: object) -> str:
     """A value from SQLite as text.
 
-    Another program may have stored any type in the database; the check of the tree finds it.
+    Another program may have stored any type in the database. Verifying the tree detects this.
     """
     return value.hex() if isinstance(value, bytes) else str(value)
 
@@ -116,14 +116,14 @@ def _plain(value: object) -> object:
 class LedgerGrower:
     """Rebuilds a ledger's database from the packs in archives, as a context manager.
 
-    The file is on the disk when the context ends.
+    The file has been written to disk when the context ends.
     """
 
     path: Path
     frontier: Frontier = field(default_factory=Frontier)
     steps: int = 0
     _open: dict[str, list[StoredStep]] = field(default_factory=dict)
-    """Call id → its steps that are in no leaf yet."""
+    """Call id → steps that are not in a leaf yet."""
 
     def __enter__(self) -> LedgerGrower:
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -182,7 +182,7 @@ class LedgerGrower:
         connection.executemany(_INSERT_SOUGHT, ((key, step.id) for key in keys))
 
     def finish(self, end: LedgerEnd) -> list[Message]:
-        """Add the data at the end of the packs, and return the faults of the ledger."""
+        """Add the data that follows the packs, and return the ledger's faults."""
         if end.checkpoint:
             self._connection.execute(SET_META, (CHECKPOINT, end.checkpoint))
         self._connection.executemany(_INSERT_ASIDE, end.quarantine)

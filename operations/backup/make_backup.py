@@ -32,13 +32,13 @@ from .backup_contents import LedgerPlace, files_in, ledgers_of, paths_by_role
 from .ledger_packs import NOTHING, LedgerEnd, continues, packs
 
 ENDS: Final = "ledgers.json"
-"""The member with the end of each ledger's packs."""
+"""Name of the member that records the end of each ledger's packs."""
 _MODE: Final = 0o600
 _SQLITE: Final = b"SQLite format 3\0"
 
 
 def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
-    """Make an archive of a node, read it back, and return its path with the result.
+    """Archive a node, read the archive back, and return its path with the result.
 
     Raises BackupError and LedgerError.
     """
@@ -86,7 +86,7 @@ def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
 
 
 class _Ledger:
-    """One tree of a ledger, with its file."""
+    """One of a ledger's trees, with its file."""
 
     def __init__(self, place: LedgerPlace, tree: str, path: Path) -> None:
         self.place, self.tree, self.path = place, tree, path
@@ -103,7 +103,7 @@ class _Ledger:
 
 
 def _is_continued(settings: Settings, last: BackupResult, ledgers: list[_Ledger], now: datetime) -> bool:
-    """True if the next archive continues the last one; False if it has to be a full one."""
+    """True if the next archive can continue the last one; False if it must be a full archive."""
     own = settings.backup
     if not is_whole(own.directory, last.chain) or len(last.chain) >= CHAIN_LIMIT:
         return False
@@ -121,7 +121,10 @@ def _written(
     ledgers: list[_Ledger],
     reached: dict[str, Reached] | Any,
 ) -> tuple[Path, dict[str, LedgerEnd], str]:
-    """Write the archive as a draft, and read it back with a key that only this process has. Raises OSError."""
+    """Write the archive as a draft, and read it back with a key that only this process has.
+
+    Raises OSError.
+    """
     own = pyrage.x25519.Identity.generate()
     recipients = [*archive.recipients_of(settings.backup.recipients), own.to_public()]
     target = settings.backup.directory / name
@@ -151,8 +154,9 @@ def _ledgers_now(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: Any) -> LedgerEnd:
-    """Add the packs of a ledger; returns their end. Raises LedgerError if the present ledger cannot be read. Only warn
-    if a ledger that was set aside is damaged.
+    """Add a ledger's packs, and return the point that they reach.
+
+    Raises LedgerError if the current ledger cannot be read. If a ledger that was set aside is damaged, only warns.
     """
     ended: list[LedgerEnd] = []
     start = reached.get(ledger.tree, NOTHING)
@@ -168,8 +172,9 @@ def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: An
 
 
 def _add_file(writer: ArchiveWriter, role: str, path: Path) -> None:
-    """Add a consistent copy of a file. A database is copied by SQLite's own backup. A file that has disappeared is left
-    out. Raises OSError.
+    """Add a consistent copy of a file.
+
+    Databases are copied with SQLite's own backup. A file that has disappeared is omitted. Raises OSError.
     """
     try:
         with path.open("rb") as file:

@@ -1,10 +1,10 @@
-"""The command `idtone restore`, which makes a node from its archives.
+"""The command `idtone restore`, which rebuilds a node from its archives.
 
 The node never signs under its old log name again. The restored ledger is set aside, and the service begins the next
-ledger, as after damage to the database. The new ledger has its own name, and its first leaf names the newest known head
-of the old ledger.
+ledger, as after damage to the database. The new ledger has a new name, and its first leaf names the old ledger's newest
+known head.
 
-The name of the new ledger is written before the signing key. So no service can sign a second history, even if the
+The new ledger's name is written before the signing key. Therefore no service can sign a second history, even if the
 restore is killed.
 """
 
@@ -39,14 +39,14 @@ from .known_heads import KnownHead, known_heads, latest
 from .unpack import RestoredTree, Unpacked
 
 OVERLAY: Final = "90-restored.yaml"
-"""The file of settings of a restored node."""
+"""The settings file that a restore adds to the node."""
 _HEAD: Final = "# Written by `idtone restore`. idtone restore が作成しました。\n"
 _LAST: Final = (r"/ledger\.key\.days", r"/ledger\.key", r"/ledger\.key\.sign(-[0-9]+)?")
-"""Patterns of the keys' roles. The keys are restored last, in this order."""
+"""Patterns for the roles of keys. Keys are restored last, in this order."""
 _SETTINGS_MODE: Final = 0o644
 _KEPT_BESIDE: Final = ("settings/", "ari/password_file")
-"""Roles of files that the package or the operator may have made already. These files are kept beside the restored ones.
-"""
+"""Beginnings of the roles of files that the package or the operator may already have created. Existing ones are kept
+next to the restored ones."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,17 @@ class Target:
     places: Mapping[str, str]
     folder: Path | None
     final: Path | None = None
-    """The folder's final name, if `folder` is a draft. Restored files name this one."""
+    """The folder's final path if `folder` is a draft. Restored files refer to this path."""
 
     def path(self, role: str) -> Path:
-        """Path where the restore puts the file of a role.
+        """Path at which the restore writes the file for a role.
 
         Raises BackupError for a role without a place.
         """
         return self._path(role, self.folder)
 
     def name(self, role: str) -> Path:
-        """Final path of the file of a role, after the restore's folder has its final name.
+        """Path of the file for a role once the restored folder has its final name.
 
         Raises BackupError for a role without a place.
         """
@@ -86,9 +86,9 @@ class Target:
 
 @dataclass
 class Restored:
-    """The result of restoring a node: its settings, its new log, and what the archives lacked.
+    """A restored node: its settings, its new log, and what the archives lacked.
 
-    `heads` are the heads known outside the archives. `lost` is the number of signed leaves that the archives lack.
+    `heads` are those known outside the archives. `lost` is the number of signed leaves that the archives lack.
     """
 
     settings: Path
@@ -139,7 +139,10 @@ def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
 
 @contextmanager
 def _locked(target: Target, unpacked: Unpacked) -> Iterator[None]:
-    """Context that holds the ledgers' locks: no service and no command writes to them. Raises LedgerInUseError."""
+    """Hold the ledgers' locks, so that no service or command writes to them.
+
+    Raises LedgerInUseError.
+    """
     held = []
     try:
         for role in {tree.role for tree in unpacked.trees}:
@@ -185,13 +188,14 @@ def _placed(unpacked: Unpacked, target: Target, ask: bool) -> Restored:
 
 
 def _turn_of(role: str) -> int | None:
-    """The position of a key in the order of `_LAST`; None for other roles."""
+    """A key's position in `_LAST`; None for other roles."""
     return next((turn for turn, end in enumerate(_LAST) if re.search(f"{end}$", role)), None)
 
 
 def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
-    """Check that the restore overwrites no file of another node. Files of an earlier restore may exist. Raises
-    BackupError.
+    """Check that the restore does not overwrite another node's files.
+
+    Files from an earlier restore may exist. Raises BackupError.
     """
     for tree in unpacked.trees:
         path = target.path(f"{tree.role}/ledger.sqlite3")
@@ -211,7 +215,10 @@ def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
 
 
 def _put(unpacked: Unpacked, role: str, target: Path) -> None:
-    """Put a file in its place. Existing settings and passwords that differ are kept beside it. Raises OSError."""
+    """Put a file in its place.
+
+    Existing settings and passwords that differ are kept next to it. Raises OSError.
+    """
     source = unpacked.folder / role
     octets = source.read_bytes()
     make_parents(target)
@@ -231,7 +238,7 @@ def _put(unpacked: Unpacked, role: str, target: Path) -> None:
 
 
 def _uid(name: str) -> int | None:
-    """The user's id; None if this machine does not have the user."""
+    """A user's id; None if the user does not exist on this machine."""
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -239,8 +246,9 @@ def _uid(name: str) -> int | None:
 
 
 def _write_settings(unpacked: Unpacked, target: Target) -> None:
-    """Write the node's name into the settings, because the new ledger has another name. For another folder, write all
-    paths too.
+    """Write the node's name into the settings, because the new ledger has another name.
+
+    If the node is restored into another folder, write all paths too.
     """
     tree: dict[str, Any] = {"node": unpacked.header.node}
     if target.folder is not None:
@@ -325,7 +333,7 @@ def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target,
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move a file, also to another disk. Raises OSError."""
+    """Move a file, even to another disk. Raises OSError."""
     make_parents(target)
     draft = target.with_name(f".{target.name}.restoring")
     shutil.copyfile(source, draft)
@@ -344,7 +352,7 @@ def _move(source: Path, target: Path) -> None:
 def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -> Restored:
     """Set aside a copied ledger, and name the ledger that continues it.
 
-    For a ledger that was copied without `idtone restore`. Raises LedgerInUseError while the service runs, and
+    Use this for a ledger that was copied without `idtone restore`. Raises LedgerInUseError while the service runs, and
     BackupError if there is no ledger.
     """
     place = ledgers_of(settings)[0]
@@ -376,5 +384,5 @@ def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A temporary folder for unpacked archives that only the current user can read."""
+    """A temporary folder for unpacked archives, readable only by the current user."""
     return tempfile.TemporaryDirectory(prefix="idtone-restore-")

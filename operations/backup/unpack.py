@@ -23,9 +23,9 @@ from .make_backup import ENDS
 
 @dataclass
 class RestoredTree:
-    """A tree of a ledger, rebuilt from archives.
+    """One of a ledger's trees, rebuilt from archives.
 
-    `faults` are the errors found in the tree.
+    `faults` lists the errors found in the tree.
     """
 
     role: str
@@ -35,11 +35,11 @@ class RestoredTree:
     file: Path
     """The new database."""
     name: str
-    """The original name of its file."""
+    """The original name of the tree's file."""
     is_present: bool
-    """True if the node signed with this tree at the time of the backup."""
+    """True if the node was signing with this tree when the backup was made."""
     settings: LedgerSettings
-    """The settings at the time of the backup."""
+    """The ledger's settings when the backup was made."""
     end: LedgerEnd
     faults: list[Message] = field(default_factory=list)
 
@@ -57,7 +57,7 @@ class RestoredTree:
         return None if self.end.newest is None else datetime.fromtimestamp(self.end.newest / 1_000_000, UTC)
 
     def verify(self) -> None:
-        """Verify the rebuilt ledger, and add its faults.
+        """Verify the rebuilt ledger, and add any errors to `faults`.
 
         Raises LedgerError.
         """
@@ -68,9 +68,9 @@ class RestoredTree:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The content of unpacked backup archives: files, ledger trees and their owners.
+    """The content of unpacked backup archives: files, their owners, and ledger trees.
 
-    `header` is that of the newest archive. `folder` has the files by role, and `owners` the users who own them.
+    `header` comes from the newest archive. `folder` contains the files by role, and `owners` the users who own them.
     """
 
     header: Header
@@ -158,7 +158,7 @@ def _number(name: str, count: int) -> int:
 
 
 def _inside(folder: Path, role: str) -> Path:
-    """The path for a role in the folder. Raises BackupError for a role that leads out of it."""
+    """The path for a role in the folder. Raises BackupError if the role leads out of the folder."""
     parts = Path(role).parts
     if not parts or Path(role).is_absolute() or ".." in parts:
         raise BackupError("an archive names {role}, which leads out of its folder", role=role)

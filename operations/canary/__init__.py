@@ -1,1 +1,1 @@
-"""The command `idtone canary`: a test call through the trunk that proves that the sound arrives."""
+"""The command `idtone canary`, which places a test call through the trunk to prove that the sound arrives."""

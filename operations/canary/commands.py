@@ -71,7 +71,7 @@ def canary(
 
 
 def _called(settings: Settings, quiet: bool) -> CanaryResult:
-    """Place the call, unless a number is suspended, and judge the recording."""
+    """Place the call and judge the recording, unless a number is suspended."""
     at = datetime.now(UTC)
     try:
         registry = read_local_registry(settings.registry).index()

@@ -1,4 +1,4 @@
-"""The verdict on a canary call, from its record and the verifier's report on the recording."""
+"""Judges a canary call by its record and by the verifier's report on the recording."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +12,10 @@ from idtone.service.canary_result import CanaryFault, CanaryResult
 from idtone.tones.verification.report import Report, ToneVerdict
 
 CLOCK_S: Final = 2.0
-"""Seconds. A clock that moves by more than this during a call is not synchronised."""
+"""Maximum change of the clock during a call, in seconds. If it moves by more, it is not synchronised."""
 LEVEL_DB: Final = 10.0
-"""Greatest difference from the profile's level. Networks attenuate by up to 7 dB (ITU-T G.121); the verifier also
-recognises much quieter sounds.
-"""
+"""Maximum difference from the profile's level, in dB. Networks attenuate by up to 7 dB (ITU-T G.121). The verifier
+recognises much quieter sounds too."""
 _HEARD: Final = frozenset({ToneVerdict.CONFORMS, ToneVerdict.PRESENT})
 _EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
 
@@ -25,8 +24,8 @@ _EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
 class PlacedCall:
     """A canary call that was placed, with its times and its record.
 
-    It has the call's time, its duration, the step of the clock during the call, and its record, or None without a
-    record.
+    `clock_moved_s` is the number of seconds by which the clock was set during the call. `record` is None if the ledger
+    has no record of it.
     """
 
     at: datetime
@@ -37,7 +36,7 @@ class PlacedCall:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRecording:
-    """The recording at the answering leg, with the verifier's report.
+    """The answering leg's recording, with the verifier's report on it.
 
     `silent` is True if the recording is silent. `level_dbm0` is the level of the sound itself.
     """
@@ -48,10 +47,10 @@ class ReceivedRecording:
 
 
 def judge(placed: PlacedCall, expect: str, verify: Callable[[str], ReceivedRecording | None]) -> CanaryResult:
-    """Judge a canary call; the first fault in the order of the call counts.
+    """Judge a canary call. If there are several faults, the earliest in the call counts.
 
-    `expect` is `licensed` or `notice`. `verify` compares the recording with the profile of an id. It returns None if
-    the answering leg was not reached.
+    `expect` is `licensed` or `notice`. `verify` compares the recording with the profile that has a given id, and
+    returns None if the answering leg was not reached.
     """
     record = placed.record
     if record is None or not record.complete:
@@ -109,8 +108,8 @@ def _result(
 
 
 def without_verdict(at: datetime, fault: CanaryFault, detail: str = "") -> CanaryResult:
-    """The result of a canary call without a verdict on the sound.
+    """A canary result that has no verdict on the sound.
 
-    Either no call was placed, or the recording cannot be judged.
+    Either no call was placed or the recording cannot be judged.
     """
     return CanaryResult(at, ToneVerdict.CANNOT_TELL.value, fault, detail)

@@ -1,6 +1,6 @@
-"""A canary call through the trunk: placing it, and waiting for its record and recording.
+"""Places a canary call through the trunk, and waits for its record and recording.
 
-The numbers go to Asterisk in the body of a request or in a file that other users cannot read, never on a command line.
+Numbers are passed to Asterisk in a request body or in a file that other users cannot read, never on a command line.
 """
 
 import json
@@ -32,11 +32,12 @@ from .judge_canary import PlacedCall, ReceivedRecording
 
 POLL_S: Final = 0.2
 AFTERWARDS_S: Final = 8.0
-"""Most seconds that the record takes to reach the ledger after the end of a call."""
+"""Maximum time in seconds until the record reaches the ledger after a call ends."""
 _QUIET_S: Final = 0.3
-"""Silence added at both ends of the recording: a telephone is silent before the first and after the last packet."""
+"""Seconds of silence added at both ends of the recording. A telephone is silent before the first packet and after the
+last."""
 _NOISE: Final = 16 / 32768
-"""Samples below this count as silence: the smallest values of A-law are not zero."""
+"""Level below which samples count as silence, because A-law's smallest values are not zero."""
 _SETTLES: Final = 20
 _CALL_FILE_MODE: Final = 0o640
 
@@ -46,8 +47,8 @@ Waiting = Callable[[], None]
 def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -> PlacedCall:
     """Place a canary call, and wait until its record is complete.
 
-    `listens_s` is the time for which the answering leg records, in seconds. Raises UsageError, AriError, DocumentError
-    and LedgerError.
+    `listens_s` is how long the answering leg records, in seconds. Raises UsageError, AriError, DocumentError and
+    LedgerError.
     """
     canary = settings.canary
     for name in (dialplan.CANARY_ARRIVED, dialplan.CANARY_RETURNED):
@@ -96,7 +97,7 @@ def _by_ari(settings: Settings) -> None:
 
 
 def _patience_s(canary: CanarySettings) -> int:
-    """Seconds for which the Local channel rings, longer than the trunk."""
+    """Seconds for which the Local channel rings, which is longer than the trunk rings."""
     return round(canary.timeout.total_seconds()) + 10
 
 
@@ -125,21 +126,25 @@ def _by_call_file(canary: CanarySettings) -> None:
 
 
 class _Search:
-    """Finds the record of the next canary call among newly written steps.
+    """Finds the next canary call's record among newly written steps.
 
-    The steps' times are not used, because a clock can be set back. Raises LedgerError on creation if the ledger cannot
-    be read.
+    It ignores the times of the steps, because a clock can be set back. Raises LedgerError on creation if the ledger
+    cannot be read.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises LedgerError if the ledger cannot be read: an earlier call could then be mistaken for the next one."""
+        """Find the newest step.
+
+        Raises LedgerError if the ledger cannot be read, because an earlier call could then be mistaken for the next
+        one.
+        """
         self._url = url
         self._call_id = ""
         with LedgerReader.open(url) as reader:
             self._place = reader.newest_place()
 
     def look(self) -> Record | None:
-        """Current record of the call; None if the call has no step yet."""
+        """The call's current record; None if it has no step yet."""
         with suppress(LedgerError), LedgerReader.open(self._url) as reader:
             newest = reader.newest_place()
             for step in reader.steps_in_order(self._place, newest, FIRST):
@@ -158,7 +163,7 @@ def _recording(settings: Settings, name: str) -> Path:
 
 
 def received_recording(settings: Settings, profile: Profile) -> ReceivedRecording | None:
-    """Verify the recording at the answering leg; None if the leg was not reached."""
+    """The answering leg's recording with the verifier's report; None if the leg was not reached."""
     here = settings.canary.answered is Answered.HERE
     path = _recording(settings, dialplan.CANARY_ARRIVED if here else dialplan.CANARY_RETURNED)
     try:

@@ -1,4 +1,4 @@
-"""Reads Asterisk's configuration files, with the files that they include."""
+"""Reads Asterisk's configuration files and the files that they include."""
 
 import glob
 import re
@@ -9,13 +9,13 @@ from typing import Final
 
 MOST_FILES: Final = 500
 DEEPEST: Final = 10
-"""Greatest depth of includes that Asterisk follows."""
+"""Maximum depth to which Asterisk follows includes."""
 _INCLUDE: Final = re.compile(r'\s*#(?:try)?include\s+(?:"([^"]+)"|<([^>]+)>|([^\s;]+))\s*(?:;.*)?$')
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a configuration file, with its place."""
+    """One line of a configuration file, with its location."""
 
     path: Path
     number: int
@@ -26,7 +26,7 @@ def lines_of(path: Path) -> tuple[list[Line] | None, str]:
     """Read the lines of a configuration file; (None, reason) if it cannot be read.
 
     The reason is empty if the file does not exist. The lines of an included file replace the #include. An #include of
-    an unreadable file stays, and so does every #exec.
+    an unreadable file is kept, as is every #exec.
     """
     try:
         content = _read(path)
@@ -38,9 +38,9 @@ def lines_of(path: Path) -> tuple[list[Line] | None, str]:
 
 
 def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
-    """Read the lines of all files directly in a folder that match a pattern.
+    """Read the lines of all files in a folder whose names match a pattern.
 
-    The result is (None, reason) if a file cannot be read.
+    Returns (None, reason) if a file cannot be read.
     """
     found: list[Line] = []
     try:
@@ -56,7 +56,7 @@ def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
 
 
 def text(path: Path) -> tuple[str | None, str]:
-    """Read a configuration file with its included files as one text; (None, reason) if it cannot be read.
+    """Read a configuration file and its included files as one text; (None, reason) if it cannot be read.
 
     The reason is empty if the file does not exist.
     """
@@ -69,9 +69,10 @@ def _read(path: Path) -> str:
 
 
 def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: int) -> Iterator[Line]:
-    """Lines of a file and of its included files.
+    """Yield the lines of a file and of the files that it includes.
 
-    Names in an #include are relative to `folder`, Asterisk's. `left` is the number of files that may still be read.
+    Names in an #include are relative to `folder`, Asterisk's configuration folder. `left` is the number of files that
+    may still be read.
     """
     for number, line in enumerate(content.splitlines(), 1):
         included = _INCLUDE.match(line)

@@ -1,4 +1,4 @@
-"""The doctor's checks of Asterisk, from its answers over ARI and its configuration files."""
+"""The doctor's checks of Asterisk, based on its ARI responses and its configuration files."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -19,27 +19,26 @@ from .findings import Finding, bad, good, unknown, warning
 Address = IPv4Address | IPv6Address
 
 VARIABLES: Final = ("ASTETCDIR", "ASTRUNDIR", "IDTONE_HOOK", "IDTONE_SOUNDS")
-"""Names of the global variables of Asterisk's folders and of the hook."""
+"""Global variables that hold Asterisk's folders and the hook's values."""
 
 FAR_S: Final = 2.0
-"""Difference between the clocks, in seconds, that changes the order of events. A smaller one may come from the delay of
-the answer.
-"""
+"""Difference between the clocks, in seconds, that changes the order of events. A smaller difference may result from the
+response delay."""
 IMPOSSIBLE_S: Final = 60.0
 
 SHORT: Final = 16
-"""Passwords with fewer characters count as short."""
+"""Minimum length of a password that does not count as short."""
 SAMPLES: Final = frozenset(
     {"asterisk", "asterisk1234", "changeme", "idtone", "password", "peekaboo", "secret", "secret_password", "…"}
 )
-"""Passwords from the manuals of Asterisk and idtone."""
+"""Passwords that appear in the Asterisk and idtone manuals."""
 
 _RELOAD_ARI: Final = "asterisk -rx 'module reload res_ari.so'"
 
 
 @dataclass(frozen=True, slots=True)
 class AsteriskObservation:
-    """An observation of Asterisk over ARI."""
+    """The state of an Asterisk, as ARI reports it."""
 
     version: str
     nearby: bool
@@ -47,15 +46,15 @@ class AsteriskObservation:
     modules: frozenset[str]
     """The running modules, without `.so`."""
     write_status: int
-    """HTTP status of a request that changes nothing but needs the right to write."""
+    """HTTP status of a request that changes nothing but requires write access."""
     contexts: frozenset[str] | None
-    """The contexts of the hook in the dialplan; None if Asterisk cannot report them."""
+    """The hook's contexts in the dialplan; None if Asterisk cannot report them."""
     application: bool
     ahead_s: float
-    """Asterisk's clock minus ours, with an error of up to half a second."""
+    """Asterisk's clock minus ours, in seconds, with an error of up to half a second."""
     variables: Mapping[str, str]
     endpoints: Mapping[str, int] | None = None
-    """PJSIP endpoint → its number of channels; None if Asterisk cannot report it."""
+    """PJSIP endpoint → number of channels; None if Asterisk cannot report it."""
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:
@@ -134,8 +133,8 @@ def rights(seen: AsteriskObservation, ari: AriSettings) -> Finding:
 def origins(text: str | None, path: Path) -> Finding:
     """Check that ARI does not allow requests from every web page.
 
-    `text` is the content of ari.conf, or None if it could not be read. No request tests the origins, because Asterisk
-    would log each refused origin.
+    `text` is the content of ari.conf, or None if it could not be read. The origins are not tested with requests,
+    because Asterisk would log every rejected origin.
     """
     topic = "ari-origins"
     look = Message(
@@ -170,7 +169,7 @@ def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) ->
     """Check that Asterisk writes call detail records.
 
     `running` are the running modules. `text` is the content of cdr.conf, or None if it could not be read. `trouble` is
-    the reason, and is empty if the file does not exist.
+    then the reason, or empty if the file does not exist.
     """
     topic = "cdr"
     if asterisk_modules.CDR not in running:
@@ -205,10 +204,10 @@ def _includes_others(text: str) -> bool:
 def password(
     secret: str, ari: AriSettings, from_environment: bool, file: tuple[int, int, int] | None, with_hook: bool = False
 ) -> Finding:
-    """Check that ARI's password is strong, and that other users cannot read it.
+    """Check that the ARI password is strong and that other users cannot read it.
 
-    `file` has the mode and the owner of `ari.password_file`, and the current user id. It is None if the password is not
-    in a file. `with_hook` means that the hook's secret is derived from the password.
+    `file` has the mode and owner of `ari.password_file` and the current user id, or is None if the password is not in a
+    file. `with_hook` is True if the hook's secret is derived from the password.
     """
     topic = "ari-password"
     if secret.lower() in SAMPLES or secret == ari.user:
@@ -278,9 +277,9 @@ def _source(ari: AriSettings) -> str:
 def exposure(
     ari: AriSettings, seen: AsteriskObservation, listening: Collection[Address] | None, user: Mapping[str, str] | None
 ) -> Finding:
-    """Check that ARI is closed to the network, or protected by TLS and an ACL.
+    """Check that ARI is either closed to the network or protected by TLS and an ACL.
 
-    `listening` are the local addresses on which the port of ari.url is open. `user` is the user's section in ari.conf,
+    `listening` are the local addresses on which the port in ari.url is open. `user` is the user's section in ari.conf,
     or None if it could not be read.
     """
     topic = "ari-exposure"
@@ -372,7 +371,7 @@ def clock(seen: AsteriskObservation) -> Finding:
 def sections(text: str) -> dict[str, dict[str, str]]:
     """Parse Asterisk's configuration syntax into sections and options.
 
-    `[name](template)` inherits the template's options. The last of several equal keys counts. Includes are not
+    `[name](template)` inherits the template's options. If a key is repeated, its last value counts. Includes are not
     followed.
     """
     found: dict[str, dict[str, str]] = {}

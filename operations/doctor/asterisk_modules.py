@@ -1,6 +1,6 @@
 """The Asterisk modules that the hook and the service need.
 
-A test compares the tables with the hook.
+A test compares these tables with the hook.
 """
 
 import re
@@ -13,11 +13,10 @@ from idtone.dialplan import NO_TRUNKS
 from .findings import Finding, bad, good
 
 CDR: Final = "func_cdr"
-"""The module of the call detail records. Calls work without it, but some evidence is weaker, so it has a separate
-finding.
-"""
+"""The module that provides call detail records. It has a separate finding, because calls work without it but some
+evidence is weaker."""
 CORE: Final = ""
-"""Name in place of a module, for applications and functions of Asterisk's core."""
+"""Used instead of a module name for applications and functions in Asterisk's core."""
 
 APPLICATIONS: Final[Mapping[str, str]] = {
     "AGI": "res_agi",
@@ -81,14 +80,13 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "URIDECODE": "func_uri",
     "URIENCODE": "func_uri",
 }
-"""Application or function of the dialplan → its module, by Asterisk's documentation."""
+"""Dialplan application or function → its module, according to Asterisk's documentation."""
 FOR_TRUNKS: Final = frozenset({"PJSIP_HEADER"})
-"""Functions that the hook uses only if trunks lead to other nodes (`fleet.trunks`) or accept an Identity
-(`policy.identity_trunks`).
-"""
+"""Functions that the hook uses only if trunks lead to other nodes (`fleet.trunks`) or accept an Identity header
+(`policy.identity_trunks`)."""
 
 WITH: Final[Mapping[str, str]] = {"func_pjsip_endpoint": "res_pjsip"}
-"""Module of the hook → the module without which the hook does not need it: Asterisk may have no PJSIP."""
+"""Module of the hook → module without which the hook does not need it, because Asterisk may have no PJSIP."""
 
 SERVICE: Final = (
     "res_ari",
@@ -99,11 +97,11 @@ SERVICE: Final = (
     "res_http_websocket",
     "res_stasis",
 )
-"""The modules that answer the service's requests."""
+"""The modules that handle the service's requests."""
 FORMATS: Final = ("format_gsm", "format_pcm", "format_sln")
 """The modules that read the sound files."""
 DIALPLAN_VIEW: Final = ("res_ari_device_states", "res_stasis_device_state")
-"""The modules that the doctor needs to find out if an extension exists."""
+"""The modules that the doctor needs to find out whether an extension exists."""
 
 _ARI_PART: Final = ("res_ari", "res_ari_model", "res_stasis")
 FIRST: Final[Mapping[str, tuple[str, ...]]] = {
@@ -124,8 +122,8 @@ FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     "res_stasis_snoop": ("res_stasis",),
     "res_websocket_client": ("res_http_websocket", "res_sorcery_config"),
 }  # fmt: skip
-"""Module → the modules that it needs (`requires` in its AST_MODULE_INFO, and symbols). Asterisk has
-res_websocket_client since 20.15, 21.10 and 22.5; in older versions res_ari does not need it, and loading it fails."""
+"""Module → the modules that it needs (`requires` in its AST_MODULE_INFO, and symbols). Asterisk has had
+res_websocket_client since 20.15, 21.10 and 22.5. In older versions, res_ari does not need it, and loading it fails."""
 
 _ACTION: Final = re.compile(r"^(?:exten = [^,]+,\d+| same = n(?:\([\w-]+\))?),(\w+)\(", re.MULTILINE)
 _NESTED: Final = re.compile(r"(?:[?:]|TryExec\()([A-Z]\w+)\(")
@@ -133,9 +131,9 @@ _FUNCTION: Final = re.compile(r"(?:\$\{|Set\()([A-Z][A-Z_]+)\(")
 
 
 def needed_modules(hook: str) -> tuple[str, ...]:
-    """Modules that a hook, given as its text, and the service need.
+    """Modules that the service and a hook with the given text need.
 
-    Raises KeyError for an application or function in no table.
+    Raises KeyError if an application or function is in no table.
     """
     code = "\n".join(line for line in hook.splitlines() if not line.startswith(";"))
     nested = set(_NESTED.findall(code))
@@ -148,7 +146,7 @@ def needed_modules(hook: str) -> tuple[str, ...]:
 
 
 def used(wanted: Iterable[str], running: Collection[str]) -> set[str]:
-    """Wanted modules, without those that depend on a module that is not running."""
+    """The wanted modules, except those that are needed only alongside a module that is not running."""
     return {name for name in wanted if name not in WITH or WITH[name] in running}
 
 
@@ -165,7 +163,7 @@ def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
 
 
 def loading_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
-    """Modules in loading order, each after the modules that it needs and that are not running."""
+    """The modules in loading order, each after the modules that it needs and that are not running yet."""
     order: dict[str, None] = {}
 
     def add(module: str) -> None:
@@ -184,7 +182,7 @@ def load_commands(modules: Iterable[str]) -> str:
 
 
 def remedy(missing: Iterable[str], running: Collection[str] = ()) -> str:
-    """Commands that load modules now, and lines that load them at each start."""
+    """Commands that load modules now, and lines that load them whenever Asterisk starts."""
     modules = loading_order(missing, running)
     lines = ", ".join(f"`load = {name}.so`" for name in modules)
     return Message(

@@ -1,11 +1,11 @@
 """The doctor's check of Asterisk's version: branch, end of life, and known vulnerabilities.
 
 The release notes of the Asterisk project (ChangeLogs/ChangeLog-VERSION.md in its repository) name the advisories that a
-security release resolves. Advisories are at github.com/asterisk/asterisk/security/advisories. The page "Asterisk
-Versions" in Asterisk's documentation has the ends of life.
+security release resolves. The advisories are at github.com/asterisk/asterisk/security/advisories. The page "Asterisk
+Versions" in Asterisk's documentation lists the end-of-life dates.
 
-The ends of 22 and 23 follow from the rule on that page. A long-term branch ends five years after the October of its
-release, a standard branch after two.
+The dates for 22 and 23 follow from the rule on that page: a long-term branch ends five years after the October of its
+release, and a standard branch after two.
 """
 
 from collections.abc import Mapping
@@ -29,14 +29,14 @@ ENDS: Final[Mapping[int, date]] = {
     22: date(2029, 10, 16),
     23: date(2027, 10, 15),
 }
-"""Branch → the date from which it gets no security fixes."""
+"""Branch → date from which it no longer gets security fixes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vulnerability:
     """A security advisory on Asterisk, with the versions that fixed the vulnerability.
 
-    `fixed` has the first fixed version of each branch. Later branches were never affected; the other branches have no
+    `fixed` has the first fixed version of each branch. Later branches were never affected, and other branches have no
     fix.
     """
 
@@ -44,7 +44,7 @@ class Vulnerability:
     what: str
     fixed: tuple[Numbers, ...]
     over_websocket: bool = False
-    """True if only versions with REST requests over the WebSocket are affected."""
+    """True if only versions that support REST requests over the WebSocket are affected."""
 
     def open_in(self, version: AsteriskVersion) -> bool:
         numbers = version.numbers
@@ -97,7 +97,7 @@ VULNERABILITIES: Final = (
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
 )
-"""Advisories on ARI, AMI and the HTTP server, and those that let a SIP peer without a password stop all calls."""
+"""Advisories on ARI, AMI and the HTTP server, and those that allow a SIP peer without a password to stop all calls."""
 
 _UPGRADE: Final = Message("Upgrade Asterisk to the newest 22 (long-term); read its Upgrade Notes first")
 _UPGRADE_OR_AGI: Final = Message(
@@ -107,7 +107,7 @@ _UPGRADE_OR_AGI: Final = Message(
 
 
 def support_problem(text: str) -> Message | None:
-    """Reason why idtone refuses a version of Asterisk; None for a supported version."""
+    """Reason why idtone rejects an Asterisk version; None for a supported version."""
     branch = AsteriskVersion.read(text).branch
     if branch is None or branch >= OLDEST:
         return None

@@ -11,7 +11,7 @@ from .findings import Finding, bad, good, unknown, warning
 
 TOPIC: Final = "backup"
 DRILL_EVERY: Final = timedelta(days=35)
-"""Longest interval between drills. The page on backups asks for one drill a month."""
+"""Maximum interval between drills. The page on backups asks for one drill per month."""
 _DRILL: Final = Message("On the machine with the secret key: ssh root@NODE idtone restore --drill -i - < KEY-FILE")
 _START: Final = Message("idtone backup; then systemctl enable --now idtone-backup.timer")
 

@@ -1,4 +1,4 @@
-"""The doctor's check of the brake, whose findings show no telephone number."""
+"""The doctor's check of the brake. Its findings never show telephone numbers."""
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
@@ -13,13 +13,14 @@ from .findings import Finding, bad, good, unknown, warning
 
 TOPIC: Final = "brake"
 LONG_S: Final = 86_400.0
-"""Age in seconds from which a mark or a slowing has a lasting cause: both end ten minutes after their cause."""
+"""Age in seconds from which a mark or a slowing must have a lasting cause, because both end ten minutes after their
+cause."""
 _SHOWN: Final = 5
 _LOOK: Final = Message("idtone brake list; if its calls are ordinary, `idtone brake release TOKEN --why TEXT`")
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """Explain that a file of the brake cannot be read.
+    """Explain that one of the brake's files cannot be read.
 
     `problem` names the file and the remedy. `may_read` is False if only another user may read the file.
     """
@@ -29,7 +30,7 @@ def unreadable(problem: str, may_read: bool) -> Finding:
 
 
 def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding:
-    """Check that the brake stops no subject, and restricts none for more than a day.
+    """Check that the brake stops no subject and restricts none for more than a day.
 
     `highest` is the highest step that the brake may take.
     """

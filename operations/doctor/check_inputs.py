@@ -1,4 +1,4 @@
-"""The inputs that all checks of the doctor share: settings, Asterisk's observation, profiles."""
+"""The inputs that all of the doctor's checks share: settings, what Asterisk reports, and profiles."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -33,14 +33,14 @@ _LOCK: Final = ".lock"
 
 @dataclass
 class CheckInputs:
-    """The inputs of one run of the doctor.
+    """The inputs to one run of the doctor.
 
-    Asterisk is observed once, and the checks that need the observation wait for it.
+    Asterisk is observed once, and the checks that need the result wait for it.
     """
 
     settings: Settings
     config: Path | None
-    """The settings file as the user named it, for remedies."""
+    """The settings file as the user named it, for use in remedies."""
     named_folder: Path | None
     """Asterisk's configuration folder, if the user named one."""
     environment: Mapping[str, str]
@@ -61,12 +61,12 @@ class CheckInputs:
         return seen
 
     def not_looked(self, error: DocumentError) -> None:
-        """Record that Asterisk cannot be observed, because its password cannot be read."""
+        """Record that Asterisk cannot be observed because its password cannot be read."""
         self._seen.set_exception(error)
 
     @property
     def seen(self) -> AsteriskObservation | None:
-        """Wait for the observation of Asterisk; None if the observation failed."""
+        """The observation of Asterisk, for which this waits; None if it failed."""
         try:
             return self._seen.result()
         except (AriError, DocumentError):
@@ -84,7 +84,7 @@ class CheckInputs:
 
     @cached_property
     def library(self) -> ProfileLibrary:
-        """Sound profiles, including those of the settings.
+        """Sound profiles, including those from the settings.
 
         Raises DocumentError.
         """
@@ -98,15 +98,15 @@ class CheckInputs:
         return hook_for(self.settings, self.library)
 
     def running(self) -> bool | None:
-        """True if a service runs and holds the ledger's lock; None if that is not known."""
+        """True if a service is running and holds the ledger's lock; None if that is unknown."""
         lock = self._lock()
         return observe_machine.is_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
 
     def service_user(self) -> tuple[Identity | None, int | None]:
-        """The service's user, and the service's process id if the service runs.
+        """The service's user, and its process id if it is running.
 
-        If the service does not run, the user is that of its unit, or the owner of the ledger's lock, of the ledger or
-        of its folder.
+        If the service is not running, the user comes from its unit or is the owner of the ledger's lock, the ledger or
+        its folder.
         """
         lock = self._lock()
         process = observe_machine.holder(lock) if lock else None
@@ -139,7 +139,7 @@ class CheckInputs:
 
     @property
     def own_folder(self) -> Path | None:
-        """Configuration folder of the Asterisk on this machine; None for a copy or another machine's folder."""
+        """Configuration folder of this machine's Asterisk; None if `folder` is a copy or on another machine."""
         folder, seen = self.folder, self.seen
         if folder is None:
             return None
@@ -152,14 +152,14 @@ class CheckInputs:
         return folder if is_own else None
 
     def asterisk_version(self) -> str | None:
-        """Asterisk's version, from ARI, the console or the installed program; None if all fail."""
+        """Asterisk's version from ARI, the console or the installed program; None if all three fail."""
         if self.seen:
             return self.seen.version
         folder = self.own_folder
         return AsteriskConsole(folder).version() if folder else None
 
     def asterisk_pid(self) -> int | None:
-        """Process id of Asterisk on this machine; None if it was not found."""
+        """Process id of the Asterisk on this machine; None if it was not found."""
         seen, folder = self.seen, self.own_folder
         if folder is None:
             return None

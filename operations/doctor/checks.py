@@ -1,4 +1,4 @@
-"""The checks of the doctor, which observe something and judge it."""
+"""The doctor's checks, each of which observes something and judges it."""
 
 import os
 import socket
@@ -85,7 +85,7 @@ _NO_SECRET: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check of some topics, which yields one finding for each topic."""
+    """A check that yields one finding for each of its topics."""
 
     topics: tuple[str, ...]
     look: Callable[[CheckInputs], Iterator[Finding]]
@@ -146,7 +146,7 @@ def _asterisk_answers(inputs: CheckInputs) -> Iterator[Finding]:
 
 
 def _own_hook(inputs: CheckInputs) -> tuple[Hook | None, tuple[str, str]]:
-    """The hook that `idtone dialplan export` would write; or None, with the reason and the remedy."""
+    """The hook that `idtone dialplan export` would write, or None with the reason and the remedy."""
     try:
         inputs.library  # noqa: B018  raises DocumentError for other reasons than `hook`
     except DocumentError:

@@ -1,4 +1,4 @@
-"""`idtone doctor`: runs the checks, shows the findings, and makes the corrections of --fix."""
+"""`idtone doctor`: runs the checks, shows the findings, and makes corrections if --fix is given."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _WORDS: Final = {
 
 
 _WIDTH: Final = 120
-"""Width of the table in a pipe, in columns."""
+"""Width of the table, in columns, when the output is a pipe."""
 _COLUMNS: Final = (Message("state"), Message("what"), Message("found"))
 
 
@@ -129,8 +129,8 @@ def show(
 ) -> None:
     """Print a table of findings, then the remedies, then the number of findings in each state.
 
-    A remedy is never wrapped, so it can be copied. If `shown` is given, the table has only good findings whose topic is
-    in `shown`. `left` has the reason why `--fix` does not correct a topic.
+    Remedies are not wrapped, so that they can be copied. If `shown` is given, the table has only good findings whose
+    topic is in `shown`. `left` maps topics to the reason why `--fix` does not correct them.
     """
     # The screen of a pipe (ssh, mail, less) has no width, and people copy the remedies below.
     table = Table(*map(translated, _COLUMNS), box=None, width=min(out.width, _WIDTH) if not out.is_terminal else None)
@@ -161,7 +161,7 @@ def _state(state: State) -> Text:
 
 @contextmanager
 def waiting() -> Iterator[Waiting]:
-    """Show the unfinished checks on standard error during the block."""
+    """Show unfinished checks on standard error while the block runs."""
     progress = Waiting(Console(stderr=True))
     try:
         yield progress
@@ -170,7 +170,7 @@ def waiting() -> Iterator[Waiting]:
 
 
 class Waiting:
-    """Shows the unfinished checks after `PATIENCE_S`, if there is a terminal."""
+    """Shows unfinished checks after `PATIENCE_S` if there is a terminal."""
 
     def __init__(self, out: Console) -> None:
         self._since_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""The doctor's checks of the table of customers' lines, whose findings show no telephone number."""
+"""The doctor's checks of the table of customers' lines. Their findings never show telephone numbers."""
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
@@ -20,7 +20,7 @@ from .findings import Finding, bad, good, unknown, warning
 CHECK: Final = Message("idtone lines check, and correct what it names")
 _SHOWN: Final = 10
 _LOOKED: Final = 1_000
-"""Most numbers of one entry that are looked up in the registry, in addition to its last one."""
+"""Maximum number of lookups in the registry per entry, in addition to that of its last number."""
 
 
 def not_set() -> Finding:
@@ -34,9 +34,9 @@ def not_set() -> Finding:
 
 
 def faulty(error: DocumentError) -> Finding:
-    """Explain that the table of the customers' lines is faulty.
+    """Explain that the table of customers' lines is faulty.
 
-    The finding shows only the place of the first fault, because the text of a fault may quote the file.
+    The finding shows only where the first fault is, because a fault's text may quote the file.
     """
     first = error.faults[0]
     place = f"{first.file}:{first.line}" if first.line else first.file
@@ -72,7 +72,7 @@ def readable(totals: Totals) -> Finding:
 def number_holders(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
     """Check that the node's member holds the numbers in the table of lines.
 
-    The member with the given id should hold all of them. At most a thousand numbers of each entry are checked.
+    The member with the given id should hold all of them. At most a thousand numbers per entry are checked.
     """
     topic = "lines-members"
     if member is None:
@@ -96,10 +96,9 @@ def number_holders(entries: Iterable[Entry], registry: RegistryIndex, member: st
 
 
 def fallback_table(text: str | None, trouble: str, path: Path) -> Finding:
-    """Check that Asterisk has a complete table of lines for fallback.
+    """Check that Asterisk has a complete table of lines for use during fallback.
 
-    `text` is the content, or None if the file is missing or unreadable. `trouble` is the reason why the file cannot be
-    read.
+    `text` is the content, or None if the file is missing or unreadable. `trouble` says why the file cannot be read.
     """
     topic = "lines-fallback"
     if trouble:
@@ -134,7 +133,7 @@ def _some(span: NumberSpan) -> Iterable[int]:
 
 
 def endpoints(present: Collection[str], knows: Callable[[str], bool], trunks: Collection[str]) -> Finding:
-    """Check that each PJSIP endpoint belongs to a customer's line or is a trunk.
+    """Check that each PJSIP endpoint is a trunk or belongs to a customer's line.
 
     `trunks` are the trunks in the settings, which are not customers' lines.
     """

@@ -1,4 +1,4 @@
-"""The topics of the doctor with their reasons, and its findings."""
+"""The doctor's topics, why each matters, and its findings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic of the doctor's checks, and why it matters."""
+    """A topic that the doctor checks, and why it matters."""
 
     looked_at: str
     why: str
@@ -251,9 +251,9 @@ TOPICS: Final[Mapping[str, Topic]] = {
 
 
 class FindingReport(TypedDict):
-    """A finding of the doctor as a JSON object.
+    """One of the doctor's findings as a JSON object.
 
-    `remedy` is None if there is nothing to do.
+    `remedy` is None if no action is needed.
     """
 
     id: str
@@ -277,7 +277,7 @@ class Finding:
     remedy: str = ""
     """A command, or a line and the file to write it into."""
     changes: tuple[Change, ...] = ()
-    """The remedy as changes, if it changes only access rights."""
+    """The remedy as changes, if it only changes access rights."""
 
     def __post_init__(self) -> None:
         if self.topic not in TOPICS:

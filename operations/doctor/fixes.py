@@ -1,7 +1,7 @@
-"""The corrections of `idtone doctor --fix`, and the reasons why others remain for the operator.
+"""Corrections that `idtone doctor --fix` makes, and the reasons it leaves others to the operator.
 
-A correction loses nothing, shows no secret and affects no call. Functions in a table read the present files and plan
-the changes of each topic.
+A correction loses nothing, shows no secret and affects no call. The functions in a table read the current files and
+plan the changes for each topic.
 """
 
 import os
@@ -24,16 +24,16 @@ from .check_inputs import CheckInputs
 from .findings import TOPICS, Finding, State
 
 Plan = Callable[[CheckInputs, Finding], Sequence[Change]]
-"""The changes for a finding that is not good; empty if they would not be safe. Raises OSError, ChangeError."""
+"""Plans the changes for a finding that is not good; empty if they would not be safe. Raises OSError or ChangeError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """The correction of one topic; `plan` returns its changes."""
+    """The correction for one topic. `plan` returns its changes."""
 
     plan: Plan
     left: str
-    """The reason why a finding, or a part of it, is left to the operator."""
+    """Why a finding, or part of it, is left to the operator."""
 
 
 def _nothing(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
@@ -41,7 +41,7 @@ def _nothing(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
 
 
 def _own(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
-    """Changes of access rights that concern only idtone's own files and folders."""
+    """Changes to access rights that affect only idtone's own files and folders."""
     own = _own_names(inputs)
     for change in finding.changes:
         if isinstance(change, RightsChange) and change.path.is_dir():
@@ -54,16 +54,16 @@ def _own(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
 
 
 def _own_names(inputs: CheckInputs) -> Callable[[str], bool]:
-    """Function that is True for names of idtone's own files and folders."""
+    """A predicate that is True for the names of idtone's own files and folders."""
     fixed = {FALLBACK_FILE, LINES_FILE, JOURNAL_FILE, REFUSED, inputs.settings.journal_directory().name}
     profiles = set(inputs.library)
     return lambda name: name in fixed or name.startswith((".", TAKEN)) or Path(name).stem in profiles
 
 
 def _private(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
-    """Changes of a secret's access rights, if the service's user owns the file.
+    """Changes to a secret's access rights, if the service's user owns the file.
 
-    Another owner's file may have to stay readable for the group.
+    A file with another owner may need to stay readable for its group.
     """
     who, _ = inputs.service_user()
     for change in finding.changes:
@@ -204,8 +204,8 @@ FIXES: Final[Mapping[str, Fix]] = {
 def plan(inputs: CheckInputs, findings: Iterable[Finding]) -> tuple[list[Group], dict[str, str]]:
     """Plan the corrections that `idtone doctor --fix` can make for findings.
 
-    The result is the groups of changes, and the reasons, by topic, for the findings that remain for the operator. An
-    Asterisk version that idtone refuses gets no changes.
+    Returns the groups of changes, and the reason for each topic that is left to the operator. If idtone rejects the
+    Asterisk version, nothing is corrected.
     """
     groups: dict[tuple[Change, ...], list[str]] = {}
     left: dict[str, str] = {}

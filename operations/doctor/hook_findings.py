@@ -1,4 +1,4 @@
-"""The doctor's checks of the dialplan hook that Asterisk has loaded."""
+"""The doctor's checks of the dialplan hook: its file, its #include, and whether it is loaded."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -29,9 +29,9 @@ def loaded_hook(
 ) -> Finding:
     """Check that Asterisk has loaded the hook that idtone exports.
 
-    `digest` and `sounds` are the hook's variables, and both are empty if no hook is loaded. The variables survive a
-    reload that removes the hook. So `contexts` has the hook's contexts in the dialplan, or None if Asterisk cannot
-    report them. `running` are Asterisk's running modules.
+    `digest` and `sounds` are the hook's variables, and both are empty if no hook is loaded. Because the variables
+    survive a reload that removes the hook, `contexts` has the hook's contexts in the dialplan, or None if Asterisk
+    cannot report them. `running` are Asterisk's running modules.
     """
     topic = "hook-loaded"
     remedy = _export(folder, config)
@@ -79,10 +79,10 @@ def loaded_hook(
 
 
 def hook_file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
-    """Check that the hook's file is the one that idtone exports.
+    """Check that the hook file is the one that idtone exports.
 
-    `text` is the content, or None if the file could not be read. `trouble` is the reason, and is empty if the file does
-    not exist.
+    `text` is the content, or None if the file could not be read. `trouble` is then the reason, or empty if the file
+    does not exist.
     """
     topic = "hook-file"
     if text == ours.text:

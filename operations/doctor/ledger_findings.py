@@ -26,18 +26,17 @@ FULL_BYTES: Final = 16 * 2**20
 """Free space in bytes below which SQLite's journal may not fit."""
 SHIPPED_WITHIN: Final = timedelta(minutes=5)
 LONGEST_KEPT: Final = timedelta(days=366)
-"""Longest usual retention. The guideline on personal data in telecommunications allows a year for call history, as a
-rule.
-"""
+"""Maximum usual retention. The guideline on personal data in telecommunications generally allows a year for call
+history."""
 SHORTEST_KEPT: Final = timedelta(days=90)
-"""Shortest retention that the police ask for."""
+"""Minimum retention that the police ask for."""
 FULL_INODES: Final = 16
-"""Inodes that the ledger and other programs on the disk need for new files."""
+"""Number of inodes that the ledger and other programs on the disk need for new files."""
 
 
 @dataclass(frozen=True, slots=True)
 class FreeSpace:
-    """Free space of a file system.
+    """A file system's free space.
 
     `inodes` is None if the file system does not count them.
     """
@@ -49,7 +48,7 @@ class FreeSpace:
 def ledger_access(path: Path, exists: bool, writable: bool, error: LedgerError | None) -> Finding:
     """Check that the current user can read and write the ledger.
 
-    `writable` means that the user may write to the file, or to the nearest existing folder if the file is missing.
+    `writable` is True if the user may write to the file or, if it is missing, to the nearest existing folder.
     """
     if not writable:
         return bad(
@@ -80,7 +79,7 @@ TOKEN_REMEDY: Final = Message(
 
 
 def token(place: str, trouble: str) -> Finding:
-    """Check that the hardware token has the key of the log.
+    """Check that the hardware token has the log's key.
 
     The check does not need the PIN. `trouble` is empty if the token has the key.
     """
@@ -97,8 +96,8 @@ def token(place: str, trouble: str) -> Finding:
 def earlier_log_ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "") -> Finding:
     """Check that the ends of all earlier logs are signed.
 
-    `waiting` has the place of the key for each log whose end is not signed yet. `given_up` are logs whose end will not
-    be signed. `trouble` is the reason why neither is known.
+    `waiting` maps each log whose end is not signed yet to the place of its key. `given_up` are logs whose end will
+    never be signed. `trouble` says why neither is known.
     """
     topic = "ledger-ends"
     if trouble:
@@ -123,7 +122,7 @@ def earlier_log_ends(waiting: Mapping[str, str], given_up: Sequence[str], troubl
 def free_space(room: FreeSpace, growth: Growth | None) -> Finding:
     """Check that the ledger's disk has enough free space.
 
-    `growth` is None while the growth rate is not known.
+    `growth` is None while the growth rate is unknown.
     """
     topic = "ledger-room"
     remedy = Message("Free space on the ledger's disk, or move the ledger: sudo idtone-evidence log move DIR")
@@ -149,10 +148,10 @@ def free_space(room: FreeSpace, growth: Growth | None) -> Finding:
 
 
 def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -> Finding:
-    """Check that the disk space reserved for evidence is complete and unused.
+    """Check that the disk space reserved for evidence is complete and has not been used.
 
-    `size` is ledger.reserve, `left` the size of the reserve file (None without a file), and `free` the free space, all
-    in bytes. `owed` is evidence that could not be written yet.
+    `size` is ledger.reserve, `left` the size of the reserve file (None if it is missing), and `free` the free space,
+    all in bytes. `owed` is the evidence that could not be written yet.
     """
     topic = "ledger-reserve"
     remedy = Message("Free space on the ledger's disk now, and do not stop or reload the service before that")
@@ -190,8 +189,8 @@ def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -
 def ledgers_set_aside(earlier: Sequence[Path]) -> Finding:
     """Check that no damaged ledger was set aside.
 
-    `earlier` are the existing files of earlier ledgers. A ledger that was restored, or that ended with its key, is not
-    reported, because commands and backups need it.
+    `earlier` are the existing files of earlier ledgers. Ledgers that were restored or that ended with their key are not
+    reported, because commands and backups need them.
     """
     topic = "ledger-aside"
     files = [path for path in earlier if f".{DAMAGED}-" in path.name]
@@ -211,8 +210,7 @@ def ledgers_set_aside(earlier: Sequence[Path]) -> Finding:
 def key_file(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
     """Check that the ledger's key file exists and is private.
 
-    `status` is the mode and size, or None if the file is missing or unreadable. `trouble` is the reason why it cannot
-    be read.
+    `status` is the mode and size, or None if the file is missing or unreadable. `trouble` says why it cannot be read.
     """
     topic = "ledger-key"
     if status is None:
@@ -250,8 +248,8 @@ def key_file(path: Path, status: tuple[int, int] | None, trouble: str, ledger_ex
 def signature(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> Finding:
     """Check that the ledger's leaves are signed.
 
-    `leaves` is the number of signed leaves, or None if the signature is wrong. `trouble` then has the fault, and
-    `remedy` the remedy, if one is known. `looked` is False if the ledger or its signing key cannot be read.
+    `leaves` is the number of signed leaves, or None if the signature is wrong. `trouble` then describes the fault, and
+    `remedy` the remedy if one is known. `looked` is False if the ledger or its signing key cannot be read.
     """
     topic = "ledger-signed"
     if not looked:
@@ -277,8 +275,8 @@ def timestamps(
 ) -> Finding:
     """Check that the newest timestamp on the ledger is recent.
 
-    `url` is the authority's address. `newest` has the size and the time of the largest timestamped tree. `leaves` is
-    the number of signed leaves.
+    `url` is the authority's address. `newest` is the size and time of the largest timestamped tree. `leaves` is the
+    number of signed leaves.
     """
     topic = "ledger-timestamp"
     if url is None:
@@ -297,7 +295,7 @@ def timestamps(
 def replica(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
     """Check that the ledger's replica in PostgreSQL is up to date.
 
-    `copy` is None if PostgreSQL has no replica of the node, or does not answer. `trouble` is the reason.
+    `copy` is None if PostgreSQL has no replica of the node or does not answer. `trouble` says why.
     """
     topic = "ledger-postgresql"
     log = Message("See `journalctl -u idtone`; until this is corrected, ledger.spool keeps the evidence")
@@ -352,7 +350,7 @@ def replica(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -
 def other_servers(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
     """Check that the PostgreSQL servers in ledger.others can be read.
 
-    `silent` has the error of each server that cannot be read.
+    `silent` maps each server that cannot be read to the error.
     """
     topic = "ledger-others"
     names = ", ".join(servers)
@@ -373,7 +371,7 @@ def other_servers(servers: Sequence[str], silent: Sequence[LedgerError]) -> Find
 def retention(kept: timedelta | None) -> Finding:
     """Check that telephone numbers are kept neither too short nor too long.
 
-    `kept` is ledger.retention, or None if numbers are kept for ever.
+    `kept` is ledger.retention, or None if numbers are kept forever.
     """
     topic = "ledger-retention"
     if kept is None:
@@ -401,7 +399,7 @@ def retention(kept: timedelta | None) -> Finding:
 
 
 def legal_holds(due: Sequence[str], standing: int) -> Finding:
-    """Check that no legal hold needs a person's decision.
+    """Check that no legal hold is waiting for a person's decision.
 
     `due` are the ids of the holds that need a decision now. `standing` is the number of holds in force.
     """
@@ -421,7 +419,7 @@ def legal_holds(due: Sequence[str], standing: int) -> Finding:
 def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:
     """Check that SQLite is free of the WAL-reset bug, or that the ledger does not use WAL.
 
-    `is_wal` means that the ledger's file is in WAL mode.
+    `is_wal` is True if the ledger's file is in WAL mode.
     """
     number = ".".join(map(str, version))
     if wal_is_safe(version):

@@ -9,16 +9,16 @@ from .findings import Finding, bad, good, unknown, warning
 
 SLOW_S: Final = 0.2
 HOLD_UP_S: Final = 1.0
-"""Seconds from which a look-up delays calls noticeably."""
+"""Seconds from which a lookup noticeably delays calls."""
 
 EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
-"""Earliest possible date of the clock: this version was made later."""
+"""Earliest plausible time, because this version was released later."""
 
 
 def name_look_up(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
     """Check that a host name resolves quickly.
 
-    `took_s` is at least the deadline if the lookup did not end.
+    If the lookup did not finish, `took_s` is at least the deadline.
     """
     remedy = (
         Message("In /etc/hosts: `127.0.0.1 {host}`", host=host)
@@ -42,7 +42,7 @@ def name_look_up(topic: str, host: str, took_s: float, resolved: bool) -> Findin
 def clock_synchronisation(state: bool | None) -> Finding:
     """Check that the machine's clock is synchronised.
 
-    `state` is the kernel's answer, or None without an answer.
+    `state` is the kernel's answer, or None if it did not answer.
     """
     topic, remedy = "clock-synchronised", Message("timedatectl set-ntp true; or install and start chrony")
     if state is None:
@@ -65,7 +65,7 @@ def clock_date(now: datetime) -> Finding:
 
 
 def service(running: bool | None) -> Finding:
-    """Check that one instance of the service runs.
+    """Check that an instance of the service is running.
 
     `running` is True if a process holds the ledger's lock, and None if other users' processes cannot be read.
     """
@@ -102,7 +102,7 @@ def application(registered: bool, running: bool | None) -> Finding:
 def listener(address: str, trouble: str) -> Finding:
     """Check that the service's AGI listener answers.
 
-    `trouble` is the reason why the listener does not answer, and is empty if it does.
+    `trouble` says why the listener does not answer, and is empty if it does.
     """
     if trouble:
         return bad(
@@ -119,7 +119,7 @@ def listener(address: str, trouble: str) -> Finding:
 def watchdog(usec: str | None) -> Finding:
     """Check that systemd restarts the service when it hangs.
 
-    `usec` is systemd's WatchdogUSec of the unit, or None if systemd does not run.
+    `usec` is the unit's WatchdogUSec in systemd, or None if systemd is not running.
     """
     topic = "watchdog"
     remedy = Message(

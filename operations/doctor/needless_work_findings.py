@@ -1,4 +1,4 @@
-"""The doctor's checks for per-call work of Asterisk that may be unnecessary.
+"""The doctor's checks for possibly unnecessary work that Asterisk does for each call.
 
 The figures were measured: docs/explanation/cost.md, "What an operator can do".
 """
@@ -24,16 +24,16 @@ CEL_WRITERS: Final = frozenset(
         "cel_tds",
     }
 )
-"""The modules that write channel events somewhere."""
+"""Modules that write channel events somewhere."""
 MANY_CHANNELS: Final = 300
-"""Channels of one endpoint from which a new call takes noticeably longer."""
+"""Number of channels on one endpoint from which a new call takes noticeably longer."""
 
 
 def cel(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
     """Check that Asterisk does not log channel events needlessly.
 
     `running` are the running modules. `text` is the content of cel.conf, or None if it could not be read. `trouble` is
-    the reason, and is empty if the file does not exist.
+    then the reason, or empty if the file does not exist.
     """
     topic = "cel"
     if text is None and trouble:
@@ -57,7 +57,7 @@ def cel(running: Collection[str], text: str | None, trouble: str, path: Path) ->
 def channels_per_endpoint(channels: Mapping[str, int]) -> Finding:
     """Check that no PJSIP endpoint has too many channels.
 
-    `channels` has the present number of channels of each endpoint.
+    `channels` maps each endpoint to its current number of channels.
     """
     topic = "endpoint-channels"
     name = max(channels, key=lambda each: channels[each], default="")

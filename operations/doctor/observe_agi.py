@@ -1,6 +1,6 @@
-"""A check that the service's AGI listener answers.
+"""Checks that the service's AGI listener answers.
 
-The check sends no request of a call, so it leaves no record.
+The check does not send a call's request, so it leaves no record.
 """
 
 import socket
@@ -36,10 +36,10 @@ _PRESENTED: Final = {
     "agi_accountcode": b"",
     "agi_threadid": b"1",
 }
-"""The fields of a channel that the check sends first. The listener answers with NOOP before it reads a request."""
+"""The channel fields that the check sends first. The listener answers with NOOP before it reads a request."""
 _PROOF: Final = b"NOOP"
 _HUNG_UP: Final = b"511 Command Not Permitted on a dead channel or intercept routine\n"
-"""The answer of a channel that has hung up. For the listener this is an ordinary end."""
+"""The answer from a channel that has hung up, which the listener treats as a normal end."""
 
 
 def listener_trouble(address: Path | tuple[str, int]) -> str:

@@ -1,6 +1,6 @@
-"""Reader of Asterisk's state over ARI, with a few HTTP requests that change nothing.
+"""Reads Asterisk's state over ARI with a few HTTP requests that change nothing.
 
-A WebSocket, which the service uses, would take the application over from the service.
+A WebSocket, which the service uses, would take over the application from the service.
 """
 
 import base64
@@ -22,7 +22,7 @@ from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT
 from .asterisk_findings import VARIABLES, AsteriskObservation, url_without_password
 
 TIMEOUT_S: Final = 2.0
-"""Seconds for each step of a request. A hung Asterisk accepts connections but does not answer."""
+"""Time limit in seconds for each step of a request. A hung Asterisk accepts connections but does not answer."""
 _CONTEXTS: Final = (CALLED_CONTEXT, FORWARD_CONTEXT)
 _NO_EXTENSION: Final = "INVALID"
 
@@ -38,7 +38,7 @@ class Answer:
 def observe(ari: AriSettings, secret: str) -> AsteriskObservation:
     """Read Asterisk's version, modules, variables and clock over ARI.
 
-    Raises AriRefused if Asterisk refuses a request, and AriUnavailable if its answers are unusable.
+    Raises AriRefused if Asterisk rejects a request, and AriUnavailable if its answers are unusable.
     """
     info = _asked(ari, secret, "asterisk/info")
     try:
@@ -66,14 +66,14 @@ def observe(ari: AriSettings, secret: str) -> AsteriskObservation:
 
 
 def variable(ari: AriSettings, secret: str, name: str) -> str:
-    """Value of a global variable of Asterisk; empty if it is not set."""
+    """Value of an Asterisk global variable; empty if it is not set."""
     return str(json.loads(_asked(ari, secret, f"asterisk/variable?variable={quote(name)}").body)["value"])
 
 
 def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
-    """The hook's contexts in the dialplan; None if the module for device states is missing.
+    """The hook's contexts in the dialplan; None if the device-state module is missing.
 
-    A context counts if it has the extension `s`: the state of a Local channel to a missing extension is INVALID.
+    A context counts if it has the extension `s`. A Local channel to a missing extension has the state INVALID.
     """
     found = set()
     for context in _CONTEXTS:
@@ -86,7 +86,7 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
 
 
 def _endpoints(ari: AriSettings, secret: str) -> dict[str, int] | None:
-    """Number of channels of each PJSIP endpoint; None without the module that reports them."""
+    """Number of channels on each PJSIP endpoint; None if the module that reports them is missing."""
     answer = request(ari, secret, "GET", "endpoints/PJSIP")
     if answer.status != http.HTTPStatus.OK:
         return None
@@ -137,7 +137,7 @@ def request(ari: AriSettings, secret: str, method: str, path: str, body: object 
 def _nearby(connection: http.client.HTTPConnection) -> bool:
     """True if the peer is on this machine.
 
-    Both ends then have the same address, or the peer has a loopback address.
+    In that case, both ends have the same address, or the peer has a loopback address.
     """
     peer: Any = connection.sock.getpeername()[0]
     return bool(peer == connection.sock.getsockname()[0] or ip_address(peer.partition("%")[0]).is_loopback)

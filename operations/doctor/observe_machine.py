@@ -1,6 +1,6 @@
-"""Reader of the machine's state: files, ports, processes, names and the clock.
+"""Reads the machine's state: files, ports, processes, host names and the clock.
 
-The functions change nothing and take no lock.
+The functions change nothing and take no locks.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ from .shared_file_findings import Identity, Rights
 _PROC: Final = Path("/proc")
 _LISTEN: Final = "0A"
 _CONF_LIMIT: Final = 500
-"""Most files of one configuration folder that are searched for the hook's #include."""
+"""Maximum number of files in a configuration folder that are searched for the hook's #include."""
 
 
 def read_text(path: Path) -> tuple[str | None, str]:
-    """Read the text of a file; (None, reason) if it cannot be read.
+    """Read a file as text; (None, reason) if it cannot be read.
 
     The reason is empty for a missing file.
     """
@@ -53,7 +53,7 @@ def mode_and_owner(path: Path) -> tuple[int, int] | None:
 
 
 def rights(path: Path) -> Rights:
-    """Mode and owners of a file or folder.
+    """A file's or folder's mode and owners.
 
     Raises OSError.
     """
@@ -63,7 +63,7 @@ def rights(path: Path) -> Rights:
 
 
 def rights_in(folder: Path) -> list[Rights]:
-    """Modes and owners of a folder and its content; empty if the folder does not exist.
+    """Modes and owners of a folder and everything in it; empty if it does not exist.
 
     Raises OSError.
     """
@@ -81,7 +81,7 @@ def _ignore_missing(error: OSError) -> None:
 
 
 def content(path: Path) -> bytes | None:
-    """Content of a file; None if it does not exist.
+    """A file's content; None if it does not exist.
 
     Raises OSError for other errors.
     """
@@ -92,9 +92,9 @@ def content(path: Path) -> bytes | None:
 
 
 def files_including_hook(folder: Path) -> list[Path] | None:
-    """Files that include the hook, in Asterisk's folder and the folders directly in it.
+    """Files in Asterisk's folder and its immediate subfolders that include the hook.
 
-    None if no readable file includes the hook, and other files cannot be read.
+    Returns None if no readable file includes the hook but some files cannot be read.
     """
     wanted = re.compile(rf'^\s*#(?:try)?include\s+["<]?(?:\S*/)?{re.escape(HOOK_FILE)}[">]?\s*(?:;.*)?$', re.MULTILINE)
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
@@ -143,7 +143,7 @@ def nearest_existing(path: Path) -> Path:
 
 
 def folders_above(folder: Path) -> list[Path]:
-    """Existing parent folders of a folder, from the root on.
+    """A folder's existing parent folders, starting at the root.
 
     Raises OSError.
     """
@@ -152,7 +152,7 @@ def folders_above(folder: Path) -> list[Path]:
 
 
 def size(path: Path) -> int | None:
-    """Bytes that a file occupies on the disk; None if it does not exist or cannot be read."""
+    """Number of bytes that a file occupies on disk; None if it does not exist or cannot be read."""
     try:
         status = path.stat()
     except OSError:
@@ -193,7 +193,7 @@ def _listening(table: str, port: int) -> Iterator[Address]:
 
 
 def identity_by_pid_file(pid_file: Path) -> Identity | None:
-    """User and groups of the process in a pid file; None without such a process."""
+    """User and groups of the process in a pid file; None if there is no such process."""
     process = pid_in(pid_file)
     return None if process is None else process_identity(process)
 
@@ -222,9 +222,9 @@ def process_identity(process: int) -> Identity | None:
 
 
 def account_identity(user: str | int, group: str = "", more: Collection[str] = ()) -> Identity | None:
-    """User and groups of a program that runs as `user`; None if the user or a group does not exist.
+    """User and groups that a program run as `user` has; None if the user or a group does not exist.
 
-    `group` is the primary group, and `more` are additional groups.
+    `group` is the primary group, and `more` are supplementary groups.
     """
     try:
         entry = pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
@@ -236,7 +236,7 @@ def account_identity(user: str | int, group: str = "", more: Collection[str] = (
 
 
 def user_name(user: int) -> str:
-    """User as an argument of `chown`: the name, or the number if the user has no name."""
+    """The user as an argument for `chown`: the name, or the number if there is no name."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:
@@ -244,7 +244,7 @@ def user_name(user: int) -> str:
 
 
 def group_name(group: int) -> str:
-    """Group as an argument of `chgrp`: the name, or the number if the group has no name."""
+    """The group as an argument for `chgrp`: the name, or the number if there is no name."""
     try:
         return grp.getgrgid(group).gr_name
     except KeyError:
@@ -254,8 +254,8 @@ def group_name(group: int) -> str:
 def is_open(path: Path) -> bool | None:
     """True if a process has the file open; None if that cannot be determined.
 
-    The answer is unknown if a process of `idtone serve` could not be read. A trial lock could stop a service that
-    starts at the same moment.
+    It cannot be determined if a process of `idtone serve` could not be read. Trying the lock is no alternative, because
+    that could stop a service that is just starting.
     """
     try:
         process, hidden = _holder(path)
@@ -275,7 +275,7 @@ def holder(path: Path) -> int | None:
 
 
 def _holder(path: Path) -> tuple[int | None, bool]:
-    """Process id of a process that has the file open, and True if a process could not be read.
+    """Id of a process that has the file open, and True if some process could not be read.
 
     Raises OSError.
     """
@@ -305,7 +305,7 @@ def is_address(host: str) -> bool:
 
 
 def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
-    """Seconds that the lookup of a host name took, and True if it succeeded.
+    """Seconds that a host name lookup took, and True if it succeeded.
 
     The lookup takes at most `deadline_s`.
     """
@@ -334,7 +334,7 @@ def clock_is_synchronised() -> bool | None:
 
 
 def watchdog(unit: str, deadline_s: float) -> str | None:
-    """systemd's WatchdogUSec of a unit; None if systemd does not run."""
+    """A unit's WatchdogUSec in systemd; None if systemd is not running."""
     shown = unit_properties(unit, ("WatchdogUSec",), deadline_s)
     return None if shown is None else shown.get("WatchdogUSec", "")
 

@@ -1,4 +1,4 @@
-"""The doctor's check of Asterisk's limit of open files, which limits its calls."""
+"""The doctor's check of Asterisk's open file limit, which limits its calls."""
 
 import re
 from pathlib import Path
@@ -10,15 +10,15 @@ from .asterisk_findings import sections
 from .findings import Finding, good, unknown, warning
 
 A_CALL: Final = 10
-"""Descriptors of one forwarded call: RTP, RTCP and timers of both legs, and the transport of their frames."""
+"""File descriptors that one forwarded call needs: RTP, RTCP and timers for both legs, and the transport of their
+frames."""
 WITHOUT_CALLS: Final = 40
-"""Descriptors of an Asterisk without calls: sockets, the log, the database."""
+"""File descriptors that Asterisk needs without calls: sockets, the log and the database."""
 CALLS: Final = 600
-"""Planned calls in progress: a node of a fleet, with 3.3 calls a second of three minutes each
-(docs/explanation/fleet.md).
-"""
+"""Planned number of calls in progress, for a fleet node with 3.3 calls per second of three minutes each
+(docs/explanation/fleet.md)."""
 LIMIT: Final = 65536
-"""The usual limit for the unit: enough for 6,549 calls."""
+"""The usual limit for the unit, enough for 6,549 calls."""
 DROP_IN: Final = "50-idtone.conf"
 
 _LIMIT: Final = re.compile(r"^Max open files +([0-9]+|unlimited) ", re.MULTILINE)
@@ -26,7 +26,7 @@ _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 
 
 def limit_of(limits: str) -> int | None:
-    """Soft limit of open files in the text of /proc/PID/limits; None if it is missing."""
+    """Soft limit on open files from the text of /proc/PID/limits; None if it is missing."""
     match = _LIMIT.search(limits)
     if not match:
         return None
@@ -34,34 +34,34 @@ def limit_of(limits: str) -> int | None:
 
 
 def unit_of(control_groups: str) -> str | None:
-    """systemd unit of a process, from the text of /proc/PID/cgroup; None if it has none."""
+    """A process's systemd unit from the text of /proc/PID/cgroup; None if it has none."""
     match = _UNIT.search(control_groups)
     return match[1] if match else None
 
 
 def planned_calls(asterisk_conf: str) -> int:
-    """Number of calls that Asterisk should carry: `maxcalls` of asterisk.conf, or else `CALLS`."""
+    """Number of calls that Asterisk should carry: `maxcalls` in asterisk.conf, or `CALLS` by default."""
     value = sections(asterisk_conf).get("options", {}).get("maxcalls", "")
     return int(value) if value.isdecimal() and 0 < int(value) < 10**6 else CALLS
 
 
 def calls_within(limit: int) -> int:
-    """Number of simultaneous calls that a limit of open files allows."""
+    """Number of simultaneous calls that an open file limit allows."""
     return max(0, limit - WITHOUT_CALLS) // A_CALL
 
 
 def needed_limit(calls: int) -> int:
-    """Limit of open files that a number of calls needs."""
+    """Open file limit that a number of calls requires."""
     return WITHOUT_CALLS + A_CALL * calls
 
 
 def recommended_limit(calls: int) -> int:
-    """Limit of open files to set for a number of calls, at least `LIMIT`."""
+    """Open file limit to set for a number of calls, at least `LIMIT`."""
     return max(LIMIT, needed_limit(calls))
 
 
 def drop_in_text(calls: int) -> str:
-    """Text of the systemd drop-in that raises the limit of open files."""
+    """Text of a systemd drop-in that raises the open file limit for a number of calls."""
     return f"[Service]\nLimitNOFILE={recommended_limit(calls)}\n"
 
 
@@ -70,9 +70,9 @@ def drop_in_path(unit: str, units: Path) -> Path:
 
 
 def judge(limit: int | None, calls: int, unit: str | None) -> Finding:
-    """Check that Asterisk may open enough files for its calls.
+    """Check that Asterisk can open enough files for its calls.
 
-    `limit` is that of the running Asterisk, or None if its process was not found. `unit` is its systemd unit.
+    `limit` is the running Asterisk's limit, or None if its process was not found. `unit` is its systemd unit.
     """
     topic = "open-files"
     if limit is None:

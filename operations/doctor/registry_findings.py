@@ -1,4 +1,4 @@
-"""The doctor's checks of the registry and its licences, whose findings show no telephone number."""
+"""The doctor's checks of the registry and its licences. Their findings never show telephone numbers."""
 
 import stat
 from collections import Counter
@@ -28,15 +28,14 @@ from .findings import Finding, bad, good, unknown, warning
 from .shared_file_findings import Rights
 
 SOON: Final = timedelta(days=7)
-"""A registry that expires within this time is reported. The time is enough to get the next one, or to ask why there is
-none.
-"""
+"""Remaining validity at which a registry is reported. It leaves time to get the next one, or to ask why there is
+none."""
 
 
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:
     """Explain that the registry is faulty.
 
-    The finding shows only the places of the faults, because their texts may quote telephone numbers.
+    The finding shows only where the faults are, because their texts may quote telephone numbers.
     """
     if isinstance(error, TrustError):
         return bad("registry", str(error), Message("idtone registry update, as the user that `idtone serve` runs as"))
@@ -107,7 +106,7 @@ def verified_copy(
     """Check that only the service can change the verified copy of the registry.
 
     `held` has the access rights of the copy's folder and files, and is empty if the folder does not exist yet. `above`
-    has those of the parent folders. `ourselves` is the current user id, and `service` the service's, if known.
+    has the parent folders' access rights. `ourselves` is the current user id, and `service` is the service's, if known.
     """
     topic, place = "registry-cache", quote(str(folder))
     if not held:
@@ -167,9 +166,9 @@ def verified_copy(
 
 
 def locked_out(folder: Path, found: str, service: int) -> Finding:
-    """Explain that the service can neither read nor renew the copy of the registry.
+    """Explain that the service can neither read nor renew its copy of the registry.
 
-    `service` is the user id of the service.
+    `service` is the service's user id.
     """
     return bad(
         "registry-cache",
@@ -183,7 +182,7 @@ _ANEW: Final = Message("if another user may have written there, remove the copy;
 
 
 def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
-    """Write bits of group and others that are effective through the file's folders."""
+    """Write bits for group and others that remain effective through the file's parent folders."""
     reaching = _OTHERS_WRITE
     for folder in path.parents:
         reaching &= folders.get(folder, 0o777) << 1
@@ -239,9 +238,9 @@ _CERTIFICATION_WORDS: Final = {
 
 
 def certifications(document: RegistryDocument, member: str | None, now: datetime) -> Finding:
-    """Check that the certifications on which a member's numbers depend are in force.
+    """Check that the certifications that a member's numbers depend on are in force.
 
-    With `member` None, all certifications are checked.
+    If `member` is None, all certifications are checked.
     """
     topic = "registry-certifications"
     ends = sorted(certification_ends(document, member), key=lambda each: each.at)
@@ -283,7 +282,7 @@ _STANDINGS: Final[Mapping[Reason, str]] = {
 
 
 def node_member(member: str | None, index: RegistryIndex) -> Finding:
-    """Check that `association.member` is set and in the registry."""
+    """Check that `association.member` is set and names a member in the registry."""
     topic, trouble = "registry-member", member_trouble(member, index)
     if trouble:
         return bad(topic, trouble, REMEDY)
@@ -296,7 +295,7 @@ _RENEW: Final = Message("Ask the association to renew them")
 def licence_states(document: RegistryDocument, now: datetime, own: Sequence[LicenceLapse] = ()) -> Finding:
     """Check that the node's licences are valid and will not lapse soon.
 
-    `own` are the lapses of the node's member.
+    `own` are the lapses that affect the node's member.
     """
     topic = "registry-licences"
     held = [licence for member in document.members for licence in licences(member)]
@@ -333,7 +332,7 @@ def licence_states(document: RegistryDocument, now: datetime, own: Sequence[Lice
 
 
 def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: datetime) -> Finding:
-    """Check that the sounds of all valid licences can be played."""
+    """Check that the sounds for all valid licences can be played."""
     topic = "registry-sounds"
     named = {tone.id: tone.sha256 for tone in document.tones}
     licensed = {

@@ -1,6 +1,6 @@
-"""Parallel runs of checks with one deadline.
+"""Runs checks in parallel with a common deadline.
 
-A check that crashes or hangs becomes a finding, and does not stop the other checks.
+A check that crashes or hangs becomes a finding and does not stop the others.
 """
 
 import queue
@@ -22,7 +22,7 @@ DEADLINE_S: Final = 8.0
 POLL_S: Final = 0.1
 
 _Result = tuple[Check, Finding | None]
-"""A check with one of its findings, or with None at its end."""
+"""A check with one of its findings, or with None when it is finished."""
 
 
 def run(
@@ -31,9 +31,9 @@ def run(
     deadline_s: float = DEADLINE_S,
     waiting: Callable[[Collection[str]], None] = lambda topics: None,
 ) -> list[Finding]:
-    """Run checks in parallel, and return one finding for each topic, in the order of `TOPICS`.
+    """Run checks in parallel, and return one finding per topic in the order of `TOPICS`.
 
-    `waiting` receives the unfinished topics. Threads of hanging checks run until the process ends.
+    `waiting` receives the unfinished topics. The threads of hung checks run until the process ends.
     """
     results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
     for check in checks:

@@ -14,7 +14,7 @@ TOPIC = "fleet-settings"
 def fleet_settings(settings: Settings, used: UsedFleetSettings | None, trouble: str = "") -> Finding:
     """Check that the service uses the node's current edition of the fleet's settings.
 
-    `used` is the edition that the service used last. `trouble` is the reason why it is not known.
+    `used` is the edition that the service used last. `trouble` says why it is unknown.
     """
     edition = settings.shared
     if edition is None:

@@ -1,4 +1,4 @@
-"""Checks of the files that the service and Asterisk share: sounds, fallback.conf and journal."""
+"""Checks of the files that the service and Asterisk share: sounds, fallback.conf and the journal."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -112,7 +112,7 @@ def writable_check(inputs: CheckInputs) -> Iterator[Finding]:
 def _tried(
     place: write_trial.Place, who: shared_file_findings.Identity | None, process: int | None
 ) -> shared_file_findings.PutTrial:
-    """Result of the service's attempt to write a file into a folder.
+    """Result of an attempt to write a file into a folder as the service.
 
     Raises OSError if the folder cannot be read.
     """

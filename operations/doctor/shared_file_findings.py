@@ -1,4 +1,4 @@
-"""The doctor's checks of the sound files, fallback.conf and the journal, with their access rights."""
+"""The doctor's checks of the sound files, fallback.conf and the journal, and of their access rights."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ _RESTART: Final = Message("systemctl restart idtone, which makes them again")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """User and groups of a process.
+    """A process's user and groups.
 
     `group` is the primary group, and one of `groups`.
     """
@@ -31,9 +31,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Mode and owners of one file or folder.
+    """A file's or folder's mode and owners.
 
-    `listed` means that it has an access control list, so the mode may not apply.
+    `listed` is True if it has an access control list, so that the mode may not apply.
     """
 
     path: Path
@@ -61,9 +61,9 @@ def sound_files(
 ) -> Finding:
     """Check that the sound files exist and have the expected content.
 
-    `wanted` has the expected content of each file, and `there` the present content, None for a missing file. `further`
-    are other files that Asterisk could play in their place. `by_list` means that the expected content of imported
-    sounds is from their list, not their masters.
+    `wanted` has each file's expected content, and `there` its present content, or None if it is missing. `further` are
+    other files that Asterisk could play instead. `by_list` is True if the expected content of imported sounds comes
+    from their list, not from their masters.
     """
     missing = sorted(path for path in wanted if there[path] is None)
     other = sorted(path for path in wanted if there[path] not in (None, wanted[path]))
@@ -98,9 +98,9 @@ def sound_files(
 
 
 def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
-    """Group through which Asterisk can read a folder; None if Asterisk's process was not found.
+    """The group through which Asterisk can read a folder; None if Asterisk's process was not found.
 
-    The group is the folder's own if Asterisk belongs to it, otherwise Asterisk's primary group.
+    This is the folder's own group if Asterisk belongs to it, and otherwise Asterisk's primary group.
     """
     if asterisk is None:
         return None
@@ -110,8 +110,8 @@ def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
 def sound_access(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
     """Check that Asterisk can read the sound files.
 
-    `who` is Asterisk's user, or None if its process was not found. `group` is its group. `folders` are the parent
-    folders of the files.
+    `who` is Asterisk's user, or None if its process was not found. `group` is its group. `folders` are the files'
+    parent folders.
     """
     topic = "sounds-readable"
     place = folders[-1].path if folders else Path()
@@ -136,8 +136,9 @@ def sound_access(who: Identity | None, folders: Sequence[Rights], held: Sequence
 
 
 def _granting(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
-    """Commands that give Asterisk access to folders. With g+s, new files get the folder's group, even if the user who
-    makes them does not belong to it.
+    """Commands that give Asterisk access to folders.
+
+    With g+s, new files get the folder's group, even if the user who creates them does not belong to it.
     """
     return [
         f"chgrp {group} {name} && chmod g+rxs {name}" if rights.path == own else f"chmod o+x {name}"
@@ -149,8 +150,9 @@ def _granting(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
 def _with_folders(
     closed: Sequence[Rights], own: Path, group: str, changes: Sequence[RightsChange]
 ) -> tuple[RightsChange, ...]:
-    """The commands of `_granting` as changes, followed by `changes`. Empty if a closed folder is not idtone's: opening
-    it would expose other files.
+    """The commands from `_granting` as changes, followed by `changes`.
+
+    Empty if a closed folder is not idtone's, because opening it would expose other files.
     """
     if any(rights.path != own for rights in closed):
         return ()
@@ -169,8 +171,8 @@ def journal_access(
     """Check that Asterisk can write to the journal.
 
     `who` is Asterisk's user, and `group` its group. `held` is the present journal, or None if it does not exist. `left`
-    is the number of journals that the service has taken but not entered into the ledger. `sounds` is the folder of the
-    sounds.
+    is the number of journals that the service has taken but not yet entered into the ledger. `sounds` is the sounds'
+    folder.
     """
     topic, restart = "journal", Message("systemctl restart idtone, which creates it")
     name, folder = quote(str(path)), quote(str(path.parent))
@@ -219,17 +221,16 @@ def journal_access(
 
 SOUNDS_MODE: Final = 0o2750
 JOURNAL_MODE: Final = 0o2710
-"""Modes of the two folders. With g+s, new files get the folder's group. So the service can run as any user who owns the
-folders.
-"""
+"""Modes of the two folders. With g+s, new files get the folder's group, so the service can run as any user who owns the
+folders."""
 
 
 @dataclass(frozen=True, slots=True)
 class PutTrial:
-    """The result of an attempt to write a file of the service into a folder.
+    """The result of an attempt to write one of the service's files into a folder.
 
     `above` are the existing parent folders. `held` is the folder itself, or None if it does not exist. `error` is the
-    errno of the attempt, 0 after a success, and None without an attempt. Without an attempt, `why` has the reason.
+    attempt's errno, 0 if it succeeded, or None if none was made. In that case, `why` has the reason.
     """
 
     folder: Path
@@ -245,8 +246,8 @@ def put_access(
     """Check that the service can write files into a folder.
 
     `who` is the service. `owner` is USER:GROUP for `chown`: the service's user and Asterisk's group. `mode` is the
-    folder's mode in the remedy. `group` is only for the journal, whose folder the service gives the group of the
-    sounds' folder.
+    folder's mode in the remedy. `group` is only for the journal, because the service gives the journal's folder the
+    same group as the sounds' folder.
     """
     folder, held = trial.folder, trial.held
     if who is None:
@@ -296,7 +297,7 @@ def put_access(
 
 
 def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> str:
-    """The reason why the service cannot give the journal's folder its group and mode; empty if it can, or need not."""
+    """The reason the service cannot set the group and mode of the journal's folder; empty if it can or need not."""
     if group is None or who.user == 0:
         return ""
     if held.group != group and (who.user != held.user or group not in who.groups):
@@ -313,9 +314,9 @@ def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> 
 def fallback_file(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
     """Check that fallback.conf has the content that the registry requires.
 
-    `wanted` is the content by the registry, or None without a registry. `text` is the present content. The finding
-    shows neither, because both contain telephone numbers. `trouble` is the reason why the file could not be read, and
-    is empty if it does not exist.
+    `wanted` is the content according to the registry, or None if there is no registry. `text` is the present content.
+    The finding shows neither, because both contain telephone numbers. `trouble` says why the file could not be read,
+    and is empty if it does not exist.
     """
     topic = "fallback"
     remedy = Message("idtone registry update, as the user that `idtone serve` runs as; it writes the file")

@@ -1,4 +1,4 @@
-"""The doctor's check of the node's own suspensions, whose finding shows no telephone number."""
+"""The doctor's check of the node's own suspensions. Its finding never shows telephone numbers."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,13 +12,12 @@ from .findings import Finding, bad, good, unknown, warning
 
 TOPIC: Final = "own-suspensions"
 SOON: Final = timedelta(minutes=1)
-"""Age from which a suspension that is not in force is reported. An approved one is in force within a second. One that
-waits for approval waits for a person, who is reached by telephone.
-"""
+"""Age from which a suspension that is not in force is reported. Once approved, it is in force within a second. Until
+then it waits for a person, who can be reached by telephone."""
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """Explain that the file of suspensions cannot be read.
+    """Explain that the suspensions file cannot be read.
 
     `problem` names the file and the remedy. `may_read` is False if only another user may read the file.
     """

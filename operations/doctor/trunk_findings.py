@@ -1,6 +1,6 @@
-"""The doctor's checks of the sound and the number that a called party receives.
+"""The doctor's checks of whether a called party receives the right sound and number.
 
-The sources are Asterisk's PJSIP endpoints and the operator's own Dial().
+The checks read Asterisk's PJSIP endpoints and the operator's own Dial() applications.
 """
 
 import re
@@ -50,13 +50,12 @@ TRANSCODERS: Final[Mapping[str, frozenset[str]]] = {
         "amrwb": "codec_amr",
     }.items()
 }
-"""Codec → the modules that can encode it; one of them is enough. G.711, GSM and linear PCM need none, because the
-sounds exist in these formats.
-"""
+"""Codec → modules that can encode it, one of which is enough. G.711, GSM and linear PCM need none, because the sounds
+exist in these formats."""
 
 
 def endpoints(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
-    """Options of each PJSIP endpoint by its name, including its templates' options.
+    """Each PJSIP endpoint's options by its name, including those from its templates.
 
     `allow` lists all codecs.
     """
@@ -86,10 +85,10 @@ def endpoints(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
 def codecs(
     found: Mapping[str, Mapping[str, str]] | None, running: Collection[str], trouble: str, path: Path
 ) -> Finding:
-    """Check that Asterisk can play sounds in all codecs of the trunks.
+    """Check that Asterisk can play sounds in all of the trunks' codecs.
 
-    `found` are the options of the endpoints, or None if pjsip.conf could not be read. `running` are the running
-    modules, without `.so`.
+    `found` are the endpoints' options, or None if pjsip.conf could not be read. `running` are the running modules,
+    without `.so`.
     """
     topic = "sound-codecs"
     if found is None:
@@ -123,7 +122,7 @@ def presented_numbers(
 ) -> Finding:
     """Check that the called party sees the number that idtone checked.
 
-    `found` are the options of the endpoints, or None if pjsip.conf could not be read. `dialplan` are the lines of
+    `found` are the endpoints' options, or None if pjsip.conf could not be read. `dialplan` are the lines of
     extensions.conf.
     """
     topic = "presented-number"
@@ -150,7 +149,7 @@ def presented_numbers(
 
 
 def _without_number(lines: Sequence[Line]) -> Iterator[str]:
-    """Places where an extension runs an outgoing Dial() with `idtone-called` but does not set the number before."""
+    """Places where an extension runs an outgoing Dial() with `idtone-called` without first setting the number."""
     sets = False
     for line in lines:
         if line.path.name == HOOK_FILE:

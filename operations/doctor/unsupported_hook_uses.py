@@ -1,11 +1,11 @@
 """Places in the operator's configuration where the hook cannot work as documented.
 
-Dial() reads GOSUB_RESULT after the Gosub() of its option U(), so `idtone-called` can refuse a call. Queue() runs a
-Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Dial() runs only the
-last of several U(), even if a variable holds the first.
+Dial() reads GOSUB_RESULT after the Gosub() in its option U(), so `idtone-called` can refuse a call. Queue() runs a
+Gosub() for a member but does not read the result, and FollowMe() has no Gosub() for the called party. If there are
+several U() options, Dial() runs only the last one, even if a variable holds the first.
 
-A Local channel that leads to `idtone-forward` cuts a sound for the caller, unless its dialling side passes early media
-on.
+A Local channel that leads to `idtone-forward` cuts off sounds for the caller, unless its dialling side passes on early
+media.
 """
 
 import re
@@ -27,13 +27,13 @@ _SECTION: Final = re.compile(r"\s*\[([^\]]+)\]")
 _VALUE: Final = re.compile(r"\s*([\w-]+)\s*=>?\s*(.*)")
 _NAME: Final = re.compile(r"[\w-]*$")
 _ASSIGN: Final = frozenset({"", "set", "mset"})
-"""Applications that assign variables; a line of [globals] has no name."""
+"""Applications that assign variables. A line in [globals] has no application name."""
 _ASSIGNED: Final = re.compile(r"(?<!\w)_{0,2}([A-Za-z]\w*)=")
 _LOCAL: Final = re.compile(r"@([\w-]+)")
 _QUEUE_GOSUB: Final = "membergosub"
 _JUMPS: Final = frozenset({"gosub", "gosubif", "goto", "gotoif"})
 _FIRST_GOSUB: Final = 6
-"""Index of the first argument of Queue() that can name a Gosub(); its exact place depends on the version."""
+"""Index of the first Queue() argument that can name a Gosub(). Its exact position depends on the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Li
 
 
 def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[UnsupportedUse]:
-    """Places that lead a call through a Local channel to `idtone-forward`.
+    """Places that route a call through a Local channel to `idtone-forward`.
 
     The parameters are the lines of extensions.conf, queues.conf and followme.conf with their included files.
     """
@@ -92,8 +92,8 @@ def judge(
 ) -> Finding:
     """Check that the dialplan does not use the hook where it cannot work.
 
-    `found` is None if the files could not be read, and `trouble` is the reason. `callers` are the places that would cut
-    a sound for the caller.
+    `found` is None if the files could not be read, and `trouble` is then the reason. `callers` are the places that
+    would cut off a sound for the caller.
     """
     topic = "hook-use"
     if found is None:
@@ -155,12 +155,12 @@ def without_comments(lines: Sequence[Line]) -> Iterator[Line]:
 
 
 def _operators(lines: Sequence[Line]) -> list[Line]:
-    """The dialplan without comments, and without the hook's own file."""
+    """The dialplan without comments and without the hook's own file."""
     return [line for line in without_comments(lines) if line.path.name != HOOK_FILE]
 
 
 def _leading_contexts(lines: Sequence[Line], hook: str) -> Iterator[str]:
-    """The operator's contexts that lead by a Gosub() or Goto() to this context of the hook."""
+    """The operator's contexts from which a Gosub() or Goto() leads to the hook's given context."""
     context = ""
     for line in lines:
         section = _SECTION.match(line.text)
@@ -180,7 +180,7 @@ def _variables_with(lines: Sequence[Line], leading: Collection[str]) -> Iterator
 
 
 def _ignored_behind(text: str, holding: Mapping[str, str], leading: Collection[str]) -> Iterator[str]:
-    """The result of `_ignored_in` for the text, after these variables are replaced by their values."""
+    """Variables in the text that, replaced by their values, make an application ignore the result."""
     for variable, value in holding.items():
         if f"${{{variable}}}" in text and list(_ignored_in(text.replace(f"${{{variable}}}", value), leading)):
             yield Message("another U() after {variable}", variable=f"${{{variable}}}")
@@ -206,7 +206,9 @@ def _context(gosub: str) -> str:
 
 
 def _groups(text: str) -> list[tuple[str, str, list[str]]]:
-    """Each group in parentheses: the name before it in lower case, its text, and the arguments of the options U()
+    """Each parenthesised group in the text, as a tuple.
+
+    It consists of the name before the group in lower case, the group's text, and the arguments of the U() options
     directly in it. The complete line is a group too, because a variable may hold options.
     """
     groups: list[tuple[str, str, list[str]]] = []

@@ -1,8 +1,8 @@
-"""A trial that shows whether the service can write files where Asterisk reads them.
+"""Tests whether the service can write files where Asterisk reads them.
 
-The trial creates a file, replaces it and removes it. Modes and owners are not enough. A user outside the folder's group
-cannot give a file to that group. systemd can make a folder read-only for the service. A file system can have its own
-rules.
+The trial creates a file, replaces it and removes it. Checking modes and owners is not enough: a user outside the
+folder's group cannot give a file to that group, systemd can make a folder read-only for the service, and a file system
+can have rules of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PREFIX: Final = ".idtone-doctor-"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder for a file, the file's mode, and the folder whose group the file gets."""
+    """The folder to write a file into, the file's mode, and the folder whose group it gets."""
 
     folder: Path
     mode: int
@@ -37,13 +37,14 @@ class Place:
 
 
 class NotTriedError(Exception):
-    """The trial was not possible; the text has the reason."""
+    """The trial was not possible. The error's text says why."""
 
 
 def trial(place: Place, who: Identity, process: int | None = None) -> int:
     """The errno with which a process fails to create or replace a file; 0 if both succeed.
 
-    `process` is the service's process id, if the service runs. The trial then uses its mounts. Raises NotTriedError.
+    `process` is the service's process id if it is running. The trial then uses that process's mounts. Raises
+    NotTriedError.
     """
     user, groups = os.geteuid(), {os.getegid(), *os.getgroups()}
     if user not in (0, who.user):
@@ -84,7 +85,7 @@ def _trial(place: Place, process: int | None) -> int:
 
 
 def _as_seen(path: Path, process: int | None) -> Path:
-    """The path in the mounts of a process, if the current user may read them."""
+    """The path as a process's mounts show it, if the current user may read them."""
     if process is not None:
         seen = Path(f"/proc/{process}/root") / path.relative_to("/")
         with contextlib.suppress(OSError):

@@ -1,1 +1,1 @@
-"""Commands for a fleet of PBXs: reports of its nodes, monitoring, configuration and upgrades."""
+"""Commands for a fleet of PBXs: node reports, monitoring, configuration and upgrades."""

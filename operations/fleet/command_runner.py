@@ -1,4 +1,4 @@
-"""Runs commands on this machine, or on others with a prefix such as ssh."""
+"""Runs commands on this machine or, with a prefix such as ssh, on others."""
 
 import os
 import signal
@@ -10,9 +10,9 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """The exit code and the output of a command that was run.
+    """The exit code and output of a command that was run.
 
-    `status` is its exit code, or None if the command could not be started or did not end in time.
+    `status` is its exit code, or None if the command could not be started or did not finish in time.
     """
 
     status: int | None
@@ -24,16 +24,16 @@ class CommandRunner(Protocol):
     """The interface through which an upgrade runs commands."""
 
     def run(self, command: Sequence[str], within_s: float) -> CommandResult:
-        """Run a command without a shell and without input, and wait for its end.
+        """Run a command without a shell or input, and wait for it to finish.
 
-        No failure raises an error.
+        Failures do not raise errors.
         """
 
 
 class SubprocessRunner:
-    """Runs commands as processes of this machine.
+    """Runs commands as processes on this machine.
 
-    A command that takes too long is killed with all its children.
+    A command that takes too long is killed together with its children.
     """
 
     def run(self, command: Sequence[str], within_s: float) -> CommandResult:

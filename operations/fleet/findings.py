@@ -1,4 +1,4 @@
-"""Rules that find faults of a fleet's nodes, and differences between the nodes."""
+"""Rules that find faults in a fleet's nodes and differences between them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from idtone.core.translation import Message, joined
 from .node_states import Condition, Fleet, Node, NodeState, SharedSettings
 
 CLOCK_S: Final = 0.5
-"""Difference from PostgreSQL's clock, in seconds, that changes the order of events of several nodes."""
+"""Offset from PostgreSQL's clock, in seconds, above which events on several nodes may appear out of order."""
 SPREADING: Final = timedelta(seconds=3)
-"""Time that a new registry may take from the first node to all others."""
+"""Time that a new registry may take to spread from the first node to all others."""
 RIVALS: Final = 3
-"""Number of reports by another service that is a fault. A hand-over between two instances can cause fewer."""
+"""Minimum number of reports by another service that counts as a fault. A hand-over between two instances can cause
+fewer."""
 ENOUGH_DAYS: Final = 30
-"""Days of evidence for which a node's disk should have room; `idtone doctor` has the same limit."""
+"""Number of days of evidence for which a node's disk should have room. `idtone doctor` has the same limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFinding:
-    """A fault of a node, with its remedy.
+    """A node's fault and its remedy.
 
-    `rule` is the name of the fault for programs.
+    `rule` identifies the kind of fault for programs.
     """
 
     node: str
@@ -38,7 +39,7 @@ class NodeFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Absence:
-    """A rule for a node that does not report now, so that its last state is not judged."""
+    """A rule for a node that is not reporting now, whose last state is therefore not judged."""
 
     rule: str
     condition: Condition
@@ -48,9 +49,9 @@ class _Absence:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A rule for a node that reports now.
+    """A rule for a node that is reporting now.
 
-    `find` describes the fault, and returns an empty text without a fault.
+    `find` returns a description of the fault, or an empty text if there is none.
     """
 
     name: str
@@ -60,11 +61,11 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Compared:
-    """The values with which each node is compared, determined once."""
+    """The values to which each node is compared, computed once."""
 
     now: datetime
     ledgers: Counter[str]
-    """Node → number of its ledgers."""
+    """Node → number of ledgers."""
     newest_version: str
     newest_registry: tuple[Node, NodeState] | None
     newest_settings: SharedSettings | None
@@ -85,7 +86,7 @@ class _Compared:
 
 
 def findings(fleet: Fleet) -> list[NodeFinding]:
-    """Find the faults of a fleet's nodes, by node and in the order of the rules."""
+    """Find faults in a fleet's nodes, by node and in the order of the rules."""
     compared = _Compared.of(fleet)
     return [finding for node in fleet.nodes for finding in _of(node, compared)]
 
@@ -105,7 +106,7 @@ def _of(node: Node, compared: _Compared) -> Iterator[NodeFinding]:
 
 
 def local_time(at: datetime | None) -> str:
-    """Format a time in the time zone of the machine; a dash for None."""
+    """Format a time in the machine's time zone; a dash for None."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "–"
 
 
@@ -114,9 +115,9 @@ def _rivals(state: NodeState, _: _Compared) -> str:
 
 
 def clock_ahead_s(state: NodeState) -> float:
-    """Minimum number of seconds by which PostgreSQL's clock is ahead of the node's.
+    """Seconds by which PostgreSQL's clock is at least ahead of the node's; negative if it is behind.
 
-    0 if the clocks may be equal.
+    The result is 0 if the clocks may be equal.
     """
     clock = state.clock
     if clock is None or clock.least_seconds <= 0 <= clock.most_seconds:
@@ -145,7 +146,7 @@ def _version(state: NodeState, compared: _Compared) -> str:
 
 
 def newest_registry(fleet: Fleet) -> tuple[Node, NodeState] | None:
-    """Node with the newest registry, and its state; None if no node has a registry."""
+    """The node with the newest registry, and that node's state; None if no node has a registry."""
     issued = [(state.registry.issued, node.name, node, state) for node, state in fleet.present if state.registry.issued]
     if not issued:
         return None

@@ -12,43 +12,42 @@ from idtone.core.translation import Message
 from idtone.core.yaml_documents import Model, ValidationFault, load
 
 Words = tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
-"""A command, or its prefix: a list of words. No shell reads it here."""
+"""A command or a prefix for commands, as a list of words. On this machine, it is not passed to a shell."""
 APT: Final = ("apt-get", "install", "-y", "--no-remove", "-o", "Dpkg::Options::=--force-confold", "idtone")
-"""The installation by apt. It keeps the operator's settings without asking, because dpkg could not ask without a
-terminal.
-"""
+"""Command that installs packages with apt. It keeps the operator's settings without asking, because dpkg could not ask
+without a terminal."""
 _SIZE_LIMIT: Final = 1024 * 1024
 _REMOTE_SHELL: Final = "ssh"
-"""Program whose prefix joins the words with spaces and gives them to a shell on the other machine."""
+"""Program that, used as a prefix, joins the words with spaces and passes them to a shell on the other machine."""
 
 
 class DispatcherEntry(Model):
-    """A Kamailio whose dispatcher module distributes calls to the nodes."""
+    """A Kamailio server whose dispatcher module distributes calls to the nodes."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     run: Annotated[Words, Field(min_length=1)]
     """Command that calls the dispatcher's remote procedures: `[ssh, sip-1, kamcmd]`."""
     group: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
-    """The dispatcher's set that has the nodes as destinations."""
+    """The dispatcher set whose destinations are the nodes."""
 
 
 class NodeEntry(Model):
-    """A PBX of the fleet, as in the inventory."""
+    """One of the fleet's PBXs, as described in the inventory."""
 
     node: Annotated[str, Field(min_length=1, max_length=200)]
     """The node's name in the evidence (`node` in its settings)."""
     run: Words = ()
-    """Prefix of a command: `[ssh, root@pbx-1]`; empty for this machine."""
+    """Prefix for commands, for example `[ssh, root@pbx-1]`; empty for this machine."""
     address: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    """The node's destination in the dispatchers' lists: `sip:192.0.2.11:5060`."""
+    """The node's destination in the dispatchers' lists, for example `sip:192.0.2.11:5060`."""
     upgrade: Annotated[Words, Field(min_length=1)] = APT
     reload: Annotated[Words, Field(min_length=1)] = ("systemctl", "reload", "idtone")
     idtone: Annotated[Words, Field(min_length=1)] = ("idtone",)
     asterisk: Annotated[Words, Field(min_length=1)] = ("asterisk",)
     asterisk_etc: Path = Path("/etc/asterisk")
-    """The folder with the hook."""
+    """The folder that contains the hook."""
     other_calls: bool = False
-    """True if the node also gets calls that do not pass the dispatchers, for example from its own phones."""
+    """True if the node also gets calls that bypass the dispatchers, for example from its own phones."""
 
     def command(self, words: Sequence[str]) -> tuple[str, ...]:
         """Prefix a command so that it runs on the node."""
@@ -56,7 +55,7 @@ class NodeEntry(Model):
 
 
 class Inventory(Model):
-    """The nodes in the order of the upgrade, and the dispatchers in front of them."""
+    """The nodes, in the order in which they are upgraded, and the dispatchers in front of them."""
 
     nodes: tuple[NodeEntry, ...]
     dispatchers: tuple[DispatcherEntry, ...] = ()
@@ -72,7 +71,7 @@ def with_prefix(prefix: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_inventory(path: Path) -> Inventory:
-    """Load the inventory of a fleet.
+    """Load a fleet's inventory.
 
     Raises DocumentError with file, line and field.
     """

@@ -1,7 +1,8 @@
-"""Procedures of Kamailio's dispatcher, and the output of `dispatcher.list`.
+"""Remote procedures of Kamailio's dispatcher, and a parser for the output of `dispatcher.list`.
 
-A destination is taken out as disabled (`dx`). Inactive would not be enough. Kamailio probes inactive destinations with
-OPTIONS (ds_probing_mode 1) and activates them when they answer. Kamailio does not probe disabled destinations.
+A destination is taken out as disabled (`dx`). Inactive would not be enough, because Kamailio probes inactive
+destinations with OPTIONS (ds_probing_mode 1) and activates them when they answer. It does not probe disabled
+destinations.
 """
 
 import re
@@ -10,14 +11,14 @@ from typing import Final
 
 LIST: Final = ("dispatcher.list",)
 _OUT, _BACK = "dx", "ap"
-"""States: disabled; active, with OPTIONS."""
+"""Dispatcher states: disabled, and active with OPTIONS."""
 _DISABLED, _ACTIVE, _TRYING = "D", "A", "T"
 _FIELD: Final = re.compile(r"\b(ID|URI|FLAGS)\b\"?\s*:\s*\"?([^\s\",}]+)")
-"""A field in the output of kamcmd, and in the JSON of kamctl and kamcli."""
+"""A field in kamcmd's output or in the JSON from kamctl and kamcli."""
 
 
 def take_out_procedure(group: int, address: str) -> Sequence[str]:
-    """Remote procedure that takes a destination out, so it receives no new calls."""
+    """Remote procedure that takes a destination out, so that it receives no new calls."""
     return ("dispatcher.set_state", _OUT, str(group), address)
 
 
@@ -27,7 +28,7 @@ def put_back_procedure(group: int, address: str) -> Sequence[str]:
 
 
 def destination_flags(output: str, group: int) -> dict[str, str]:
-    """Flags of each destination of a dispatcher set by address, such as AP; empty without the set."""
+    """Flags, such as AP, of each destination in a dispatcher set, by address; empty if there is no such set."""
     found: dict[str, str] = {}
     in_group, address = False, ""
     for name, value in _FIELD.findall(output):
@@ -41,7 +42,7 @@ def destination_flags(output: str, group: int) -> dict[str, str]:
 
 
 def is_out(flags: str) -> bool:
-    """True if a destination receives no calls, and no answer to OPTIONS changes that."""
+    """True if a destination receives no calls even if it answers OPTIONS."""
     return flags.startswith(_DISABLED)
 
 

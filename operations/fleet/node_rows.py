@@ -1,4 +1,4 @@
-"""Rows of a table of nodes, for the terminal and the console."""
+"""Rows for a table of nodes, for the terminal and the console."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -33,9 +33,9 @@ COLUMNS: Final = (
 
 
 def row_of(node: Node) -> tuple[str, ...]:
-    """Values of a node in the order of `COLUMNS`.
+    """A node's values in the order of `COLUMNS`.
 
-    For a node that does not report now, only values that are still true are shown.
+    If the node is not reporting now, only values that are still true are shown.
     """
     state = node.state
     if state is None:
@@ -59,7 +59,7 @@ def row_of(node: Node) -> tuple[str, ...]:
 
 
 def total_row(total: Totals) -> tuple[str, ...]:
-    """Totals of the fleet in the order of `COLUMNS`."""
+    """The fleet's totals in the order of `COLUMNS`."""
     return (
         Message("{reporting} of {nodes} nodes report", reporting=total.reporting, nodes=total.nodes),
         "", f"{total.in_progress:,}", _rate(total.calls_a_second), ratio(total.sent, total.with_sound),
@@ -68,7 +68,7 @@ def total_row(total: Totals) -> tuple[str, ...]:
 
 
 def clock_text(node: Node) -> str:
-    """Clock offset of a node as text: `+0.7 s` if the node's clock is ahead of PostgreSQL's."""
+    """A node's clock offset as text, such as `+0.7 s` if its clock is ahead of PostgreSQL's."""
     state = node.present
     if state is None or state.clock is None:
         return NONE
@@ -77,7 +77,7 @@ def clock_text(node: Node) -> str:
 
 
 def lag_text(steps: int | None) -> str:
-    """Number of steps that PostgreSQL lacks, as text."""
+    """The number of steps that PostgreSQL lacks, as text."""
     return NONE if steps is None else f"{steps:,}"
 
 

@@ -1,7 +1,7 @@
-"""The states of the nodes, parsed from their reports in PostgreSQL.
+"""Parses the nodes' states from their reports in PostgreSQL.
 
-A report is from another machine, perhaps with another version of idtone. Unknown fields are ignored. A wrong field
-makes only that node unreadable.
+A report comes from another machine, which may run another version of idtone. Unknown fields are ignored. An invalid
+field makes only that node unreadable.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from idtone.ledger.replication.node_reports import NodeReport, NodeReports
 KNOWN_FORMAT: Final = 1
 """The format of `service.node_state` that this module reads."""
 SILENT: Final = timedelta(seconds=5)
-"""A node without a report for this long is silent; it reports each second while its service runs."""
+"""Time without a report after which a node is silent. It reports every second while its service runs."""
 TEXT_LIMIT: Final = 500
 
 
 def _printable(text: str) -> str:
-    """The text without control characters for a terminal."""
+    """The text without terminal control characters."""
     return "".join(each if each.isprintable() else "�" for each in text[:TEXT_LIMIT])
 
 
@@ -43,11 +43,11 @@ Count = Annotated[int, Field(ge=0)]
 
 
 Edition = tuple[datetime | None, int, str | None]
-"""Issue time of a registry, its version, and the SHA-256 of its suspensions."""
+"""A registry's issue time, its version, and the SHA-256 of its suspensions."""
 
 
 class _Reported(BaseModel):
-    """A part of a node's state, with the field names of `service.node_state.STATE`."""
+    """Part of a node's state, with the field names from `service.node_state.STATE`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -94,7 +94,7 @@ class _Registry(_Reported):
 
     @property
     def edition(self) -> Edition:
-        """Edition of the registry, equal for equal content."""
+        """The registry's edition, which is equal for equal content."""
         return self.issued, self.version, self.suspensions_sha256
 
 
@@ -121,7 +121,7 @@ class _Replication(_Reported):
 
 
 class SharedSettings(_Reported):
-    """The fleet's settings on a node.
+    """The fleet settings that a node uses.
 
     `overrides` are the keys that the node sets differently.
     """
@@ -150,7 +150,7 @@ class NodeState(_Reported):
 
 
 class Condition(StrEnum):
-    """The condition of a node, as far as it is known."""
+    """A node's condition, as far as it is known."""
 
     SERVING = template("serving")
     WITHOUT_ASTERISK = template("no Asterisk")
@@ -159,16 +159,16 @@ class Condition(StrEnum):
     OTHER_FORMAT = template("another format")
     UNREADABLE = template("unreadable")
     STATELESS = template("no state")
-    """The node has an older idtone, or its first report is in progress."""
+    """The node runs an older idtone, or its first report is still in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the fleet, with its condition and its last reported state.
+    """A node of the fleet, with its condition and last reported state.
 
     `silent_for` is the time since its last report by PostgreSQL's clock, or None before its first report. `state` is
-    the last reported state, even of a silent or stopped node, or None if this version of idtone cannot read it. `raw`
-    is the state as reported.
+    the last reported state, even if the node is silent or stopped, or None if this version of idtone cannot read it.
+    `raw` is the state as reported.
     """
 
     name: str
@@ -179,11 +179,11 @@ class Node:
     state: NodeState | None
     raw: object | None = None
     trouble: str = ""
-    """The reason why the state cannot be read."""
+    """Why the state cannot be read."""
 
     @property
     def present(self) -> NodeState | None:
-        """Current state of the node; None if the node does not report now."""
+        """The node's current state; None if it is not reporting now."""
         return self.state if self.condition in (Condition.SERVING, Condition.WITHOUT_ASTERISK) else None
 
 
@@ -191,7 +191,7 @@ class Node:
 class Fleet:
     """All nodes of the fleet, by name.
 
-    `now` is by PostgreSQL's clock. `unreadable` names PostgreSQL schemas that cannot be read.
+    `now` is the time on PostgreSQL's clock. `unreadable` names the PostgreSQL schemas that cannot be read.
     """
 
     now: datetime
@@ -200,7 +200,7 @@ class Fleet:
 
     @cached_property
     def present(self) -> Sequence[tuple[Node, NodeState]]:
-        """Nodes that report now, with their states."""
+        """The nodes that are reporting now, with their states."""
         return [(node, state) for node in self.nodes if (state := node.present)]
 
 
@@ -237,9 +237,9 @@ def _format(state: Any) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Totals over the nodes that report now.
+    """Totals over the nodes that are reporting now.
 
-    `sent_ratio` is None without calls with a sound. `calls_a_second` is None before it is known.
+    `sent_ratio` is None if no call had a sound. `calls_a_second` is None until it is known.
     """
 
     nodes: int

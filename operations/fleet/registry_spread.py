@@ -1,4 +1,4 @@
-"""The nodes that use a wanted registry, with its suspensions."""
+"""Finds the nodes that use a wanted registry and its suspensions."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from .node_states import Edition, Fleet, Node
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The registry that nodes should use: at least `version`, with the suspensions of a given SHA-256.
+    """The registry that nodes should use: at least `version`, with suspensions that have a given SHA-256.
 
-    `suspensions` may be the beginning of the SHA-256. With neither, the newest registry on any node is wanted.
+    `suspensions` may be the beginning of the SHA-256. If neither is given, the newest registry on any node is wanted.
     """
 
     version: int | None = None
@@ -23,7 +23,7 @@ class Wanted:
 class Confirmation:
     """A node that uses the wanted registry.
 
-    `taken` is the time, by the node's clock, when the node began to use it.
+    `taken` is the time, by the node's clock, when it began to use the registry.
     """
 
     node: str
@@ -34,7 +34,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The nodes that use a registry and have written its suspensions for Asterisk, and the missing nodes."""
+    """The nodes that use a registry and have written its suspensions for Asterisk, and the nodes that do not."""
 
     confirmed: tuple[Confirmation, ...]
     missing: tuple[str, ...]
@@ -43,7 +43,7 @@ class Spread:
 def spread(fleet: Fleet, wanted: Wanted, nodes: Collection[str] = ()) -> Spread:
     """Find which nodes use a registry.
 
-    Without `nodes`, all nodes that have reported count. A named node that has never reported is missing.
+    If `nodes` is empty, all nodes that have reported count. A named node that has never reported is missing.
     """
     there = [node for node in fleet.nodes if not nodes or node.name in nodes]
     newest = newest_registry(fleet)

@@ -1,4 +1,4 @@
-"""The rolling upgrade of a fleet, node by node, up to the first fault."""
+"""Upgrades a fleet node by node until the first fault."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,24 +26,25 @@ from .upgrade_rules import (
 )
 
 COMMAND_S: Final = 60.0
-"""Limit of each command except the installation and the reload."""
+"""Time limit for each command except the installation and the reload, in seconds."""
 INSTALL_S: Final = 1800.0
 RELOAD_S: Final = 160.0
-"""Limit of the reload: longer than systemd waits for the next instance (`TimeoutStartSec` of the unit)."""
+"""Time limit for the reload, in seconds. It is longer than systemd waits for the next instance (the unit's
+`TimeoutStartSec`)."""
 LOOK_EVERY_S: Final = 1.0
 QUIET_S: Final = 3.0
 """Seconds without a new call after which a node counts as out of the dispatchers."""
 HAND_OVER_S: Final = 60.0
 CHECK_S: Final = 30.0
-"""Seconds after the start of the new instance during which its findings may be worse than before."""
+"""Seconds after the new instance starts during which its findings may be worse than before."""
 _LINES: Final = 10
-"""Number of last lines that are shown of a failed command's output."""
+"""Number of lines shown from the end of a failed command's output."""
 
 
 class NodeFaultError(IdtoneError):
     """A step of an upgrade failed on a node.
 
-    `output` is the end of the command's output.
+    `output` is the last part of the command's output.
     """
 
     def __init__(self, problem: str, output: str = "") -> None:
@@ -52,16 +53,16 @@ class NodeFaultError(IdtoneError):
 
 
 class Progress(Protocol):
-    """A display of an upgrade's progress."""
+    """An interface for showing an upgrade's progress."""
 
     def begin(self, node: str, step: Step) -> None:
         """Show that a step begins on a node."""
 
     def waiting(self, words: str) -> None:
-        """Show the current reason for waiting."""
+        """Show what the upgrade is currently waiting for."""
 
     def end(self, node: str, step: Step, words: str) -> None:
-        """Show that a step is finished, with its result, if any."""
+        """Show that a step is finished, with its result if it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class RollingUpgrade:
     clock: Clock = field(default_factory=Clock)
 
     def run(self, nodes: Sequence[NodeEntry]) -> None:
-        """Upgrade nodes in order, except nodes that the journal has as finished.
+        """Upgrade nodes in order, except those that the journal lists as finished.
 
         Raises NodeFaultError at the first fault.
         """
@@ -105,13 +106,13 @@ class _NodeUpgrade:
     node: NodeEntry
     _step: Step = Step.LOOK
     _pid: int = 0
-    """The pid of the instance before the installation."""
+    """Process id of the instance that ran before the installation."""
     _installed: str = ""
 
     def run(self) -> None:
         """Upgrade the node.
 
-        Raises NodeFaultError after the journal has the fault.
+        If it fails, records the fault in the journal and raises NodeFaultError.
         """
         try:
             before = self.upgrade.journal.before(self.node.node) or self._look()
@@ -225,9 +226,9 @@ class _NodeUpgrade:
         return kamailio_dispatcher.destination_flags(ran.output, dispatcher.group)
 
     def _call(self, dispatcher: DispatcherEntry, procedure: Sequence[str]) -> CommandResult:
-        """Call a remote procedure of a dispatcher.
+        """Call one of a dispatcher's remote procedures.
 
-        kamcmd exits with 0 even after a refusal, which only the dispatcher's states show.
+        kamcmd exits with 0 even if the dispatcher refuses, which only the destinations' states show.
         """
         ran = self.upgrade.runner.run(with_prefix(dispatcher.run, procedure), COMMAND_S)
         if ran.status != 0:

@@ -1,6 +1,6 @@
 """The journal of rolling upgrades, from which the next run continues.
 
-The journal has the finished steps of each node, one JSON object on each line:
+The journal records each node's finished steps, with one JSON object per line:
 
 - `{"at": …, "run": "begin", "nodes": […]}`
 - `{"at": …, "node": "pbx-1", "step": "look", "before": {…}}`
@@ -8,7 +8,7 @@ The journal has the finished steps of each node, one JSON object on each line:
 - `{"at": …, "node": "pbx-2", "step": "check", "fault": "…"}`
 - `{"at": …, "run": "end"}`
 
-The journal has no telephone numbers and no output of a command.
+It contains neither telephone numbers nor the output of commands.
 """
 
 import fcntl
@@ -40,7 +40,7 @@ class UpgradeJournal:
 
     @property
     def is_interrupted(self) -> bool:
-        """True if an earlier run stopped before its end."""
+        """True if an earlier run stopped before it was finished."""
         return bool(self.entries)
 
     @property
@@ -49,35 +49,35 @@ class UpgradeJournal:
 
     @property
     def done(self) -> set[str]:
-        """Names of the nodes that are upgraded and back in the dispatchers."""
+        """Names of the nodes that have been upgraded and put back into the dispatchers."""
         return {entry["node"] for entry in self.entries if entry.get("step") == Step.PUT_BACK and "fault" not in entry}
 
     @property
     def installed(self) -> str | None:
-        """Version installed on the finished nodes; None if no node is finished."""
+        """The version installed on the finished nodes; None if no node is finished."""
         done = self.done
         return next((entry["version"] for entry in self.entries if "version" in entry and entry["node"] in done), None)
 
     def before(self, node: str) -> StateBefore | None:
-        """State of a node before the run; None if it was not recorded."""
+        """A node's state before the run; None if it was not recorded."""
         found = (entry["before"] for entry in self.entries if entry.get("node") == node and "before" in entry)
         return next(map(StateBefore.from_json, found), None)
 
     def begin(self, nodes: Sequence[str], afresh: bool = False) -> None:
         """Begin a run with the given nodes, or continue the run that stopped.
 
-        With `afresh`, a new run begins in any case.
+        If `afresh` is True, always begins a new run.
         """
         if afresh:
             self.entries = []
         self._add({"run": "go-on" if self.entries else "begin", "nodes": list(nodes)})
 
     def add(self, node: str, step: Step, **more: Any) -> None:
-        """Record a finished step of a node, or a failed step if `more` has a `fault`."""
+        """Record a node's finished step, or its failed step if `more` has a `fault`."""
         self._add({"node": node, "step": str(step), **more})
 
     def end(self) -> None:
-        """Record the end of the run, with all its nodes finished."""
+        """Record that the run has ended and all its nodes are finished."""
         self._add({"run": "end"})
 
     def _add(self, entry: Entry) -> None:
@@ -91,9 +91,9 @@ class UpgradeJournal:
 
 @contextmanager
 def open_journal(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
-    """Open and lock the journal for the block, and create a missing file.
+    """Open and lock the journal while the block runs, and create the file if it is missing.
 
-    Raises UsageError if the file cannot be used, or while another run uses it.
+    Raises UsageError if the file cannot be used or another run is using it.
     """
     try:
         file = path.open("a+b")

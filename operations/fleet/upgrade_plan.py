@@ -1,4 +1,4 @@
-"""The plan of a rolling upgrade, command by command."""
+"""Plans a rolling upgrade, command by command."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from .upgrade_rules import Step
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step of the upgrade of a node, with the commands that it may run."""
+    """A step in a node's upgrade, with the commands that it may run."""
 
     node: str
     step: Step

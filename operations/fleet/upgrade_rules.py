@@ -1,4 +1,4 @@
-"""The rules of a rolling upgrade: its steps, a node's status, and the faults."""
+"""The rules for a rolling upgrade: its steps, a node's status, and the faults that stop it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from idtone.core.translation import Message, template
 
 
 class Step(StrEnum):
-    """A step of the upgrade of a node, in order.
+    """The steps of a node's upgrade, in order.
 
     Each step can be repeated.
     """
@@ -37,7 +37,7 @@ MEANING: Final[Mapping[Step, str]] = {
 }
 
 _WORSE: Final = {"good": 0, "unknown": 1, "warning": 2, "bad": 3}
-"""The doctor's states, from good to bad."""
+"""The doctor's states, ranked from good to bad."""
 _SHOWN: Final = {
     "good": Message("good"),
     "unknown": Message("not checked"),
@@ -45,7 +45,7 @@ _SHOWN: Final = {
     "bad": Message("bad"),
 }
 HOOK_FILE, HOOK_LOADED = "hook-file", "hook-loaded"
-"""The doctor's topics of the hook."""
+"""The doctor's topics for the hook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +56,21 @@ class NodeStatus:
     version: str = ""
     pid: int = 0
     decided: int = 0
-    """Number of calls that this instance has decided."""
+    """Number of calls for which this instance has made a decision."""
     in_progress: int = 0
     ari: bool = False
     registry: int = 0
     trust: str | None = None
     settings: int | None = None
-    """The version of the fleet's settings."""
+    """The version of the fleet settings."""
     troubles: tuple[str, ...] = ()
-    """The parts in trouble: fallback, ledger, replication."""
+    """The parts that are in trouble: fallback, ledger or replication."""
 
     @classmethod
     def read(cls, text: str) -> Self | None:
         """Parse the output of `idtone status --json`; None for any other text.
 
-        Fields that another version lacks are optional.
+        Fields that another version of idtone may lack are optional.
         """
         try:
             said = json.loads(text)
@@ -115,7 +115,7 @@ def read_findings(text: str) -> dict[str, DoctorFinding] | None:
 
 @dataclass(frozen=True, slots=True)
 class StateBefore:
-    """The state of a node before its upgrade, as the journal stores it."""
+    """A node's state before its upgrade, as the journal stores it."""
 
     version: str
     registry: int
@@ -123,7 +123,7 @@ class StateBefore:
     settings: int | None
     troubles: tuple[str, ...] = ()
     findings: Mapping[str, str] = field(default_factory=dict)
-    """The states of the doctor's topics."""
+    """The doctor's topics and their states."""
 
     @classmethod
     def of(cls, status: NodeStatus, findings: Mapping[str, DoctorFinding]) -> Self:
@@ -137,7 +137,7 @@ class StateBefore:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Parse the state in a journal entry.
 
-        Raises KeyError or TypeError.
+        Raises KeyError or TypeError if it is malformed.
         """
         return cls(
             value["version"],
@@ -157,9 +157,9 @@ def reasons_not_to_upgrade(status: NodeStatus) -> Iterator[str]:
 
 
 def is_handed_over(before_pid: int, status: NodeStatus, installed: str) -> bool:
-    """True if a new instance serves calls with the installed version.
+    """True if a new instance is serving calls with the installed version.
 
-    `before_pid` is the process id of the earlier instance.
+    `before_pid` is the earlier instance's process id.
     """
     return status.running and status.pid != before_pid and status.version == installed and status.ari
 

@@ -1,4 +1,4 @@
-"""`idtone setup`: shows the planned changes, makes or undoes them, and shows the doctor's findings."""
+"""`idtone setup`: shows planned changes, makes or undoes them, and shows the doctor's findings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _CONNECTS_WITHIN_S: Final = 15.0
 _QUESTION: Final = Message("Make these changes?")
 _MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
 _NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "call")
-"""Names of the parameters whose options cannot be used with --undo."""
+"""Parameters whose options cannot be used with --undo."""
 
 
 def setup(
@@ -151,7 +151,7 @@ def setup(
 def _number() -> str:
     """Read the forwarding number from the terminal or standard input.
 
-    Raises UsageError for any other text, because Asterisk could read it as additional arguments.
+    Raises UsageError if it is not a number, because Asterisk could read other text as additional arguments.
     """
     is_asked = sys.stdin.isatty()
     text = typer.prompt(translated("forwarding number"), err=True) if is_asked else sys.stdin.readline()
@@ -162,7 +162,7 @@ def _number() -> str:
 
 
 def _examined(settings: Settings, wishes: SetupOptions) -> list[Finding]:
-    """The doctor's findings, repeated while the newly started service still connects to Asterisk."""
+    """The doctor's findings, checked again while a newly started service is still connecting to Asterisk."""
     end_s = time.monotonic() + _CONNECTS_WITHIN_S
     with waiting() as progress:
         while True:
@@ -209,7 +209,7 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
 def _refuse_used_hook(folder: Path) -> None:
     """Raise UsageError if the dialplan still calls the hook.
 
-    Without the hook, its calls would fail.
+    Without the hook, those calls would fail.
     """
     if calls := hook_calls(folder, AsteriskConsole(folder)):
         shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]

@@ -1,4 +1,4 @@
-"""The plan of the changes that prepare a PBX for idtone, in groups."""
+"""Plans the changes that prepare a PBX for idtone, in groups."""
 
 import json
 import os
@@ -48,26 +48,24 @@ UNIT_FILE: Final = Path("/etc/systemd/system/idtone.service")
 PACKAGED_UNIT_FILE: Final = Path("/usr/lib/systemd/system/idtone.service")
 REGISTRY_UNIT: Final = "idtone-registry.service"
 TIMER: Final = "idtone-registry.timer"
-"""Timer of the unit that brings new suspensions to Asterisk while the service is down."""
+"""Timer for the unit that passes new suspensions to Asterisk while the service is down."""
 CANARY_UNIT: Final = "idtone-canary.service"
 CANARY_TIMER: Final = "idtone-canary.timer"
-"""Timer of the unit that places canary calls. The operator starts it, if the settings name a canary."""
+"""Timer for the unit that places canary calls. The operator starts it if the settings name a canary."""
 RETENTION: Final = "P184D"
-"""Retention of numbers in new settings: the longest six months. The ministry's guideline allows call history as long as
-it is needed, usually six months and at most about a year. The police ask for three to six months. A case that needs
-longer gets a hold (`idtone-evidence hold place`).
-"""
+"""Retention of numbers in new settings: the longest that six months can be. The ministry's guideline allows call
+history to be kept as long as it is needed, usually six months and at most about a year. The police ask for three to six
+months. If a case needs more time, place a hold (`idtone-evidence hold place`)."""
 BACKUP_UNIT: Final = "idtone-backup.service"
 BACKUP_TIMER: Final = "idtone-backup.timer"
-"""Timer of the unit that makes backups. The operator starts it, if the settings name recipients."""
+"""Timer for the unit that makes backups. The operator starts it if the settings name recipients."""
 DOCTOR_UNIT: Final = "idtone-doctor.service"
 DOCTOR_TIMER: Final = "idtone-doctor.timer"
 TROUBLE_UNIT: Final = "idtone-trouble.service"
 TROUBLE_TIMER: Final = "idtone-trouble.timer"
 FAILED_UNIT: Final = "idtone-failed@.service"
-"""Units of the daily check, of the check for trouble, and of the mails about failures and trouble. The service's unit
-starts both timers.
-"""
+"""Units for the daily check, for the trouble check, and for emails about failures and trouble. The service's unit
+starts both timers."""
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
 _PORT: Final = "8088"
@@ -76,9 +74,9 @@ _BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """The choices of the operator who runs `idtone setup`.
+    """The operator's choices for `idtone setup`.
 
-    `registry`, `trust` and `member` are only for new settings, and None takes the default.
+    `registry`, `trust` and `member` apply only to new settings. None means the default.
     """
 
     config: Path
@@ -91,9 +89,9 @@ class SetupOptions:
 
 @dataclass
 class Plan:
-    """The state of a PBX and the planned changes.
+    """A PBX's state and the changes planned for it.
 
-    `left` has the topics that remain for the operator, with the reasons.
+    `left` maps the topics that are left to the operator to the reasons.
     """
 
     distribution: str
@@ -103,9 +101,9 @@ class Plan:
     left: dict[str, str] = field(default_factory=dict)
 
     def add(self, topic: str, title: str, look: Callable[[], list[Change]]) -> None:
-        """Add the changes of one topic.
+        """Add the changes for one topic.
 
-        If an obstacle prevents them, the topic remains for the operator.
+        If an obstacle prevents them, the topic is left to the operator.
         """
         try:
             changes = look()
@@ -121,7 +119,7 @@ class Plan:
 
 
 def plan(wishes: SetupOptions) -> Plan:
-    """Plan the setup of a PBX.
+    """Plan the changes that set up a PBX for idtone.
 
     Raises DocumentError for faulty settings. Raises UsageError if Asterisk is not running or is too old, or if the user
     does not exist.
@@ -176,7 +174,7 @@ def plan(wishes: SetupOptions) -> Plan:
 
 
 def _settings(wishes: SetupOptions) -> tuple[str | None, Settings]:
-    """The text of a new settings file, or None if settings exist, with the settings.
+    """The text for a new settings file, or None if settings exist, and the settings themselves.
 
     Raises DocumentError.
     """
@@ -218,7 +216,7 @@ def _settings(wishes: SetupOptions) -> tuple[str | None, Settings]:
 
 
 def own_file(config: Path) -> Path:
-    """Path of the settings file that setup writes.
+    """The path of the settings file that setup writes.
 
     The package's `idtone.yaml` stays unchanged, so that an upgrade can replace it.
     """
@@ -247,7 +245,7 @@ _HEAD: Final = """\
 def is_new(config: Path) -> bool:
     """True if the node has no settings yet, or only the package's unchanged settings.
 
-    After a removal, idtone.d may still have files that setup did not write.
+    After idtone was removed, idtone.d may still contain files that setup did not write.
     """
     filled = any(
         re.search(r"^(registry|association)\s*:", _text(each), re.MULTILINE) for each in settings_files(config)[1:]
@@ -256,16 +254,16 @@ def is_new(config: Path) -> bool:
 
 
 def packaged_settings() -> str:
-    """The sample `idtone.yaml` with each key as a comment, as the package installs it.
+    """The sample `idtone.yaml` as the package installs it, with every key commented out.
 
-    A key in `idtone.yaml` overrides the fleet's key, even with the default as its value.
+    A key in `idtone.yaml` overrides the fleet's, even if its value is the default.
     """
     sample = (resources.files("idtone.config") / "idtone.yaml").read_text("utf-8")
     return re.sub(r"^( *\w+:)", r"#\1", sample, flags=re.MULTILINE)
 
 
 def _ari_url(http: dict[str, str]) -> str:
-    """Address of ARI by the options of http.conf, which may be planned options."""
+    """ARI's address according to the options of http.conf, which may only be planned."""
     enabled = http.get("enabled", "no").lower() in asterisk_findings.TRUE
     address = http.get("bindaddr", LOOPBACK) if enabled else LOOPBACK
     if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104  compared, not listened on
@@ -276,9 +274,10 @@ def _ari_url(http: dict[str, str]) -> str:
 
 
 def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
-    """The ARI user's password, with the reason why it cannot be used.
+    """The ARI user's password, and the reason it cannot be used, if any.
 
-    The password is from ari.conf, otherwise from idtone's settings, otherwise new. The reason is usually empty.
+    The password comes from ari.conf or, failing that, from idtone's settings; otherwise it is new. The reason is empty
+    if it can be used.
     """
     ari = settings.ari
     user = options(folder, "ari.conf", ari.user)
@@ -332,7 +331,7 @@ def _hook(folder: Path, ours: bytes) -> list[Change]:
 
 
 def _is_loaded(folder: Path, ours: bytes) -> bool:
-    """True if Asterisk has loaded the hook, by its digest.
+    """True if the digest shows that Asterisk has loaded this hook.
 
     Raises ChangeError.
     """
@@ -343,7 +342,7 @@ def _is_loaded(folder: Path, ours: bytes) -> bool:
 
 
 def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
-    """Changes that raise Asterisk's limit of open files, if the limit is too low."""
+    """Changes that raise Asterisk's open file limit if it is too low."""
     process = observe_machine.pid_in(Path(said["PID file"])) if "PID file" in said else None
     limits, groups = (
         "" if process is None else observe_machine.process_file(process, what) for what in ("limits", "cgroup")
@@ -379,7 +378,7 @@ def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
 def _service(found: Plan, wishes: SetupOptions, settings: Settings, group: str) -> list[Change]:
     """Changes for the systemd units.
 
-    The units are also started if the settings can be used. The service's unit starts the timer.
+    If the settings can be used, the units are also started. The service's unit starts the timer.
     """
     beside = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
     program = shutil.which("idtone") or shutil.which("idtone", path=beside)

@@ -1,7 +1,7 @@
-"""A trial call through the hook to an extension that records the sound.
+"""Places a trial call through the hook to an extension that records the sound.
 
-The extensions are created in Asterisk's console and removed afterwards. The number goes to Asterisk in the body of a
-request, because other users could read it on a command line.
+The extensions are created on Asterisk's console and removed afterwards. The number is passed to Asterisk in a request
+body, because other users could read it on a command line.
 """
 
 import math
@@ -25,7 +25,7 @@ from ..originate_call import place_channel
 NUMBER: Final = "IDTONE_TRIAL_NUMBER"
 ENDING: Final = "IDTONE_TRIAL_ENDING"
 AFTERWARDS_S: Final = 3
-"""Seconds of recording after the longest sound, until the parties are connected."""
+"""Seconds that the recording continues after the longest sound, until the parties are connected."""
 PATIENCE_S: Final = 45.0
 POLL_S: Final = 0.2
 _RECORD: Final = "app_record"
@@ -35,8 +35,8 @@ _RECORD: Final = "app_record"
 class TrialCall:
     """The result of a trial call.
 
-    `status` and `reason` are the hook's. `received` is the profile of the sound that the called extension received, and
-    empty without a sound.
+    `status` and `reason` come from the hook. `received` is the profile of the sound that the called extension received,
+    or empty if it received none.
     """
 
     status: str
@@ -53,9 +53,9 @@ def place(
     profiles: dict[str, Profile],
     waiting: Callable[[], None] = lambda: None,
 ) -> TrialCall:
-    """Place a trial call, and wait for its end.
+    """Place a trial call, and wait for it to end.
 
-    Raises UsageError if a call is not possible, AriError and ChangeError.
+    Raises UsageError if no call is possible, and AriError and ChangeError.
     """
     name = f"idtone-trial-{secrets.token_hex(4)}"
     spool = console.settings().get("Spool directory")
@@ -92,9 +92,9 @@ def _recorder(console: AsteriskConsole) -> Iterator[None]:
 
 @contextmanager
 def _extensions(console: AsteriskConsole, name: str, recording: Path, listen_s: int) -> Iterator[None]:
-    """Create the two dialplan contexts of the trial for the block.
+    """Provide the trial's two dialplan contexts while the block runs.
 
-    Only the trial's channel may run the first context, whose `h` extension reads the hook's result.
+    Only the trial's channel may run the first one, whose `h` extension reads the hook's result.
     """
     ending = ":".join(f"${{IDTONE_{word}}}" for word in ("STATUS", "REASON"))
     contexts = {

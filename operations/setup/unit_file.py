@@ -1,11 +1,11 @@
-"""The shipped systemd units, adapted to a machine."""
+"""Adapts the shipped systemd units to a machine."""
 
 import re
 from pathlib import Path
 
 
 def unit_file(shipped: str, program: Path, config: Path, user: str, group: str, writable: Path) -> str:
-    """Adapt a shipped systemd unit to a machine: program, settings, user, group and writable folder.
+    """The text of a shipped systemd unit with a machine's program, settings, user, group and writable folder.
 
     idtone's other programs must be next to `program`.
     """

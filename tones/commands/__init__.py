@@ -1,4 +1,4 @@
-"""`idtone tone`: commands for profiles, their sound files and recordings."""
+"""`idtone tone`: commands for profiles, sound files and recordings."""
 
 from idtone.core.terminal import command_line
 

@@ -29,7 +29,7 @@ _LONG_MS: Final = 60_000
 
 
 def complete_formats(incomplete: str) -> list[str]:
-    """Shell completions for the last format of a comma-separated list, including `all`."""
+    """Shell completions, including `all`, for the last format in a comma-separated list."""
     from ..making.formats import FORMATS
 
     before, comma, last = incomplete.rpartition(",")
@@ -115,9 +115,9 @@ def generate(
 
 
 def parse_formats(names: str) -> list[SoundFormat]:
-    """The formats in a comma-separated list, or for `all` those that this machine can write.
+    """The formats in a comma-separated list. `all` stands for those that this machine can write.
 
-    Raises ToneError, UsageError.
+    Raises ToneError or UsageError.
     """
     return _possible() if names == "all" else _named(names)
 
@@ -133,7 +133,7 @@ def _named(names: str) -> list[SoundFormat]:
 
 
 def _possible() -> list[SoundFormat]:
-    """All formats that this machine can write. The others are reported on standard error."""
+    """All formats that this machine can write. Reports the others on standard error."""
     from ..making.encoders import require_encoder
     from ..making.formats import FORMATS
 

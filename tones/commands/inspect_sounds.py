@@ -79,7 +79,7 @@ def inspect_recording(
 def _progress(count: int) -> Iterator[Callable[[int, float], None]]:
     """Show a progress bar after the first second if standard error is a terminal.
 
-    The yielded function takes the index of a leg and the completed share of this leg (0 to 1).
+    The yielded function takes a leg's index and the completed share of that leg (0 to 1).
     """
     began_s = time.monotonic()
     with progress() as bar:
@@ -153,7 +153,7 @@ def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
 
 
 def profile_picture(profile: Profile) -> RenderableType:
-    """Waveform and spectrogram of a profile for the terminal, overlaid with its plan."""
+    """A profile's waveform and spectrogram for the terminal, overlaid with its plan."""
     return _drawn(_panel_of_profile(profile))
 
 
@@ -164,7 +164,7 @@ def _drawn(panel: Panel) -> RenderableType:
 
 
 def _recording(target: str) -> Path | None:
-    """The recording that the target names, or None if the target is a profile."""
+    """The recording that the target names, or None if it names a profile."""
     path = Path(target)
     if path.suffix in (".yaml", ".yml"):
         return None

@@ -1,4 +1,4 @@
-"""Selection of a profile on the command line."""
+"""Selects the profile that a command line names."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +14,7 @@ from ..profile_library import ProfileLibrary, load_library
 
 
 def complete_profile(context: typer.Context, incomplete: str) -> list[str]:
-    """Profile ids that begin with `incomplete`. If there are none, the shell completes file names."""
+    """The profile ids that begin with `incomplete`. If there are none, the shell completes file names."""
     with suppress(IdtoneError):
         return [name for name in load_configured_library(context.params.get("config")) if name.startswith(incomplete)]
     return []
@@ -31,7 +31,7 @@ def load_configured_library(config: Path | None) -> ProfileLibrary:
 
 
 def choose_profile(profile: str, config: Path | None) -> Profile:
-    """A profile by id or by file. An argument with a slash or a YAML suffix is a file."""
+    """The profile with this id or in this file. An argument with a slash or a YAML suffix is a file."""
     if "/" in profile or profile.endswith((".yaml", ".yml")):
         return load_profile(Path(profile))
     return load_configured_library(config).named(profile)

@@ -1,4 +1,4 @@
-"""`idtone tone list | show | lint`: the profiles, their structure, and warnings about them."""
+"""`idtone tone list | show | lint`: shows the profiles, their structure, and warnings about them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _written(
 ) -> tuple[str | None, tuple[str, ...]]:
     """The profile in a notation, and the properties that the notation cannot express.
 
-    If the profile cannot be written at all, None and the reason.
+    If the profile cannot be written at all, returns None and the reason.
     """
     try:
         return write(profile), lost(profile)
@@ -137,7 +137,7 @@ def _summary(profile: Profile) -> dict[str, Any]:
 
 
 def _other_properties(profile: Profile) -> list[str]:
-    """Properties of the profile that the table of bursts does not show, one per line."""
+    """The profile's properties that the table of bursts does not show, one per line."""
     tolerance = profile.tolerance
     level = f", level ±{tolerance.level_db:g} dB" if tolerance.level_db is not None else ""
     lines = [f"tolerance: frequency ±{tolerance.frequency_percent:g} %, times ±{tolerance.time_percent:g} %{level}"]

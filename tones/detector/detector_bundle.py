@@ -1,4 +1,4 @@
-"""The browser's detector as a single script.
+"""Builds the browser's detector as a single script.
 
 A page opened from a file needs it, because browsers load no modules there.
 """
@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 _MODULES: Final = ("rules", "screen", "fit", "resample", "evidence", "parts", "judging", "detector", "listen")
-"""Modules of the detector, each after the modules that it imports."""
+"""The detector's modules, each after the modules that it imports."""
 _IMPORT: Final = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)

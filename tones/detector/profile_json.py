@@ -34,7 +34,7 @@ _MODULES: Final = {
 
 
 def profile_json(profile: Profile) -> str:
-    """The JSON text for `profileFromJson`. Raises ToneError if the verifier cannot search for the profile."""
+    """The profile as JSON text for `profileFromJson`. Raises ToneError if the verifier cannot search for it."""
     plan = plan_of(profile)
     own = waveform(profile, RATE_HZ).astype(np.float32)
     calibration = log_odds.calibration()

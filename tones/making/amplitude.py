@@ -1,6 +1,6 @@
-"""Lowest sample rate of a sound, and the amplitude for a level.
+"""Computes the amplitude for a level, and checks a sound's sample rate.
 
-Decimal arithmetic makes the amplitude identical on every machine, to the last bit.
+Decimal arithmetic makes the amplitude identical to the last bit on every machine.
 """
 
 from decimal import Decimal
@@ -14,7 +14,7 @@ LOWEST_RATE_HZ: Final = 8000
 
 
 def amplitude(level_dbm0: float, law: Law = Law.A) -> float:
-    """The peak of a sine at this level, where 1.0 is full scale."""
+    """The peak amplitude of a sine at this level, where 1.0 is full scale."""
     overload_dbm0, peak = law.overload
     return float(Decimal(10) ** ((Decimal(str(level_dbm0)) - overload_dbm0) / 20) * peak / 32768)
 

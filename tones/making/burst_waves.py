@@ -1,4 +1,4 @@
-"""Bursts of a profile: their first and last samples, and their waves."""
+"""A profile's bursts: their first and last samples, and their waves."""
 
 import math
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ class BurstWave:
         if segment.modulation:
             self._gain /= math.sqrt(1 + segment.modulation.depth * segment.modulation.depth / 2)
         self.plateau = (min(math.ceil(self._ramp), length), max(length - math.ceil(self._ramp), 0))
-        """First sample after the start ramp, and first sample of the end ramp."""
+        """The first sample after the start ramp, and the first sample of the end ramp."""
 
     @property
     def period(self) -> int | None:
@@ -129,7 +129,7 @@ class BurstWave:
             turned = [(phase + pitch * stair) % 1 for pitch, phase in zip(pitches, turned, strict=True)]
 
     def _ramps(self, first: int, size: int) -> Samples:
-        """Gain of the ramps at the start and end of the burst."""
+        """The gain of the ramps at the start and end of the burst."""
         middle = np.arange(first, first + size, dtype=np.float64) + 0.5
         from_edge = np.minimum(middle, self.length - middle)
         return raised_cosine(np.minimum(from_edge / self._ramp, 1.0))

@@ -33,7 +33,7 @@ _LIBSNDFILE_BLOCK: Final = 65_536
 
 
 def encode(profile: Profile, sound_format: SoundFormat, advance: Advance | None = None) -> bytes:
-    """The content of the file that `write` creates. Use only for sounds that fit in memory."""
+    """The content of the file that `write` creates. Use this only for sounds that fit in memory."""
     file = io.BytesIO()
     write(profile, sound_format, file, advance)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Table of file formats: those that Asterisk plays, and two for people. `encoders` writes them."""
+"""Table of file formats: those that Asterisk plays, and two for people to play. `encoders` writes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 FRAME_MS: Final = 20
-"""Duration of a frame, in ms. Asterisk reads files in such frames, and GSM 06.10 requires this duration."""
+"""Duration of a frame, in ms. Asterisk reads files in frames of this duration, and GSM 06.10 requires it."""
 
 _WAV_HEADER_SAMPLES: Final = 22
 """Number of samples that Asterisk drops at the end of a WAV file: 44 bytes, the size of the header."""
@@ -16,7 +16,7 @@ _RESAMPLER_MS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class LibsndfileEncoding:
-    """Names of a format in libsndfile: its container and its subtype."""
+    """A format's names in libsndfile: its container and its subtype."""
 
     container: str
     subtype: str
@@ -24,7 +24,7 @@ class LibsndfileEncoding:
 
 @dataclass(frozen=True, slots=True)
 class FfmpegEncoding:
-    """Names of a format in ffmpeg, and the arguments of the encoder."""
+    """A format's names in ffmpeg, and the encoder's arguments."""
 
     muxer: str
     encoder: str
@@ -33,7 +33,7 @@ class FfmpegEncoding:
 
 @dataclass(frozen=True, slots=True)
 class SoundFormat:
-    """A format under Asterisk's name, which is also the file extension.
+    """A file format. Its name is the one that Asterisk uses, which is also the file extension.
 
     Asterisk may not play the last `lost_samples` of a file. `delay_ms` is the delay of a sound when Asterisk plays the
     file on an 8 kHz channel (measured with 22.10.1), or None if Asterisk cannot read the format.

@@ -1,9 +1,9 @@
-"""Samples of a profile that is a recording.
+"""Computes the samples of a profile that is a recording.
 
-The level is that of the sounding part. A sample belongs to this part if the mean power of the 10 ms around it is within
-20 dB of the loudest such mean. At each end of a sounding run, 10 ms are excluded (a quarter of a short run), because a
-tone rises and falls there. Only the plateau of a burst therefore counts, as in a synthesized sound. The level is
-measured at 8 kHz, so sound outside the telephone band does not count, and every sample rate gets the same gain.
+The level is measured over the sounding part. A sample belongs to this part if the mean power of the 10 ms around it is
+within 20 dB of the loudest 10 ms. At each end of a sounding run, 10 ms are excluded (a quarter of a short run), because
+a tone rises and falls there. Therefore only a burst's plateau counts, as in a synthesized sound. The level is measured
+at 8 kHz, so sound outside the telephone band does not count, and every sample rate gets the same gain.
 """
 
 import math
@@ -33,7 +33,7 @@ The window contains three periods of the lowest tone, so that a steady tone has 
 SOUNDING_DB: Final = -20.0
 ABRUPT_MS: Final = 2.0
 ABRUPT_DB: Final = -10.0
-"""Level of the last 2 ms, relative to the loudest 10 ms, above which an end is abrupt.
+"""Level of the last 2 ms at an end, relative to the loudest 10 ms, above which the end is abrupt.
 
 A ramp of 5 ms stays below this level.
 """
@@ -44,8 +44,8 @@ _LARGEST_PEAK: Final = 32767 / 32768
 def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
     """The whole sound at its level in one channel, where 1.0 is full scale.
 
-    Raises ToneError if the sample rate is too low, or if the recording has a different hash than in the profile, is
-    silent, or would clip at the profile's level. Raises RecordingError if the recording cannot be read.
+    Raises ToneError if the sample rate is too low, or if the recording is silent, would clip at the profile's level, or
+    has a different hash than the profile says. Raises RecordingError if the recording cannot be read.
     """
     assert profile.recording
     assert profile.trim
@@ -102,7 +102,7 @@ def sounding_rms(samples: Samples, sample_rate_hz: int) -> float:
 
 
 def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
-    """The trimmed part of the samples at another sample rate."""
+    """The trimmed part of the samples, resampled."""
     # The cut is where both rates have a sample, so that the resampler shifts nothing.
     together = from_hz // math.gcd(from_hz, to_hz)
     margin = from_hz // 20

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .encoders import Advance
 
 PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
-"""Formats for a PBX. Asterisk plays the file that needs the least transcoding.
+"""Formats for a PBX, of which Asterisk plays the one that needs the least transcoding.
 
 G.711 and GSM files are sent unchanged. `sln16` serves G.722, Opus and other wideband codecs, and `sln` serves all other
 codecs. WAV files would add nothing.
@@ -39,7 +39,7 @@ class SoundFile:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Files of a profile. `stem` is the path without an extension, as Asterisk expects it after `sound:`.
+    """A profile's files. `stem` is the path without an extension, as Asterisk expects it after `sound:`.
 
     `duration_ms` is the duration of the sound itself. A file may end with up to one additional frame of silence.
     """
@@ -50,7 +50,7 @@ class Sound:
 
     @property
     def sha256(self) -> str:
-        """Combined hash of all files, computed over one line `FORMAT SHA256` per file.
+        """Combined hash of all files, computed over one line per file, `FORMAT SHA256`.
 
         The lines are sorted by format, as described in evidence-format.md.
         """
@@ -69,7 +69,7 @@ class Sound:
 
 
 def combined_digest(digests: Mapping[str, str]) -> str:
-    """The value of `Sound.sha256` for files with these digests by format."""
+    """The value of `Sound.sha256` for files that have these digests, by format."""
     lines = sorted(f"{name} {digest}\n" for name, digest in digests.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -151,7 +151,7 @@ def _in_folder(
 
 
 def find_format(name: str) -> SoundFormat:
-    """The format with this name. For an unknown name, raises UsageError that lists all formats."""
+    """The format with this name. If the name is unknown, raises UsageError, which lists all formats."""
     if name == "sln44":
         raise UsageError("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48")
     try:

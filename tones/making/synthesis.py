@@ -1,8 +1,8 @@
-"""Converts segments of a profile to samples, block by block, so that an hour needs no more memory than a minute.
+"""Converts a profile's segments to samples, block by block, so that an hour needs no more memory than a minute.
 
-The waves come from `oscillation`, whose bits are identical on every machine. Samples that repeat are computed only
-once: those of a short burst, of one period of a steady tone, and of a group of cycles after which edges fall at the
-same positions between samples.
+The waves come from `oscillation`, whose bits are identical on every machine. Repeating samples are computed only once:
+short bursts, one period of each steady tone, and the group of cycles after which edges fall at the same positions
+between samples.
 """
 
 from collections.abc import Iterable, Iterator

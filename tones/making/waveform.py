@@ -1,4 +1,4 @@
-"""Converts a profile to samples, from segments or from a recording."""
+"""Converts a profile to samples, whether it consists of segments or of a recording."""
 
 from collections.abc import Iterator
 

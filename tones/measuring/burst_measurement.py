@@ -1,4 +1,4 @@
-"""Measurement of one burst within its span: its waves, edges and residual."""
+"""Measures one burst within its span: its waves, edges and residual."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -172,7 +172,7 @@ def join_glides(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, n
 
 
 def _swells(spans: Sequence[Span], index: int) -> int:
-    """Number of spans, starting at `index`, separated by short gaps at equal distances."""
+    """Number of spans, starting at `index`, that are separated by short gaps at equal distances."""
     nulls: list[float] = []
     for here, following in zip(spans[index:], spans[index + 1 :], strict=False):
         if following.joined_before:

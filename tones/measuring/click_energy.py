@@ -1,4 +1,4 @@
-"""Click at a burst's edges: the energy outside the bands around its frequencies."""
+"""Measures the click at a burst's edges: the energy outside the bands around its frequencies."""
 
 from collections.abc import Sequence
 from typing import Any, Final

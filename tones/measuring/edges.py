@@ -1,7 +1,7 @@
-"""Edges of a burst: their positions and ramps, measured by comparison with the burst's own sine waves.
+"""Measures the positions and ramps of a burst's edges by comparison with the burst's own sine waves.
 
-The recording's gain relative to these waves is estimated around each sample. An edge is where this gain passes one
-half. The length of the raised-cosine ramp follows from the rise time from 10 to 90 %.
+The recording's gain relative to these waves is estimated around each sample. An edge is located where this gain passes
+one half. The length of the raised-cosine ramp follows from the rise time from 10 to 90 %.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Measurements of a recording: its levels, its faults and every burst of tone."""
+"""Measures a recording: its levels, its faults and every burst of tone."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

@@ -16,7 +16,7 @@ SILENCE_DB: Final = -200.0
 
 
 def power_db(power: float) -> float:
-    """The ratio of powers in dB, at least -200. For the power of samples, this is the level in dBov."""
+    """A power ratio in dB, at least -200. For the power of samples, this is the level in dBov."""
     return max(SILENCE_DB, 10 * math.log10(power)) if power > 0 else SILENCE_DB
 
 

@@ -14,9 +14,9 @@ Floats = NDArray[Any]
 
 FRAME_MS: Final = 1.0
 _QUIETEST: Final = 1e-7
-"""Lowest power of sound, -70 dBov. Below it, a 16-bit recording has little more than quantization noise."""
+"""Minimum power of sound, -70 dBov. Below it, a 16-bit recording contains little more than quantization noise."""
 _RANGE: Final = 1e-5
-"""Power ratio of 50 dB. Sound further below the loudest sound is ignored."""
+"""Power ratio of 50 dB. Sound that is quieter than the loudest by more than this is ignored."""
 _OVER_NOISE: Final = 6.0
 _DIP: Final = 0.0025
 """Power ratio of 26 dB. In a pause, the sound is this far below the loudest sound within `_AROUND_MS`."""

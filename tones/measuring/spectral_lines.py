@@ -40,7 +40,7 @@ _NOISY_ROUNDS: Final = 5
 _NOISY: Final = 0.2
 """Share of the amplitude that may remain unexplained.
 
-If more remains, as in speech, further rounds would only fit the noise.
+If more remains, as in speech, more rounds would only fit the noise.
 """
 _SEARCH_ROUNDS: Final = 4
 

@@ -1,4 +1,4 @@
-"""Conversion of samples to the working rate of measurements, 8 to 32 kHz, without DC.
+"""Converts samples to the working rate for measurements, 8 to 32 kHz, and removes DC.
 
 A telephone carries no higher frequencies, and an hour at 192 kHz would take twelve times as long to measure.
 """

@@ -33,7 +33,7 @@ _HIGHEST_NOTE: Final = 127
 _TEXT_LIMIT: Final = 8191
 """Maximum number of characters in a line of Asterisk's configuration (main/config.c)."""
 _HIGHEST_MODULATION_HZ: Final = 100
-"""Limit in Hz up to which a second frequency is refused.
+"""Limit in Hz up to which a second frequency is rejected.
 
 Zone files write ring-back as 400+15 and mean a modulation, but Playtones plays the 15 as a tone of 15 Hz.
 """
@@ -42,7 +42,7 @@ Zone files write ring-back as 400+15 and mean a modulation, but Playtones plays 
 def from_asterisk(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float = -16.0, repeat: int = 1
 ) -> Profile:
-    """The profile from a tone string. Parts that the string repeats forever are played `repeat` times.
+    """The profile for a tone string. Parts that the string repeats forever are played `repeat` times.
 
     Raises ToneError if the string is malformed, and DocumentError if the sound is out of bounds.
     """
@@ -121,7 +121,7 @@ def conversion_losses(profile: Profile) -> tuple[str, ...]:
 
 
 def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
-    """One part as the values of a Segment. Raises ToneError for an endless part or an inaudibly low tone."""
+    """A part as the values of a Segment. Raises ToneError for an endless part or an inaudibly low tone."""
     if not int(match["ms"] or 0):
         tone = match[0].partition("/")[0]
         raise ToneError("{place}: has no end. Give its length in milliseconds, like {tone}/100", place=place, tone=tone)

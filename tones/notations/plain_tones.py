@@ -1,4 +1,4 @@
-"""A profile as plain tones, for notations without sweeps.
+"""Converts a profile to plain tones, for notations without sweeps.
 
 Asterisk's tone strings and FreeSWITCH's TGML are both sequences of steady tones in whole milliseconds.
 """

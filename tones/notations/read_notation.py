@@ -15,7 +15,7 @@ _TGML: Final = re.compile(r"\s*(?:tone_stream://|[a-zA-Z<>+]=)|.*[0-9A-D*#%]\(",
 def from_notation(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """The profile from an Asterisk tone string or TGML.
+    """The profile for an Asterisk tone string or TGML.
 
     Text with settings or parentheses is TGML, and any other text is a tone string. Parts that repeat forever are played
     `repeat` times. If `level_dbm0` is None, TGML keeps its own levels. Raises the errors of `from_asterisk` and

@@ -2,7 +2,7 @@
 
 A text consists of parts separated by `;`: settings like `v=-13`, tones `%(on,off,f1,f2,…)`, and DTMF digits `5` or
 `5(on,off)`. `l=` repeats the next tone. `L=` repeats the whole text, and so does a final `;loops=` (negative: forever).
-The grammar is that of teletone_run, but parts that teletone_run silently skips are errors here (libteletone_generate.c,
+The grammar follows teletone_run, but parts that teletone_run silently skips are errors here (libteletone_generate.c,
 mod_tone_stream.c).
 
 libteletone's volume is nearly in dBm0. The peak of a tone is 10^((v - 3.14 - 3.02) / 20) · 32767 · 1.414214
@@ -47,7 +47,7 @@ _Tones = list[dict[str, Any]]
 class _State:
     """Settings of a TGML text. Each setting is valid until it is set again.
 
-    The defaults are those of teletone_init_session at 8000 Hz.
+    The defaults match teletone_init_session at 8000 Hz.
     """
 
     volume_db: float = -7.0
@@ -59,7 +59,7 @@ class _State:
 def from_tgml(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """The profile from TGML. Endless loops are played `repeat` times.
+    """The profile for a TGML text. Endless loops are played `repeat` times.
 
     If `level_dbm0` is given, the loudest tone gets this level, and the others keep their difference from it. Otherwise
     the levels are FreeSWITCH's.
@@ -240,7 +240,7 @@ def _set(state: _State, name: str, value: str, place: str) -> None:
 
 
 def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | None:
-    """One tone as the values of a Segment, or None if it has no duration."""
+    """A tone as the values of a Segment, or None if it has no duration."""
     values = [value.strip() for value in match["values"].split(",")] if match["values"] is not None else []
     manual = match["name"] == "%"
     if (len(values) < 3) if manual else (len(values) not in {0, 2}):

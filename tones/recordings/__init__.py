@@ -1,1 +1,1 @@
-"""Readers of recordings: audio files and captures of RTP, split into legs."""
+"""Reads recordings (audio files and RTP captures) and splits them into legs."""

@@ -1,4 +1,4 @@
-"""Reader of audio files. It uses libsndfile, and the ffmpeg program for other formats."""
+"""Reads audio files with libsndfile, and other formats with the ffmpeg program."""
 
 import math
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ Channels = tuple[list[NDArray[np.float32]], int]
 
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """A headerless format of Asterisk. `subtype` is for libsndfile, and `demuxer` is for ffmpeg."""
+    """One of Asterisk's headerless formats. `subtype` is for libsndfile, and `demuxer` is for ffmpeg."""
 
     sample_rate_hz: int
     subtype: str = ""
@@ -57,7 +57,7 @@ RAW_FORMATS: Final[Mapping[str, RawFormat]] = MappingProxyType(
 )
 """Headerless formats by extension.
 
-A file with such an extension that begins like a known container is read as that container.
+A file that has one of these extensions but begins like a known container is read as that container.
 """
 
 _CONTAINERS: Final = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b".snd", b"FORM", b"caff", b"riff", b"ID3", b"#!AMR")
@@ -67,13 +67,13 @@ _COMPRESSED: Final[Mapping[bytes, str]] = MappingProxyType(
 
 
 def read_audio_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[RecordedLeg, ...]:
-    """The sound of each channel, where 1.0 is full scale.
+    """Read each channel's sound, where 1.0 is full scale.
 
     Channels are named "mono", "left" and "right", or "channel 1" and so on. Headerless files are recognized by
     Asterisk's extension. libsndfile recognizes its formats by content, regardless of the extension, and ffmpeg decodes
-    all others. A file that is shorter than its header says is read to its end. The missing rest does not count as lost,
-    because a killed recorder leaves such a header. If ffmpeg skips damaged data, `notice` receives a sentence about it,
-    because the sound after the damage may come too early.
+    all others. A file that is shorter than its header says is read to its end. The missing part does not count as lost,
+    because a recorder that is killed leaves that kind of header. If ffmpeg skips damaged data, `notice` receives a
+    sentence about it, because the sound after the damage may come too early.
 
     Raises RecordingError if the file is not a sound, is longer than `longest_s`, or has a sample rate outside 4–192
     kHz, more than 16 channels, or invalid samples.

@@ -1,4 +1,4 @@
-"""Reader of RTP captures (pcap, pcapng), which splits a capture into legs and never reads its signaling."""
+"""Reads RTP captures (pcap, pcapng) and splits them into legs, never reading the signaling."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ class _Found(NamedTuple):
 
 
 def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[RecordedLeg, ...]:
-    """One leg for each G.711 or G.722 codec in each SSRC between two addresses.
+    """Read one leg for each G.711 or G.722 codec in each SSRC between two addresses.
 
     The legs are in the order of their first packets, with names like "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)", including
     the SSRC if two names would be equal. The time of a leg begins with its first packet. Packets are sorted, and

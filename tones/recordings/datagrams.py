@@ -1,4 +1,4 @@
-"""UDP datagrams in a capture (pcap, pcapng). Other packets and incomplete packets are skipped.
+"""Reads the UDP datagrams in a capture (pcap, pcapng). Other packets and incomplete packets are skipped.
 
 The available libraries are not suitable: they parse every protocol in a packet, raise undocumented exceptions, and read
 a pcapng with several interfaces as if it had one. Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng, and the
@@ -42,7 +42,7 @@ _EXTENSIONS: Final = (0, 43, 60)
 
 
 class Datagram(NamedTuple):
-    """One UDP datagram. Addresses have 4 or 16 bytes, as on the wire. `arrival_ns` is None without a timestamp."""
+    """One UDP datagram. Addresses have 4 or 16 bytes, as on the wire. `arrival_ns` is None if there is no timestamp."""
 
     arrival_ns: int | None
     source: bytes
@@ -59,7 +59,7 @@ class _Interface(NamedTuple):
 
 
 def is_capture(beginning: bytes) -> bool:
-    """True if a file that begins like this is a pcap or pcapng."""
+    """True if a file that begins like this is a pcap or pcapng file."""
     return beginning[:4] in _PCAP or beginning[:4] == _PCAPNG
 
 
@@ -180,9 +180,9 @@ def _network(path: Path, packet: bytes, link: int) -> int:
 
 
 def _udp(packet: bytes, at: int) -> tuple[bytes, int, bytes, int, bytes] | None:
-    """Source address and port, destination address and port, and payload of the datagram at `at`.
+    """The source address and port, destination address and port, and payload of the datagram at `at`.
 
-    None if there is no complete UDP datagram.
+    The result is None if there is no complete UDP datagram.
     """
     version = packet[at] >> 4 if at < len(packet) else 0
     if version == 4 and len(packet) >= at + 20:

@@ -44,7 +44,7 @@ def decode_with_ffmpeg(
 
     The damage is ffmpeg's last message about skipped data, or an empty string. `demuxer` contains ffmpeg's options for
     headerless input. If it is empty, the format is detected from the content. At most about `longest_s` seconds and
-    `largest` samples are decoded. Raises RecordingError if ffmpeg is missing, refuses the file or takes too long.
+    `largest` samples are decoded. Raises RecordingError if ffmpeg is missing, rejects the file or takes too long.
     """
     purpose = (
         Message("reading {extension}", extension=path.suffix)
@@ -77,9 +77,9 @@ def decode_with_ffmpeg(
 
 
 def _run(path: Path, command: list[str], descriptor: int, limit: int) -> tuple[bytearray, bytes, int]:
-    """Output, end of the messages, and exit status. Raises RecordingError for more than `limit` bytes of output.
+    """The output, the end of the messages, and the exit status.
 
-    Also raises RecordingError after `DEADLINE_S`.
+    Raises RecordingError if there are more than `limit` bytes of output, or after `DEADLINE_S`.
     """
     with subprocess.Popen(  # noqa: S603 – the program is ffmpeg, and no argument comes from the recording
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(descriptor,)

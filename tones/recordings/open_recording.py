@@ -1,4 +1,4 @@
-"""Shared parts of the readers of recordings: opening, limits and notices.
+"""Opens recordings, and defines the limits and notices that all their readers share.
 
 Only regular files are opened, without blocking.
 """
@@ -24,9 +24,9 @@ warn: Final[Notice] = logging.getLogger(__name__).warning
 
 
 def open_recording(path: Path) -> BinaryIO:
-    """The file, opened at its start. Raises RecordingError if it is not a regular file, is empty or unreadable.
+    """The file, opened at its start. Raises RecordingError if it is empty, unreadable or not a regular file.
 
-    A FIFO or device is refused without waiting for its other end.
+    A FIFO or device is rejected without waiting for its other end.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""Reader of all kinds of recordings. The kind is detected from a file's content."""
+"""Reads all kinds of recordings. The kind is detected from a file's content."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from .recorded_leg import RecordedLeg
 
 
 def read_recording(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[RecordedLeg, ...]:
-    """The legs of a capture (`read_capture`) or an audio file (`read_audio_file`), by content.
+    """Read the legs of a capture (`read_capture`) or an audio file (`read_audio_file`), depending on the content.
 
     `notice` receives a sentence about each part that is omitted or damaged. Raises RecordingError if the file cannot be
     read.

@@ -1,4 +1,4 @@
-"""One direction of a recorded call, as samples."""
+"""Represents one direction of a recorded call as samples."""
 
 from dataclasses import dataclass
 

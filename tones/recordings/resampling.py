@@ -1,4 +1,4 @@
-"""Conversion of a leg to another sample rate."""
+"""Converts a leg to another sample rate."""
 
 from dataclasses import replace
 

@@ -1,9 +1,10 @@
-"""Converts the RTP packets of one sender to sound, on the sender's own clock (RFC 3550, RFC 3551).
+"""Converts one sender's RTP packets to sound, using the sender's own clock (RFC 3550, RFC 3551).
 
-Sequence numbers reveal missing packets, and timestamps give the position of each packet. A jump of only the timestamp
-is therefore unsent silence, and a jump of both is loss. A gap with missing packets counts as lost completely: part of
-it may be silence, but the packets do not show which part. Arrival times are used only to check the timestamps. If the
-capture's clock contradicts a jump, the sender has restarted its counters, and that clock gives the length of the gap.
+Sequence numbers reveal missing packets, and timestamps give the position of each packet. If only the timestamp jumps,
+the sender omitted silence. If both jump, packets were lost. If packets are missing in a gap, the entire gap counts as
+lost, because the packets do not show which part of it may be silence. Arrival times are used only to check the
+timestamps. If the capture's clock contradicts a jump, the sender has restarted its counters, and that clock gives the
+length of the gap.
 """
 
 import functools
@@ -42,7 +43,7 @@ _DYNAMIC: Final = 96
 _EVENT_OCTETS: Final = 4
 """Size of a telephone event's payload, in bytes (RFC 4733, section 2.3).
 
-Event packets do not count as time of the voice.
+Event packets do not count as voice time.
 """
 
 
@@ -175,7 +176,7 @@ class RtpStream:
 
 @dataclass(slots=True)
 class RtpTimeline:
-    """Packets of one codec in a stream, positioned on the stream's clock.
+    """A stream's packets in one codec, positioned on its clock.
 
     `runs` are payloads without a gap, each run with its first tick. `lost` contains spans of ticks (first, end), and
     `ticks` is the total length. `pairs` is the number of pairs of successive packets. `misfits` counts the pairs whose

@@ -1,1 +1,1 @@
-"""Drawings and playback of profiles and recordings: plans, spectrograms, and the sound device."""
+"""Draws and plays profiles and recordings."""

@@ -1,4 +1,4 @@
-"""Marks over a drawing of sound: the bursts of a profile, or the measured bursts."""
+"""Marks a profile's bursts, or the measured bursts, on a drawing of a sound."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from ..measuring.inspection import Inspection, MeasuredBurst
 from ..profile import Profile, Segment
 
 MARKS: Final = 2000
-"""Maximum number of marks. More would cover the drawing."""
+"""Maximum number of marks. More of them would cover the drawing."""
 
 
 @dataclass(frozen=True, slots=True)
 class BurstMark:
-    """A burst in the drawing.
+    """A burst marked in a drawing.
 
     `lines_hz` contains the first and last value of each frequency. `stairs` is the number of steps of a stepped sweep.
     `tolerance_percent` is the tolerance of the frequencies. `edges_ms` contains the tolerances of the start and the

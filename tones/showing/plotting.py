@@ -1,4 +1,4 @@
-"""PNG drawing of waveform and spectrogram, with marks for the bursts."""
+"""Draws waveform and spectrogram as PNG, with marks for the bursts."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _time_unit(panel: Panel) -> tuple[str, float]:
 def _legible(text: str, plain: str) -> tuple[str, str]:
     """The text, and a font that contains all its characters.
 
-    Without such a font, the text is `plain`, or if that is empty, the characters of `text` that can be shown.
+    If there is no such font, the text is `plain` or, if that is empty, the characters of `text` that can be shown.
     """
     from matplotlib import font_manager
 

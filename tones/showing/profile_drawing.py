@@ -1,4 +1,4 @@
-"""Draws a profile as a small text drawing, with frequency upward and time to the right."""
+"""Draws a profile as text, with frequency upward and time to the right."""
 
 import math
 from typing import Final
@@ -40,7 +40,7 @@ def draw_profile(profile: Profile) -> str:
 
 
 def _rows(bursts: tuple[Burst, ...]) -> list[float]:
-    """The frequencies of the rows, highest first."""
+    """The rows' frequencies, highest first."""
     found: set[float] = set()
     for burst in bursts:
         found.update(burst.segment.frequencies_hz)

@@ -29,7 +29,7 @@ Programs of sound servers come first, because a running sound server keeps the d
 
 
 def play_samples(samples: NDArray[Any], sample_rate_hz: int) -> str:
-    """Play to the end and return the name of the player. Raises UsageError if there is no working player."""
+    """Play samples to the end, and return the player's name. Raises UsageError if there is no working player."""
     failures = []
     if (failure := _by_sounddevice(samples, sample_rate_hz)) is None:
         return "sounddevice"
@@ -49,7 +49,7 @@ def play_samples(samples: NDArray[Any], sample_rate_hz: int) -> str:
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
-    """Play with sounddevice. Returns None on success, the error message, or "" if it is not installed."""
+    """Play with sounddevice. Returns None on success, "" if it is not installed, or the error message."""
     try:
         import sounddevice
     except ImportError:

@@ -1,4 +1,4 @@
-"""Data for drawings of sounds of any length, with one value or list of values per column of the drawing."""
+"""Computes data for drawing sounds of any length, with one value or list of values per column."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ Floats = NDArray[Any]
 """An array of single or double precision."""
 
 RANGE_DB: Final = 70.0
-"""Range of displayed levels, in dB. Sound further below the loudest level is not drawn."""
+"""Range of levels, in dB below the loudest, that are drawn. Quieter sound is not drawn."""
 _WINDOW_S: Final = 0.025
 _LOOKS: Final = 6
 """Maximum number of windows in a column. An hour of sound has too many to compute all of them."""

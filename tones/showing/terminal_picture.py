@@ -1,4 +1,4 @@
-"""Waveform and spectrogram in the terminal, with or without colors."""
+"""Draws waveform and spectrogram in the terminal, with or without colors."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Verification that a recording contains a profile's sound."""
+"""Verifies that a recording contains a profile's sound."""

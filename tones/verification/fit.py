@@ -1,4 +1,4 @@
-"""Fit of a plan to a candidate: the best place, tempo and pitch of the sound, and the quality of the fit.
+"""Fits a plan to a candidate, to find the sound's best place, tempo and pitch and the quality of the fit.
 
 Each component is demodulated along its own track into a narrow baseband. In the baseband, a burst is a constant, so one
 coherent sum over it is the maximum-likelihood estimate of its amplitude. The energy that all bursts explain together is
@@ -47,8 +47,8 @@ Complexes = NDArray[np.complex64]
 class FittedComponent:
     """A component fitted to the recording.
 
-    `amplitude` is that of a sine with the same power, where 1.0 is full scale. `coherence` is the share of the energy
-    in its band that the model explains, including the guard times before and after. `cells` is the number of
+    `amplitude` is the amplitude of a sine with the same power, where 1.0 is full scale. `coherence` is the share of the
+    energy in its band that the model explains, including the guard times before and after. `cells` is the number of
     independent values in the band. `heard` is the received share of the component.
     """
 
@@ -117,7 +117,7 @@ class Grid:
 
 
 class Fitter:
-    """Fits one plan to places in recordings."""
+    """Fits a plan to places in recordings."""
 
     def __init__(self, plan: Plan, tempi: Floats = COARSE_TEMPI) -> None:
         """`tempi` are the tempi of the coarse grid."""
@@ -330,7 +330,7 @@ class Baseband:
         return np.asarray(np.sum((lines.conj() * together).real, axis=-1))
 
     def _frames(self, soft: int, spans: Spans) -> Floats:
-        """Number of received frames in each span."""
+        """The number of received frames in each span."""
         if self.mask is None:
             return spans.frames
         heard = soft_sums(self.mask[:, None], soft)
@@ -363,7 +363,7 @@ class Baseband:
 
 
 def carrier_phase(each: Component, times: Floats) -> Floats:
-    """Phase of the carrier in turns, at `times` in seconds from the start of the sound.
+    """The carrier's phase in turns, at `times` in seconds from the start of the sound.
 
     Before and after the component, the frequency stays constant.
     """
@@ -376,7 +376,7 @@ def carrier_phase(each: Component, times: Floats) -> Floats:
 
 
 def frequency_slope(each: Component) -> float:
-    """Slope of a component's frequency, in Hz per second."""
+    """The slope of a component's frequency, in Hz per second."""
     start_s, end_s = each.track_s
     return (each.to_hz - each.from_hz) / (end_s - start_s)
 

@@ -1,8 +1,8 @@
-"""Evidence that a fit is the sound and not speech or noise, as a log-likelihood ratio.
+"""Computes the evidence that a fit is the sound and not speech or noise, as a log-likelihood ratio.
 
 Each feature distinguishes the sound from chance patterns in speech. A logistic regression learned the weights of the
-features from speech and from sounds under speech. `calibration.json` contains the weights, the thresholds and the false
-alarms measured with them. `python -m bench.verify.calibration` writes that file.
+features from speech and from sounds under speech. `calibration.json` contains the weights, the thresholds, and the
+false alarms measured with them. `python -m bench.verify.calibration` writes that file.
 """
 
 import json
@@ -54,9 +54,10 @@ class Features:
 class Calibration:
     """Calibrated values.
 
-    `weights` are for the Features, followed by a constant. A score of at least `threshold` is the sound, and a score
-    below `grey` is not. `hours` of speech and music that the regression did not use gave `false_alarms`, counted for
-    each profile separately. `false_alarms_per_hour` is the upper limit of a 95 % confidence interval.
+    `weights` contains the weights of the Features, followed by a constant. A score of at least `threshold` is the
+    sound, and a score below `grey` is not. `hours` of speech and music that the regression did not use gave
+    `false_alarms`, counted for each profile separately. `false_alarms_per_hour` is the upper limit of a 95 % confidence
+    interval.
     """
 
     weights: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""Measurements of parts of a fitted sound: edges of its bursts, missing parts of bursts, and pauses."""
+"""Measures parts of a fitted sound: its bursts' edges, missing parts of bursts, and pauses."""
 
 from typing import Any, Final
 
@@ -132,7 +132,7 @@ def stands_alone(base: Baseband, fitted: Fitted) -> bool:
     """True if the sound's tones are quiet before the sound, and after a room's tail has died away.
 
     A longer or pulsating tone, from the network or in music, also sounds before or after. Lost time around the sound
-    may hide such a tone, and then the result is False.
+    may hide that kind of tone, in which case the result is False.
     """
     times = base.times + base.first / RATE_HZ
     begin_s, end_s = fitted.start_s - _AROUND_S, fitted.end_s + _LATE_S[0] + _AROUND_S
@@ -153,7 +153,7 @@ def stands_alone(base: Baseband, fitted: Fitted) -> bool:
 
 
 def level_without_blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
-    """The sound's level as a factor of the profile's, if its first burst is temporarily much louder. Otherwise None.
+    """The sound's level as a factor of the profile's, if its first burst is temporarily much louder; otherwise None.
 
     A codec with a memory, such as G.722, starts a sound like this if the states of its encoder and decoder differ. The
     effect lasts for less than half of a burst, so the median of the burst's amplitudes is the true level.

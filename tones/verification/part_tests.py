@@ -1,4 +1,4 @@
-"""Tests of single parts of a sound, which the likelihood of the whole sound does not cover."""
+"""Tests single parts of a sound, which the likelihood of the whole sound does not cover."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,14 +56,14 @@ _CONTINUOUS_DB: Final = -2.0
 _FURTHER_DB: Final = -6.0
 _FURTHER_COHERENCE: Final = 0.85
 _FURTHER_DAMAGED: Final = 0.55
-"""Minimum coherence of a further burst after loss or in a room.
+"""Minimum coherence of an additional burst after loss or in a room.
 
 A voice rarely has as much at the sound's own pitch.
 """
 _REMNANT_DB: Final = -25.0
 _REMNANT_COHERENCE: Final = 0.3
 _REMNANT_SHARE: Final = 0.85
-"""Minimum share of a further burst's tone in the power after the sound, even if packets are lost.
+"""Minimum share of an additional burst's tone in the power after the sound, even if packets are lost.
 
 A voice rarely has as much of its power at a single tone.
 """
@@ -131,12 +131,12 @@ class TestedBurst:
 
 @dataclass(frozen=True, slots=True)
 class PartTestCase:
-    """A place at which the sound may be.
+    """A place in a recording at which the sound may be.
 
     `share` is the share of its tones in the total power while they sound. `beside` contains the bursts around the
     sound, with their levels relative to the sound's own bursts (dB). `tails` is True for each burst that dies away as
-    in a room. `alone` is True if the sound's tones are quiet before and after it. `remnants` are possible remains of a
-    further burst after it.
+    in a room. `alone` is True if the sound's tones are quiet before and after it. `remnants` are possible remains of an
+    additional burst after it.
     """
 
     profile: Profile
@@ -241,7 +241,7 @@ def _edges(case: PartTestCase) -> Test:
 
 
 def _lost_whole(case: PartTestCase, missing: Sequence[tuple[int, TestedBurst]]) -> bool:
-    """True if a few packets lost without a trace can explain the missing bursts: one short burst between others."""
+    """True if a few packets lost without a trace can explain what is missing: one short burst between others."""
     if case.base.mask is not None or len(missing) > 1 or missing[0][0] in (1, len(case.bursts)):
         return False
     components = [each.component for each in missing[0][1].components]
@@ -264,9 +264,9 @@ def _edge_limit_ms(profile: Profile, plan: Plan) -> float:
 
 
 def _further(case: PartTestCase) -> Test:
-    """Test that no further burst comes before or after the sound.
+    """Test that there is no additional burst before or after the sound.
 
-    A further burst is as pure and as long as the sound's own bursts, and nearly as loud.
+    An additional burst is as pure and as long as the sound's own bursts, and nearly as loud.
     """
     near = [
         each
@@ -294,7 +294,7 @@ def _further(case: PartTestCase) -> Test:
 
 
 def remnants(samples: Reals, fitted: Fitted, beside: Iterable[tuple[Fitted, float]]) -> Iterator[Fitted]:
-    """Yield bursts after the sound that may be the remains of a further burst.
+    """Yield bursts after the sound that may be the remains of an additional burst.
 
     They contain only its tone, because the line destroyed the rest.
     """
@@ -309,7 +309,7 @@ def remnants(samples: Reals, fitted: Fitted, beside: Iterable[tuple[Fitted, floa
 
 
 def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool:
-    """True if all further bursts are parts of one earlier playback of the sound, and not of a longer series."""
+    """True if all additional bursts belong to one earlier playback of the sound and not to a longer series."""
     tempo = 1 + fitted.tempo
 
     def near(each: Fitted, place_s: float) -> bool:
@@ -364,7 +364,7 @@ def _pauses(case: PartTestCase) -> Test:
 def _pause_levels_db(case: PartTestCase) -> Iterator[tuple[float, float, float]]:
     """Yield the end of each pause of a tone in the plan, and the tone's level in the pause.
 
-    The level is given relative to the next burst, and relative to the louder burst beside the pause.
+    The level is given relative to the next burst, and relative to the louder burst next to the pause.
     """
     latest: dict[int, int] = {}
     for index, each in enumerate(case.plan.components):

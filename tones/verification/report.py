@@ -1,11 +1,11 @@
-"""Report on a verified recording: verdict, places, bursts and tests."""
+"""The report on a verified recording: its verdict, places, bursts and tests."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ToneVerdict(StrEnum):
-    """Verdicts in order of precedence. Among several places, the first verdict in this order counts."""
+    """Verdicts in order of precedence. If there are several places, the first verdict in this order counts."""
 
     CONFORMS = "conforms"
     """The recording contains the sound, which passed every test."""
@@ -28,8 +28,8 @@ class Test:
     """The result of one test. `says` describes the result.
 
     `certain` is False for a failure that the line can have caused: losses masked by a decoder or an adaptive buffer,
-    echo, or noise. A sound that fails only such tests may still be the profile's. `explained` is True if the recording
-    shows the cause: a part of a burst is missing, or the room resounds.
+    echo, or noise. A sound that fails only tests of this kind may still be the profile's. `explained` is True if the
+    recording shows the cause: a part of a burst is missing, or the room resounds.
     """
 
     name: str

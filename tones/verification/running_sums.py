@@ -1,6 +1,6 @@
-"""Sums over spans of a baseband, read from a running sum.
+"""Computes sums over spans of a baseband from a running sum.
 
-The time for a sum therefore does not depend on the span's length.
+The time that a sum takes therefore does not depend on the span's length.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Fast search for places in a recording at which a sound may be, at tens of thousands times real time.
+"""Finds places in a recording at which a sound may be, at tens of thousands of times real time.
 
-Two stages work on short windows, reduced to a complex value at each of the sound's frequencies. At each place, the
-first stage compares the power where the sound has its tones with all the power at these frequencies around it. The
+Its two stages work on short windows, each reduced to a complex value at each of the sound's frequencies. At each place,
+the first stage compares the power where the sound has its tones with all the power at these frequencies around it. The
 second stage sums the values coherently over each tone, for pitches around the nominal one. Speech has power there too,
 but does not stay in phase for so long. A place that passes is only a candidate: the thresholds are far below what `fit`
 needs to recognize a sound.
@@ -36,7 +36,7 @@ _MOST: Final = 0.72
 _BALANCE: Final = 0.08
 """Minimum balance of the pieces, as a share of the balance that the sound has in silence."""
 _LASTING: Final = 1.1
-"""Minimum ratio of the contrast to that of a continuous tone, such as a note of music."""
+"""Minimum ratio of the contrast to the contrast of a continuous tone, such as a musical note."""
 _SILENCE: Final = 1e-7
 """Power of silence, −67 dBm0, below the noise of every telephone."""
 _GATE: Final = 0.15
@@ -58,7 +58,7 @@ Such a place may reach the whole score.
 _REMAINING: Final = 0.75
 """Minimum contrast at which little coherence is enough, as a share of the sound's own contrast.
 
-So much power is then in the sound's places.
+That much of the power is then in the sound's places.
 """
 _OWN_SHARE: Final = 0.6
 """Minimum share of the total power at the sound's frequencies while the sound lasts.

@@ -1,4 +1,4 @@
-"""Plan of a sound: the components that a receiver expects, with their times.
+"""The plan for a sound: the components that a receiver expects, with their times.
 
 A component is one burst of a steady or gliding tone, or one step of a stepped sweep. Tones of one burst that the
 receiver's filters cannot separate are lines of the same component, and so are the sidebands of a modulated tone.
@@ -66,7 +66,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The components of a sound by start time. Times count from the start of the first component."""
+    """A sound's components by start time. Times count from the start of the first component."""
 
     components: tuple[Component, ...]
 
@@ -90,7 +90,7 @@ class Plan:
 
 
 def plan_of(profile: Profile) -> Plan:
-    """The plan of a profile. Raises ToneError if the profile is too long, has too many tones, or has none."""
+    """The plan for a profile. Raises ToneError if the profile is too long, has too many tones, or has none."""
     if profile.duration_ms > CALL_LIMIT_MS:
         raise ToneError(
             "the profile {id} is longer than {call_limit_ms} ms and cannot be looked for",
@@ -121,7 +121,7 @@ def plan_of(profile: Profile) -> Plan:
 def _alike(components: list[Component]) -> list[Component]:
     """The components, with one common frequency for measured tones less than `_SAME_HZ` apart.
 
-    Neither an ear nor a line can distinguish such tones.
+    Neither an ear nor a line can distinguish tones this close.
     """
     known: list[float] = []
     found = []

@@ -1,4 +1,4 @@
-"""Bursts of the sound's own tones before and after the place at which it was found."""
+"""Finds bursts of the sound's own tones before and after the place at which it was found."""
 
 import math
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _LONGEST_LOOK_S: Final = 1.5
 
 
 class Surroundings:
-    """Search for bursts of the sound's own tones before and after the sound."""
+    """A search for bursts of the sound's own tones before and after the sound."""
 
     def __init__(self, plan: Plan) -> None:
         gaps_s = [later.start_s - each.end_s for each, later in zip(plan.components, plan.components[1:], strict=False)]

@@ -1,10 +1,10 @@
-"""Verifies that a recording contains the sound of a profile.
+"""Verifies that a recording contains a profile's sound.
 
     screen (every place) → fit (candidates) → evidence (log-odds) → tests → verdict
 
 A place counts as the sound if its log-odds reach the calibrated threshold and its pitch and tempo are within the
-profile's tolerance. The tests then check what a likelihood does not cover: every burst is there, there is no further
-burst, and the pauses are quiet.
+profile's tolerance. The tests then check what a likelihood does not cover: every burst is present, there is no
+additional burst, and the pauses are quiet.
 """
 
 from collections.abc import Iterator, Sequence
@@ -311,7 +311,7 @@ def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVer
 def verdict_of_damaged(
     tests: Sequence[Test], score: float, threshold: float, grey: float, *, alone: bool, true_pitch: bool
 ) -> ToneVerdict:
-    """The verdict on one place of a recording in which bursts may be missing without a trace.
+    """The verdict on one place in a recording in which bursts may be missing without a trace.
 
     A place with the sound's own pitch, and with quiet before and after it, is open even at lower odds than `grey`.
     """

@@ -1,4 +1,4 @@
-"""Verification of all recordings in a folder, in several processes."""
+"""Verifies all recordings in a folder, in several processes."""
 
 import csv
 import io
@@ -52,7 +52,7 @@ def recording_files(folder: Path) -> list[Path]:
 
 
 def verify_file(path: Path, profile: Profile) -> CheckedRecording:
-    """The result for all legs of one file. A reading error becomes part of the result."""
+    """The result for all legs of one file. If reading fails, the error becomes part of the result."""
     notices: list[str] = []
     try:
         legs = read_recording(path, notice=notices.append)

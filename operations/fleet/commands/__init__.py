@@ -1,4 +1,4 @@
-"""The commands of `idtone-fleet`."""
+"""The `idtone-fleet` commands."""
 
 from typing import Final
 

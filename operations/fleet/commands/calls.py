@@ -1,4 +1,4 @@
-"""`idtone-fleet calls`: the calls in progress on all nodes, by their replicas."""
+"""`idtone-fleet calls`: lists the calls in progress on all nodes, as their replicas show them."""
 
 from __future__ import annotations
 

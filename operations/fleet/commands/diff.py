@@ -1,4 +1,4 @@
-"""`idtone-fleet diff`: differences between the settings of nodes, or of two files."""
+"""`idtone-fleet diff`: shows how the settings of nodes, or of two files, differ."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -71,9 +71,9 @@ def _are_same(nodes: Sequence[Node]) -> bool:
 
 
 def _edition_of(node: Node) -> tuple[int, str]:
-    """Version and SHA-256 of the fleet's settings on a node.
+    """Version and SHA-256 of the fleet settings that a node uses.
 
-    (0, "") if the node has none, or if they are not known.
+    (0, "") if the node has none or they are unknown.
     """
     said = node.state and node.state.settings
     return (said.version, said.sha256) if said else (0, "")
@@ -133,7 +133,7 @@ def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: boo
 
 
 def _edition(path: Path, keys: list[VerifierKey]) -> tuple[SharedSettings | None, Settings]:
-    """The edition of a signed file, or None for an unsigned file, with the settings in the file."""
+    """A signed file's edition, or None for an unsigned file, with the settings in it."""
     if read_text(path, size_limit=NOTE_LIMIT).startswith(FORMAT.partition("/")[0]):
         shared = read_shared(path, *keys)
         return shared, shared.settings

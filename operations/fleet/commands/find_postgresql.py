@@ -1,4 +1,4 @@
-"""The reader of the nodes' reports in PostgreSQL, for all commands of `idtone-fleet`."""
+"""Opens the nodes' reports in PostgreSQL for all `idtone-fleet` commands."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from idtone.ledger.store.postgresql import Server
 
 
 def reports_reader(config: Path | None) -> NodeReportsReader:
-    """Open the reader of the nodes' reports.
+    """Open a reader for the nodes' reports.
 
-    Raises UsageError if the nodes share no PostgreSQL.
+    Raises UsageError if the nodes do not share a PostgreSQL database.
     """
     ledger = load_settings(config).ledger
     if not ledger.is_shared():

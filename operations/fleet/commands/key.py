@@ -1,4 +1,4 @@
-"""`idtone-fleet new-key`: the key that all nodes of a fleet share."""
+"""`idtone-fleet new-key`: creates the key that all nodes of a fleet share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-fleet new-signing-key` and `idtone-fleet sign`: the signed settings of a fleet."""
+"""`idtone-fleet new-signing-key` and `idtone-fleet sign`: sign a fleet's settings."""
 
 from __future__ import annotations
 
@@ -114,9 +114,9 @@ def _signer(file: Path) -> Signer:
 
 
 def _before(output: Path, signers: list[Signer]) -> SharedSettings | None:
-    """The edition that the new edition replaces; None if the file is missing.
+    """The edition that the new one replaces; None if the file is missing.
 
-    Raises DocumentError if none of the keys has signed it.
+    Raises DocumentError if it is not signed by any of the keys.
     """
     if not output.exists():
         return None

@@ -1,4 +1,4 @@
-"""`idtone-fleet status`: the state of all nodes, with their faults and differences."""
+"""`idtone-fleet status`: shows the state of all nodes, their faults and their differences."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class FleetReading:
     """One reading of the fleet's state.
 
-    `fleet` is None while PostgreSQL cannot be read, and `trouble` is the reason.
+    `fleet` is None while PostgreSQL cannot be read, and `trouble` says why.
     """
 
     fleet: Fleet | None
@@ -51,7 +51,8 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 def read_fleet(reader: NodeReportsReader, is_patient: bool) -> FleetReading:
     """Read the state of all nodes.
 
-    Unless `is_patient`, raises UsageError if no node has reported yet, and LedgerError if PostgreSQL cannot be read.
+    Unless `is_patient` is True, raises UsageError if no node has reported yet, and LedgerError if PostgreSQL cannot be
+    read.
     """
     try:
         fleet = fleet_of(reader.read())
@@ -67,7 +68,7 @@ def read_fleet(reader: NodeReportsReader, is_patient: bool) -> FleetReading:
 def as_object(seen: FleetReading) -> dict[str, Any]:
     """The fleet's state as a JSON object.
 
-    Each node's `state` is unchanged from its report.
+    Each node's `state` is exactly what the node reported.
     """
     fleet = seen.fleet
     if fleet is None:

@@ -1,4 +1,4 @@
-"""`idtone-fleet upgrade`: a rolling upgrade, with its progress."""
+"""`idtone-fleet upgrade`: runs a rolling upgrade and shows its progress."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _upgrade(
 def _show_way_on(
     inventory: Inventory, left: Sequence[NodeEntry], kept: UpgradeJournal, fault: NodeFaultError | None, out: Console
 ) -> None:
-    """Print the node and the fault at which the upgrade stopped, and how to continue or go back."""
+    """Print at which node and fault the upgrade stopped, and how to continue or go back."""
     node = next((node for node in left if node.node not in kept.done), None)
     if node is None:  # nodes of an earlier run with another --only are left
         return
@@ -195,7 +195,7 @@ def _show_earlier(kept: UpgradeJournal, path: Path, afresh: bool) -> None:
 
 
 class _Shown:
-    """Shows the progress of an upgrade: a line for each finished step, and a line for the current step."""
+    """Shows an upgrade's progress: a line for each finished step, and one for the current step."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
@@ -221,7 +221,7 @@ class _Shown:
         self._out.print(Text(f"{node}: {translated(MEANING[step])}{result} ({took_s:.1f} s)"), soft_wrap=True)
 
     def close(self) -> None:
-        """Remove the line of the current step."""
+        """Remove the line for the current step."""
         if self._status:
             self._status.stop()
             self._status = None

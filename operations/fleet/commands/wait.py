@@ -1,4 +1,4 @@
-"""`idtone-fleet wait`: waits until all nodes use a registry, with its suspensions."""
+"""`idtone-fleet wait`: waits until all nodes use a registry and its suspensions."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def wait(
 
 
 def _digest(text: str | None) -> str | None:
-    """Parse a digest, or its beginning.
+    """Parse a digest or the beginning of one.
 
     Raises UsageError.
     """
@@ -136,7 +136,7 @@ def _print_json(found: Spread, seconds: dict[Confirmation, float]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Sequence[str]], None]]:
-    """Show the missing nodes during the block, on standard error if it is a terminal."""
+    """Show the missing nodes while the block runs, on standard error if it is a terminal."""
     if not sys.stderr.isatty():
         yield lambda missing: None
         return
