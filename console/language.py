@@ -1,4 +1,4 @@
-"""Language of a page: the visitor's choice, otherwise the browser's preference."""
+"""Language of a page: the visitor's choice or, failing that, the browser's preference."""
 
 import re
 from typing import Final

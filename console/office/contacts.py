@@ -1,4 +1,4 @@
-"""Members' contacts in the public list: corporate number, notification, web and mail address."""
+"""Members' contacts in the public list: corporate number, notification, website and email address."""
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus

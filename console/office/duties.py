@@ -1,4 +1,4 @@
-"""Duties with a due day: open duties, overdue duties, and the acts on them."""
+"""Duties with due dates, and what the office can do with open and overdue ones."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
