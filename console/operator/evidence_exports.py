@@ -227,7 +227,7 @@ def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
 
 
 def _calls(visit: Visit, entry: IndexEntry) -> list[Any]:
-    """The calls in a request. Only visitors who may open numbers see the last digits of theirs."""
+    """The calls in a request. Only visitors who may open numbers see the last digits of the numbers."""
     with reader_for(visit) as reader:
         wanted = entry.request.calls if entry.request else ()
         return [record for call_id in wanted if (record := reader.record(call_id))]

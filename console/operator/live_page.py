@@ -99,9 +99,9 @@ def running_call(call: Mapping[str, Any], at: datetime) -> RunningCall:
 
 
 def calls_a_second(live: LiveState) -> float | None:
-    """Decided calls per second, averaged over the last seconds, or None.
+    """Decided calls per second over the last few seconds, or None if unknown.
 
-    None if only one state is in memory, or if the service was down or restarted in the meantime.
+    It is unknown if only one state is in memory, or if the service was down or restarted in the meantime.
     """
     first, last = live.states[0], live.states[-1]
     if first is last or first.feed is None or last.feed is None:
