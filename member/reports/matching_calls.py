@@ -1,4 +1,4 @@
-"""Matches of a reported call in a member's ledger."""
+"""Finds calls in a member's ledger that match a reported call."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,5 +24,5 @@ def matching_calls(records: Sequence[Record], at: datetime) -> MatchingCalls:
 
 
 def suggested_answer(facts: MatchingCalls) -> AnswerResult:
-    """The answer that fits the ledger. Only a person can determine that a call came from another member."""
+    """The answer that the ledger suggests. Only a person can determine that a call came from another member."""
     return AnswerResult.CUSTOMER_HELD if facts.calls else AnswerResult.NOT_OURS

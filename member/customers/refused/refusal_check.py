@@ -1,4 +1,4 @@
-"""A member's check for whether a customer is refused.
+"""Lets a member check whether a customer is refused.
 
 The association evaluates blinded keys and does not learn who the customer is.
 """
