@@ -55,14 +55,14 @@ PUBLIC_LINKS: Final = (
     (REPORT, "通話を申告する", "Report a call"),
     (PACK, "パックの検証", "Verify a pack"),
 )
-"""The links in the head of templates/public.html, for the forms that show both languages."""
+"""Links from the header of templates/public.html, for forms that show both languages."""
 FORM_LIMIT: Final = 256 * 1024
-"""Maximum size of a form without files, in bytes."""
+"""Maximum size in bytes of a form without files."""
 
 CROWD: Final = 64
 """Number of open requests above which refusals are delayed. Event streams count too."""
 LATE: Final = frozenset({403, 404, 413, 429})
-"""HTTP statuses of refusals that are delayed while more than `CROWD` requests are open."""
+"""HTTP statuses of the refusals to delay while more than `CROWD` requests are open."""
 LATE_S: Final = 1.0
 """Delay of a refusal, in seconds. Waiting costs the server nothing and delays the sender's next request."""
 LATE_REFUSALS: Final = 160

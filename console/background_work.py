@@ -58,7 +58,7 @@ class Work(Generic[R]):
     """Runs one kind of work. Use only from the event loop."""
 
     def __init__(self, do: Callable[..., R], take: Callable[[R], object]) -> None:
-        """`do` receives the arguments of `start` and `progress`. `take` receives the result.
+        """`do` receives the arguments of `start` plus `progress`. `take` receives the result.
 
         The process must be able to import `do` by name.
         """
@@ -125,7 +125,7 @@ def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
 
 
 def _run(connection: Connection, do: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """Entry point of the process: do the work, and send its progress and result."""
+    """Entry point of the process, which does the work and sends its progress and result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the console, which ends this process
     os.nice(NICE)
     told_s = 0.0

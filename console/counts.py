@@ -25,12 +25,12 @@ class Counts:
     reasons: Counter[tuple[date, str, str]] = field(default_factory=Counter)
     """Number of calls by day, outcome and reason."""
     hours: Counter[tuple[datetime, str]] = field(default_factory=Counter)
-    """Number of calls by outcome and by the hour in which they began."""
+    """Number of calls by outcome and by the hour they began."""
     kept: int = 0
     """Place in the ledger up to which the counts in the file are complete."""
 
     def add(self, record: Record, times: int = 1, begun: datetime | None = None) -> None:
-        """Count a call, or uncount it if `times` is -1.
+        """Count a call, or subtract it if `times` is -1.
 
         `begun` is when the call started. If it is None, the time of the record's first step is used. Canary calls and
         acts are not counted.

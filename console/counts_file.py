@@ -56,7 +56,7 @@ def _written(counts: Counts) -> dict[str, Any]:
 
 
 def _read(found: dict[str, Any]) -> Counts:
-    """The counts in the parsed file.
+    """Convert the parsed file to counts.
 
     Raises ValueError, LookupError, TypeError or AttributeError if the file is invalid.
     """

@@ -102,7 +102,7 @@ class FormErrors(UsageError):
 
 
 def errors_of(fields: Fields, given: Mapping[str, str]) -> FormErrors:
-    """The errors in the submitted values."""
+    """Errors in the submitted values."""
     errors = FormErrors()
     errors.take(fields, given)
     return errors

@@ -10,7 +10,7 @@ import aiohttp
 from idtone.core.errors import IdtoneError
 
 SIZE_LIMIT: Final = 1_000_000
-"""Maximum size of a response, in bytes."""
+"""Maximum response size in bytes."""
 
 
 class FetchError(IdtoneError):

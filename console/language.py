@@ -10,7 +10,7 @@ _PREFERENCE: Final = re.compile(r"\s*([A-Za-z]{2,3})[^;,]*(?:;\s*q=([0-9.]{1,5})
 def language_of(chosen: str, accepted: str) -> str:
     """The language of a page, Japanese by default.
 
-    `chosen` comes from the address or the cookie. `accepted` is the Accept-Language header.
+    `chosen` comes from the address or a cookie, and `accepted` is the Accept-Language header.
     """
     if chosen in LANGUAGES:
         return chosen

@@ -25,7 +25,7 @@ class ListRequest:
 
     @property
     def first(self) -> int:
-        """Index of the page's first row, from 0."""
+        """Zero-based index of the page's first row."""
         return (self.page - 1) * self.size
 
     def within(self, total: int) -> ListRequest:
@@ -60,7 +60,7 @@ class Listing(Generic[T]):
 
     @property
     def first(self) -> int:
-        """Number of the page's first row, from 1."""
+        """One-based number of the page's first row."""
         return self.asked.first + 1
 
     @property

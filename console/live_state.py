@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """State of the service at one moment."""
+    """The service's state at one moment."""
 
     at: datetime
     feed: Mapping[str, Any] | None

@@ -240,7 +240,7 @@ def others_wait() -> bool:
 
 
 def serve() -> None:
-    """Entry point of the server: fork a process for each socket from the console until the console ends."""
+    """Entry point of the server, which forks a process for each socket from the console until the console ends."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they end the console, which ends this process
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _reap)
@@ -268,7 +268,7 @@ def _reap(*_: object) -> None:
 
 
 def _read(connection: Connection) -> None:
-    """Entry point of a forked process: run reads until the console ends the process."""
+    """Entry point of a forked process, which runs reads until the console ends it."""
     global _console
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     connection.send(os.getpid())  # before lowering the priority, because the console waits for the id

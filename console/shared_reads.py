@@ -23,7 +23,7 @@ class Shared(Generic[T]):
 
     @property
     def is_ready(self) -> bool:
-        """True after the first read."""
+        """True once the first read is done."""
         return self._newest is not None
 
     async def get(self) -> T:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .drawings.wave import Wave
 
 LONGEST_S: Final = 60.0
-"""Maximum duration of a sound, in seconds. A longer file is not a sound for calls."""
+"""Maximum duration of a sound in seconds. Longer files are not sounds for calls."""
 
 
 class SoundKind(StrEnum):
@@ -92,7 +92,7 @@ def kind_of(profile: Profile, notice: str, tones: Mapping[str, str | None] | Non
 def sound_state(
     directory: Path, profile: Profile, source: str, kind: SoundKind, tones: Mapping[str, str | None] | None
 ) -> SoundState:
-    """The state of a sound and of its files in the folder."""
+    """The state of a sound and its files in the folder."""
     files = [file_state(directory, profile, name) for name in formats()]
     return SoundState(profile, kind, source, (tones or {}).get(profile.id), play_objection(profile, tones), files)
 

@@ -31,7 +31,7 @@ def address_of(name: str) -> str:
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
-    """Send the file. Only files listed in the folder are sent, so no path leads out of the folder."""
+    """Send the file. Only files listed in the folder are sent, so no path can lead out of it."""
     name = request.match_info["name"]
     if name not in _names() or request.path != address_of(name):
         return web.Response(status=HTTPStatus.NOT_FOUND)

@@ -83,7 +83,7 @@ class Stage:
 
     @property
     def tone(self) -> str:
-        """Color of the stage: `good`, `warning` (the state will change), or `quiet` (it is past)."""
+        """The stage's color: `good`, `warning` (the state will change), or `quiet` (it is past)."""
         if self.state in _DONE:
             return "quiet"
         if self.state in (StopState.IN_FORCE, StopState.ENDED) and self.count == self.nodes:

@@ -42,9 +42,9 @@ class Reads(StrEnum):
     EXPORT = "export"
     """A read of an entire ledger."""
     PACK = "pack"
-    """Verification of a pack uploaded by a user."""
+    """Verification of a pack that a user uploaded."""
     PUBLIC_PACK = "public-pack"
-    """Verification of a pack uploaded by a visitor without a session."""
+    """Verification of a pack that a visitor without a session uploaded."""
 
 
 @dataclass(frozen=True, slots=True)

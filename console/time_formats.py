@@ -29,7 +29,7 @@ def format_times_in(text: str) -> str:
 
 
 _MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)")
-"""Pattern of an ISO 8601 moment with its time zone."""
+"""Pattern for an ISO 8601 moment with its time zone."""
 
 
 def format_to_millisecond(at: datetime) -> str:

@@ -22,7 +22,7 @@ R = TypeVar("R")
 HALF_S: Final = 10.0
 """Half-life of a party's recorded use, in seconds."""
 SHARE_OF_STRANGERS: Final = 1 / 4
-"""Share of the time for visitors without a session while users are waiting too."""
+"""Share of time for visitors without a session while users are also waiting."""
 MOST_KEPT: Final = 10_000
 _clock_s: Callable[[], float] = time.perf_counter
 
@@ -101,7 +101,7 @@ class Turns:
     _taken: int = 0
     _waiting: dict[RequestingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
     used: RecentUse = field(default_factory=RecentUse)
-    """Use by each party, by all parties with a session, and by all parties without one."""
+    """Time used by each party, by all parties with a session, and by all parties without one."""
 
     @property
     def is_awaited(self) -> bool:

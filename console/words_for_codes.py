@@ -57,7 +57,7 @@ NUMBERS: Final[Mapping[str, str]] = {
     NumberKind.WITHHELD: template("number withheld"),
     NumberKind.MALFORMED: template("number that cannot be read"),
 }
-"""Text that replaces a number for a visitor who may see no digits."""
+"""Text shown instead of a number to visitors who may not see any digits."""
 ROLES: Final[Mapping[str, str]] = {
     Role.VIEWER: template("viewer"),
     Role.INVESTIGATOR: template("investigator"),

@@ -25,7 +25,7 @@ Dropping the oldest states is safe because the provider accepts each code only o
 """
 _NONCE: Final = 12
 _STATE: Final = 43
-"""Length of a state, in characters."""
+"""Length of a state in characters."""
 
 
 class NotBegunError(IdtoneError):

@@ -72,7 +72,7 @@ class ByPassword:
         return begin_session(visit, user.name)
 
     async def _signed(self, visit: Visit) -> tuple[User, Passkey, Passkey]:
-        """The user, and the passkey before and after this use. Raises UsageError."""
+        """The user with the passkey before and after this use. Raises UsageError."""
         answer = (visit.entered or {}).get("credential", "")
         passkey, challenge = passkey_and_challenge(answer)
         owned = await visit.console.threads.admitting(visit.console.users.of_passkey, passkey)

@@ -36,7 +36,7 @@ ALGORITHMS: Final = (
 )
 """Accepted signature algorithms. All of them use private keys, so `none` and HMAC are rejected."""
 LEEWAY_S: Final = 60
-"""Tolerated difference between the provider's clock and this machine's, in seconds."""
+"""Maximum tolerated clock difference from the provider, in seconds."""
 WITHIN_S: Final = 10.0
 FRESH_S: Final = 3600.0
 """Maximum age of the provider's cached metadata and keys, in seconds."""

@@ -94,7 +94,7 @@ def _origins(own: OwnAddress, host: str) -> list[str]:
 
 
 def request_options(visit: Visit, challenge: bytes) -> str:
-    """The options for `navigator.credentials.get` as JSON. They accept any passkey of this host."""
+    """The options for `navigator.credentials.get`, as JSON. They accept any passkey for this host."""
     return options_to_json(
         generate_authentication_options(
             rp_id=relying_party(visit), challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED

@@ -13,7 +13,7 @@ from typing import Final
 
 LONGEST: Final = 8
 KNOWN: Final = -1
-"""Rank of an attempt from a known browser. Other attempts rank by their number of failures."""
+"""Rank of attempts from known browsers. Other attempts are ranked by their number of failures."""
 REST_S: Final = 0.25
 
 
@@ -29,7 +29,7 @@ class _Waiting:
 
 
 class PasswordQueue:
-    """The queue of attempts. Use only from the event loop."""
+    """Queue of attempts. Use only from the event loop."""
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []

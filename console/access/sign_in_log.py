@@ -1,4 +1,4 @@
-"""Log of sign-ins, sign-outs and failed attempts, with counts for the administrators' page."""
+"""Logs sign-ins, sign-outs and failed attempts, and counts failures for the administrators' page."""
 
 import logging
 from collections import Counter, deque

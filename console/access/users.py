@@ -56,7 +56,7 @@ class Passkey(Model):
 
 
 class SavedSearch(Model):
-    """A user's saved search for calls. `query` is the query string of its address, without telephone numbers."""
+    """A user's saved call search. `query` is its address's query string, without telephone numbers."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
     query: Annotated[str, Field(min_length=1, max_length=1000)]

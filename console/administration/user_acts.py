@@ -86,7 +86,7 @@ async def remove(visit: Visit) -> web.StreamResponse:
 
 
 async def end_sessions(visit: Visit) -> web.StreamResponse:
-    """End all sessions of the user except the current one."""
+    """End all of the user's sessions except the current one."""
     name = visit.part("name")
     if refusal := await _asked(visit):
         return await show_user(visit, refusal)

@@ -20,7 +20,7 @@ _MOST_TICKS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """The area of one series."""
+    """One series' area."""
 
     name: str
     points: str

@@ -153,7 +153,7 @@ def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: Time
 
 
 def _edges(step: Step, party: Party | None) -> tuple[BarKind | None, BarKind | None]:
-    """The bar that ends at this step in the party's lane, and the bar that begins there."""
+    """The bars that end and begin at this step in the party's lane."""
     if party is None:
         if step.kind in (StepKind.DECIDED, StepKind.FALLBACK):
             return None, BarKind.RINGING
@@ -177,7 +177,7 @@ def _bar(start_ms: float, end_ms: float, lane: Lane, kind: BarKind, scale: TimeS
 
 
 def _marks(shown: Iterable[tuple[int, float]], lanes_top: float, scale: TimeScale) -> list[StepMark]:
-    """The marks from left to right. Steps whose numbers would overlap share a mark."""
+    """Marks from left to right. Steps whose numbers would overlap share a mark."""
     marks: list[StepMark] = []
     numbers: list[list[int]] = []
     for number, ms in sorted(shown, key=lambda each: each[1]):

@@ -31,7 +31,7 @@ SORTS: Final[Mapping[str, Callable[[Row], object]]] = {
 async def contacts(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the contacts of all members, or only those with missing entries."""
+    """Show the contacts of all members, or only of those with missing entries."""
     registered, lacking = await visit.in_thread(files_of(visit).registered), bool(visit.query("lacking"))
     rows = [each for each in contact_rows(registered.members.values()) if not lacking or not all(each)]
     listed = listing(visit, rows, SORTS)

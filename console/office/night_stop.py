@@ -44,7 +44,7 @@ PATH: Final = "/office/night"
 NIGHT_SIGNATURES: Final = web.AppKey("night_signatures", Attempts)
 """Failed passphrases by user, for keys kept at the office."""
 SHOWN: Final = 10
-"""Maximum number of stops on the page. The newest stops are shown."""
+"""Maximum number of stops on the page, which shows the newest."""
 _log = logging.getLogger(__name__)
 _KEY: Final = secrets.token_bytes(32)
 

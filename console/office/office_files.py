@@ -140,7 +140,7 @@ class OfficeFiles:
         self._published_stops = CachedFiles(lambda: [timestamp], self._read_published_stops)
 
     def registered(self) -> Registered:
-        """The registry in the folder, which may contain unpublished changes."""
+        """The folder's registry, which may contain unpublished changes."""
         return self._registry.get()
 
     def suspensions(self) -> SuspensionsDocument:

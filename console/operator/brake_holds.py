@@ -17,7 +17,7 @@ from ..access.rights import Right
 from ..page import Page, Visit
 
 ROWS: Final = 500
-"""Maximum number of rows. Stopped subjects come first, then the newest."""
+"""Maximum number of rows. Stopped subjects come first, followed by the newest."""
 STEPS: Final = {
     BrakeStep.MARK: template("marked"),
     BrakeStep.SLOW: template("slowed"),

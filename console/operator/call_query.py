@@ -83,7 +83,7 @@ class CallQuery:
         return replace(self, values=values | {"from": begin.strftime("%Y-%m-%dT%H:%M")}).address()
 
     def address(self, path: str = PATH, **places: object) -> str:
-        """The address of this search, continued from another place (`before` or `after`)."""
+        """The address for continuing this search from another place (`before` or `after`)."""
         parts = {**self.values, **{name: str(value) for name, value in places.items()}}
         return f"{path}?{urlencode(parts)}" if parts else path
 

@@ -49,7 +49,7 @@ class Period:
 
     @classmethod
     def of(cls, first: str, last: str, today: date) -> Period:
-        """The period between the days in an address. A day outside the years 2000 to 2199 counts as missing.
+        """The period between the days in an address. Days outside the years 2000 to 2199 count as missing.
 
         The first day is at most `MOST_DAYS` days before the last.
         """

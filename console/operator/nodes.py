@@ -71,7 +71,7 @@ def _states(seen: FleetLook) -> dict[str, Any]:
 
 
 def _ledgers(settings: LedgerSettings) -> Ledgers:
-    """The nodes' ledgers in PostgreSQL. Raises LedgerError if no server responds."""
+    """Read the nodes' ledgers in PostgreSQL. Raises LedgerError if no server responds."""
     return Ledgers.in_postgresql(Server.all_of(settings), {})
 
 

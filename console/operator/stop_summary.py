@@ -111,7 +111,7 @@ def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetim
 
 
 def _stops(entry: SuspensionEntry, spans: Sequence[NumberSpan], holders: Iterable[NumberHolder], now: datetime) -> bool:
-    """True if the suspension blocks calls of any of the numbers, now or later."""
+    """True if the suspension blocks calls from any of the numbers, now or later."""
     if entry.kind is not SuspensionKind.STOP or (entry.until is not None and entry.until <= now):
         return False
     scope = scope_of(entry)

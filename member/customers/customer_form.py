@@ -187,7 +187,7 @@ class RequestedNumbers(Model):
 
 
 class Application(Model):
-    """One customer's form. `purposes` are ids from the rules, or free text."""
+    """One customer's form. `purposes` contains ids from the rules or free text."""
 
     id: Id
     kind: CustomerKind

@@ -33,7 +33,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class CustomerRecord:
-    """Content of a record. `form` is the unchanged text of the form's file. `numbers` are in E.164 format."""
+    """Content of a record. `form` is the form file's unchanged text. `numbers` are in E.164 format."""
 
     id: str
     form: str

@@ -96,7 +96,7 @@ class Criterion(Model):
 
 
 class Grade(Model):
-    """A grade and its minimum percentage of points."""
+    """A grade and the minimum percentage of points for it."""
 
     id: Id
     title: Name

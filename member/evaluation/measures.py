@@ -107,7 +107,7 @@ FORMULAS: Final[Mapping[Measure, Formula]] = {
 
 
 def compute_measures(facts: Facts, enough_calls: int) -> dict[Measure, Value]:
-    """The value of each measure, or the reason why it has none."""
+    """Compute each measure's value, or the reason why it has none."""
     return {measure: _rounded(formula, formula.compute(facts, enough_calls)) for measure, formula in FORMULAS.items()}
 
 

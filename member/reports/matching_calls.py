@@ -9,7 +9,7 @@ from .report_documents import AnswerResult, MatchingCalls
 
 
 def matching_calls(records: Sequence[Record], at: datetime) -> MatchingCalls:
-    """The number of matching calls, and the call closest to `at`. Canary calls are not counted."""
+    """The number of matching calls and the one closest to `at`. Canary calls are not counted."""
     records = [record for record in records if not record.canary]
     if not records:
         return MatchingCalls(calls=0)
