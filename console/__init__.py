@@ -1,1 +1,1 @@
-"""The console: pages in a browser for an operator and for the association's office."""
+"""The console: web pages for operators and the association's office."""

@@ -1,4 +1,4 @@
-"""The console's aiohttp application, which checks each request and calls the handler of its page."""
+"""The console's aiohttp application, which checks each request and calls its page's handler."""
 
 import asyncio
 import logging
@@ -55,20 +55,20 @@ PUBLIC_LINKS: Final = (
     (REPORT, "通話を申告する", "Report a call"),
     (PACK, "パックの検証", "Verify a pack"),
 )
-"""The links in the head of templates/public.html, for the forms that show both languages."""
+"""Links from the header of templates/public.html, for forms that show both languages."""
 FORM_LIMIT: Final = 256 * 1024
-"""Maximum size of a form without files, in bytes."""
+"""Maximum size in bytes of a form without files."""
 
 CROWD: Final = 64
-"""Number of simultaneous requests above which refusals are delayed. Open event streams count too."""
+"""Number of open requests above which refusals are delayed. Event streams count too."""
 LATE: Final = frozenset({403, 404, 413, 429})
-"""HTTP statuses of refusals that are delayed while more than `CROWD` requests are open."""
+"""HTTP statuses of the refusals to delay while more than `CROWD` requests are open."""
 LATE_S: Final = 1.0
-"""Delay of a refusal, in seconds. Waiting costs this server nothing, and delays the sender's next request."""
+"""Delay of a refusal, in seconds. Waiting costs the server nothing and delays the sender's next request."""
 LATE_REFUSALS: Final = 160
-"""Maximum number of refusals delayed at a time.
+"""Maximum number of refusals that are delayed at the same time.
 
-Further refusals are sent at once, so that connections remain for users.
+Others are sent immediately, so that connections remain available for users.
 """
 
 _log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def application(console: Console, sign_in: SignInMethod, pages: Sequence[Page]) 
 
 
 def _guarded(console: Console) -> Middleware:
-    """Refuse requests for another host and excess requests, before any other work."""
+    """Refuse requests for another host and requests above the limits before doing any other work."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Served) -> web.StreamResponse:
@@ -137,7 +137,7 @@ def _address(console: Console, request: web.Request) -> str:
 
 
 def _plain(status: HTTPStatus, text: str, **headers: str) -> web.Response:
-    """A plain-text response for a program or an attacker, instead of a page."""
+    """A plain-text response for programs and attackers, which need no page."""
     answer = web.Response(text=f"{text}\n", status=status, headers=headers)
     protect(answer, PLAIN)
     return answer
@@ -145,7 +145,7 @@ def _plain(status: HTTPStatus, text: str, **headers: str) -> web.Response:
 
 @web.middleware
 async def _protected(request: web.Request, handler: Served) -> web.StreamResponse:
-    """Add the security headers to a response. A streaming page adds them itself with `protect`."""
+    """Add the security headers to responses. Streaming pages add them themselves with `protect`."""
     answer = await handler(request)
     if not answer.prepared:
         protect(answer, SCRIPTED)
@@ -188,7 +188,7 @@ def _served(console: Console, page: Page) -> Served:
 
 
 async def _admitted(visit: Visit) -> web.StreamResponse:
-    """The requested page if the visitor may see it, otherwise a refusal or a redirect. Raises IdtoneError."""
+    """The requested page if the visitor may see it; otherwise, a refusal or a redirect. Raises IdtoneError."""
     page, console = visit.page, visit.console
     if page.method is Method.POST and not is_from_here(visit.request.headers, console.own_address.origins):
         _log.warning("%s: a form from another site, from %s", page.path, visit.address or UNKNOWN)
@@ -252,7 +252,7 @@ async def _answered(visit: Visit) -> web.StreamResponse:
 
 
 async def _identify(visit: Visit) -> str | None:
-    """Find the visitor's session and user. Returns the token if a session began just now."""
+    """Find the visitor's session and user. Returns the token if a session has just begun."""
     console, request = visit.console, visit.request
     session, given = console.sessions.find(SESSION.value_in(request)), None
     said = request.app[SIGN_IN_METHOD].name_in(request)
@@ -275,7 +275,7 @@ async def _identify(visit: Visit) -> str | None:
 def _to_sign_in(visit: Visit) -> web.Response:
     """Redirect to the sign-in page.
 
-    After sign-in, the browser returns to the requested page, but not to a resource that a page loaded by itself.
+    After sign-in, the browser returns to the requested page, unless the request was for a resource loaded by a page.
     """
     answer = visit.redirect(SIGN_IN)
     if "text/html" in visit.request.headers.get("Accept", "") and (wanted := own_page(visit.here)):

@@ -1,4 +1,4 @@
-"""Long-running work in a lowest-priority process, outside the event loop. It can be cancelled."""
+"""Long-running, cancellable work in a lowest-priority process outside the event loop."""
 
 import asyncio
 import multiprocessing
@@ -18,7 +18,7 @@ from idtone.core.translation import Message
 
 R = TypeVar("R")
 Progress = Callable[[int, int], None]
-"""A function that receives the amount of work done and the total amount."""
+"""Callback that receives the amount of work done and the total amount."""
 TELL_EVERY_S: Final = 0.2
 NICE: Final = 19
 _DONE, _TOLD, _FAILED = "done", "told", "failed"
@@ -26,20 +26,20 @@ _DONE, _TOLD, _FAILED = "done", "told", "failed"
 
 @dataclass(slots=True)
 class Task(Generic[R]):
-    """One run of the work. `done` and `total` count units of work, and `rate` is in units per second."""
+    """One run of the work. `done` and `total` count units of work, and `rate` is units per second."""
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: tuple[float, int] | None = None
-    """Time of the first progress report (monotonic clock), and the amount of work done at that time."""
+    """Time of the first progress report (monotonic clock) and the work done by then."""
     done: int = 0
     total: int = 0
     is_running: bool = True
     trouble: str | None = None
-    """Reason for the failure, or an empty string after a cancellation."""
+    """Why the work failed, or an empty string if it was cancelled."""
 
     @property
     def rate(self) -> float | None:
-        """Units per second, or None until it is known."""
+        """Units per second, or None if not known yet."""
         if self.first is None or self.done <= self.first[1]:
             return None
         return (self.done - self.first[1]) / max(time.monotonic() - self.first[0], 0.001)
@@ -50,7 +50,7 @@ class Task(Generic[R]):
 
     @property
     def left_s(self) -> float | None:
-        """Remaining time in seconds, or None until it is known."""
+        """Remaining time in seconds, or None if not known yet."""
         return (self.total - self.done) / self.rate if self.rate else None
 
 
@@ -58,7 +58,7 @@ class Work(Generic[R]):
     """Runs one kind of work. Use only from the event loop."""
 
     def __init__(self, do: Callable[..., R], take: Callable[[R], object]) -> None:
-        """`do` receives the arguments of `start` and `progress`. `take` receives the result.
+        """`do` receives the arguments of `start` plus `progress`. `take` receives the result.
 
         The process must be able to import `do` by name.
         """
@@ -66,7 +66,7 @@ class Work(Generic[R]):
         self._take = take
         self._process: Any = None
         self.task: Task[R] | None = None
-        """The latest run."""
+        """Latest run."""
 
     @property
     def is_running(self) -> bool:
@@ -99,7 +99,7 @@ class Work(Generic[R]):
                 self._process.kill()
 
     def _hear(self, task: Task[R], process: Any, kind: str, what: Any) -> None:
-        """Handle a message from `process`, which runs the task. The next task may have begun already."""
+        """Handle a message from `process`, which runs the task. The next task may already have begun."""
         if not task.is_running:
             if process.is_alive():  # it was cancelled before it began
                 process.kill()
@@ -125,7 +125,7 @@ def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
 
 
 def _run(connection: Connection, do: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """Entry point of the process: do the work, and send its progress and result."""
+    """Entry point of the process, which does the work and sends its progress and result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the console, which ends this process
     os.nice(NICE)
     told_s = 0.0

@@ -1,4 +1,4 @@
-"""Responses with part of a file. A browser's audio player requests such parts to seek."""
+"""Responses with part of a file, which browsers request to seek in audio."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,7 @@ from aiohttp import web
 
 
 def range_response(request: web.Request, octets: bytes, content_type: str) -> web.Response:
-    """The response with all bytes, or with the range in the request (RFC 9110, section 14).
+    """A response with the requested range, or with all bytes if none is requested (RFC 9110, section 14).
 
     An invalid or empty range gets status 416.
     """

@@ -1,4 +1,4 @@
-"""Cache of file contents. The files are read again only after one of them has changed."""
+"""Cache of file contents, which rereads the files only after one of them has changed."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ Stamp = tuple[int, int, int]
 def stamp(path: Path) -> Stamp | None:
     """A value that changes with the file's content, or None if the file cannot be found.
 
-    The value of a folder changes when an entry is added or removed.
+    For a folder, the value changes when an entry is added or removed.
     """
     try:
         found = path.stat()
@@ -22,9 +22,9 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class CachedFiles(Generic[T]):
-    """The cached result of `read`, which is called again when a file has changed.
+    """Caches the result of `read` until a file changes.
 
-    Thread-safe. An error of `read` is passed on to the caller and is not cached.
+    Thread-safe. Errors raised by `read` propagate to the caller and are not cached.
     """
 
     def __init__(self, files: Callable[[], Iterable[Path]], read: Callable[[], T]) -> None:
@@ -35,18 +35,18 @@ class CachedFiles(Generic[T]):
 
     @property
     def last(self) -> T | None:
-        """The last result, even if the files have changed since, or None before the first result."""
+        """The last result, even if the files have changed since. None before the first result."""
         kept = self._kept
         return kept[1] if kept else None
 
     @property
     def is_read(self) -> bool:
-        """True if the files have not changed since the last read, so `get` does not read them."""
+        """True if the files have not changed since they were last read, so `get` will not read them."""
         kept = self._kept
         return kept is not None and kept[0] == tuple(map(stamp, self._files()))
 
     def get(self) -> T:
-        """The current result. Blocks while the files are read."""
+        """The current result. Blocks while it reads the files."""
         with self._lock:
             stamps = tuple(map(stamp, self._files()))
             if self._kept is None or self._kept[0] != stamps:

@@ -1,6 +1,6 @@
 """Calls as HTML table rows.
 
-The process of a long read renders the rows, so the event loop only sends them.
+Rows are rendered in the long-read process, so the event loop only has to send them.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ _LINES.render(lines=())  # loads and compiles the imported templates once for al
 class ShownCalls(NamedTuple):
     """A page of calls.
 
-    `lines` are table rows, newest call first. `newest` and `oldest` are the places of the page's newest and oldest
-    call. `reached` has the same meaning as in FoundCalls.
+    `lines` are table rows, newest call first. `newest` and `oldest` are the places of the newest and oldest calls on
+    the page. `reached` is the same as in FoundCalls.
     """
 
     lines: Markup = Markup()
@@ -49,8 +49,8 @@ NO_CALLS: Final = ShownCalls()
 def lines_of(records: Sequence[Record], language: str, *, node: str = "", requests: bool = False) -> Markup:
     """The table rows of calls.
 
-    `node` names the other node that recorded the calls, and is empty for this node. If `requests` is True, each row has
-    a link to request its evidence.
+    `node` names the node that recorded the calls, or is empty for this node. If `requests` is True, each row has a link
+    to request its evidence.
     """
     if not records:
         return Markup()

@@ -1,4 +1,4 @@
-"""Shared parts of the console, used for access checks and by many pages."""
+"""Parts of the console that access checks and many pages share."""
 
 import asyncio
 import contextlib
@@ -31,9 +31,9 @@ from .threads import Threads
 
 @dataclass(slots=True)
 class Console:
-    """Shared parts of the console, created once per process.
+    """The console's shared parts, created once per process.
 
-    Parts that only one group of pages uses are stored in the application, under a `web.AppKey` of that group.
+    Parts used by only one group of pages are stored in the application under that group's `web.AppKey`.
     """
 
     settings: Settings
@@ -59,16 +59,15 @@ class Console:
             self.office_files = OfficeFiles(DocumentDesk(console.office, RULES))
 
     def signatures_ending_soon(self, now: datetime) -> datetime | None:
-        """The expiry of the signature that expires first, or None if the expiry is unknown or not soon.
+        """When the first signature expires, or None if that is unknown or not soon.
 
-        On an operator's node, this is the expiry of the registry's signature. Every page shows it. `read_ahead` updates
-        it.
+        On an operator's node, this is the registry's signature. Every page shows the time, and `read_ahead` updates it.
         """
         end = self.office_files.signed_until if self.office_files else self.registry.signed_until
         return end if end is not None and end - now <= SIGNED_SOON else None
 
     async def read_ahead(self) -> None:
-        """Read the files of the pages in advance. Called repeatedly, because parsing a large registry takes seconds."""
+        """Read the pages' files in advance. Called repeatedly, because parsing a large registry takes seconds."""
         if self.office_files:
             await asyncio.to_thread(self.office_files.read_ahead)
         else:
@@ -82,7 +81,7 @@ class Console:
     async def user(self, name: str) -> User | None:
         """The user with this name, or None if the user is locked or does not exist.
 
-        Each request calls this method, so it uses a thread only if the file must be read. Raises DocumentError.
+        Every request calls this method, so it uses a thread only if the file must be read. Raises DocumentError.
         """
         return self.users.get(name) if self.users.is_read else await self.threads.admitting(self.users.get, name)
 

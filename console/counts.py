@@ -1,4 +1,4 @@
-"""Counts of calls for the statistics pages."""
+"""Call counts for the statistics pages."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,27 +12,27 @@ from idtone.ledger.evidence.tally import Part, Tally
 
 @dataclass(slots=True)
 class Counts:
-    """Counts of the calls in the ledger up to step `place`, by day and hour in Japan."""
+    """Counts of the calls in the ledger up to step `place`, by day and hour in Japan time."""
 
     origin: str | None = None
-    """Origin of the counted tree."""
+    """Origin of the tree whose calls are counted."""
     place: int = 0
     last: str = ""
     """Hash of the ledger step at `place`."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     tallies: dict[tuple[date, str, str], Tally] = field(default_factory=dict)
-    """Tallies by day, member and licence, with the same counts as `idtone ledger stats`."""
+    """Tallies by day, member and licence. They match those of `idtone ledger stats`."""
     reasons: Counter[tuple[date, str, str]] = field(default_factory=Counter)
     """Number of calls by day, outcome and reason."""
     hours: Counter[tuple[datetime, str]] = field(default_factory=Counter)
-    """Number of calls by outcome and by the hour in which they began."""
+    """Number of calls by outcome and by the hour they began."""
     kept: int = 0
     """Place in the ledger up to which the counts in the file are complete."""
 
     def add(self, record: Record, times: int = 1, begun: datetime | None = None) -> None:
-        """Count a call, or remove it from the counts if `times` is -1.
+        """Count a call, or subtract it if `times` is -1.
 
-        `begun` is the start of the call. If it is None, the time of the record's first step is used. Canary calls and
+        `begun` is when the call started. If it is None, the time of the record's first step is used. Canary calls and
         acts are not counted.
         """
         first = record.steps[0]
@@ -49,12 +49,12 @@ class Counts:
         self.hours[at.replace(minute=0, second=0, microsecond=0), outcome] += times
 
     def days(self) -> tuple[date, date] | None:
-        """The first and the last day with a call, or None if there are no calls."""
+        """The first and last days with a call, or None if there are no calls."""
         found = [day for day, _, _ in self.tallies]
         return (min(found), max(found)) if found else None
 
     def grouped(self, part: Part, first: date, last: date) -> list[Tally]:
-        """The tallies of all days from `first` to `last`, by day, member or licence."""
+        """Tallies for the days from `first` to `last`, by day, member or licence."""
         found: dict[object, Tally] = {}
         for (day, member, licence), counted in self.tallies.items():
             if first <= day <= last:
@@ -67,7 +67,7 @@ class Counts:
         return [found[key] for key in sorted(found, key=str)]
 
     def by_reason(self, first: date, last: date) -> list[tuple[str, str, int]]:
-        """Rows of outcome, reason and number of calls, most frequent first."""
+        """Rows of outcome, reason and number of calls, highest number first."""
         found: Counter[tuple[str, str]] = Counter()
         for (day, outcome, reason), calls in self.reasons.items():
             if calls and first <= day <= last:

@@ -1,4 +1,4 @@
-"""Stores the counts of a ledger's calls in a file beside the ledger, so a restarted console can continue from them."""
+"""Stores a ledger's call counts in a file next to it, so that a restarted console can continue from them."""
 
 import json
 import time
@@ -26,7 +26,7 @@ def write_counts(path: Path, counts: Counts) -> None:
 
 
 def read_counts(path: Path) -> Counts | None:
-    """The counts in the file, or None if the file is missing, invalid, or from another version or time zone."""
+    """Read the counts, or return None if the file is missing, invalid, or from another version or time zone."""
     try:
         found = json.loads(path.read_bytes())
         return _read(found) if found["counted_by"] == _counted_by() else None
@@ -35,7 +35,7 @@ def read_counts(path: Path) -> Counts | None:
 
 
 def _counted_by() -> list[object]:
-    """Version of the counting rules, and the local time zone, which determines the days."""
+    """Version of the counting rules and the local time zone, which determines where days begin."""
     return [__version__, *time.tzname, time.timezone, time.altzone]
 
 
@@ -56,7 +56,7 @@ def _written(counts: Counts) -> dict[str, Any]:
 
 
 def _read(found: dict[str, Any]) -> Counts:
-    """The counts in the parsed file.
+    """Convert the parsed file to counts.
 
     Raises ValueError, LookupError, TypeError or AttributeError if the file is invalid.
     """

@@ -1,4 +1,4 @@
-"""Plots of decisions in the last hour and the last day."""
+"""Plots of decisions over the last hour and the last day."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ EVERY_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DecisionPlots:
-    """The plots of decisions. Both are None before the first count, or if the ledger is unreadable (`trouble`)."""
+    """Both plots. They are None before the first count and if the ledger is unreadable (`trouble`)."""
 
     hour: StackedPlot | None = None
     """Calls per minute in the last hour."""
@@ -41,7 +41,7 @@ def decision_plots(decided: DecisionsByMinute) -> DecisionPlots:
 
 
 def plot_of(counts: Mapping[datetime, Counter[str]], first: datetime, last: datetime, step: timedelta) -> StackedPlot:
-    """The plot of the calls by outcome. Each point counts the calls from its time until the next point."""
+    """Plot of calls by outcome. Each point counts the calls from its time until the next point."""
     first = datetime.fromtimestamp(first.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
     places = int((last - first) / step) + 1
     series = {outcome: [0] * places for outcome in Outcome}

@@ -1,6 +1,6 @@
-"""Explains a decision: the rules in the order of their application, and the finding of each rule.
+"""Explains a decision by listing the applied rules in order, with what each one found.
 
-The decision itself is made in `idtone.core.decision`.
+The decision itself is made by `idtone.core.decision`.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from .time_formats import format_to_minute
 
 @dataclass(frozen=True, slots=True)
 class AppliedRule:
-    """A rule that was applied to the call, with its finding. The last rule decides."""
+    """A rule applied to the call, with what it found. The last rule decides."""
 
     looked_at: str
     found: str
@@ -43,7 +43,7 @@ _CHAIN: Final = frozenset({Reason.CHAIN_UNCHECKED})
 
 
 def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decision: Decision) -> list[AppliedRule]:
-    """The rules up to and including the deciding rule."""
+    """The rules applied to the call, up to and including the deciding one."""
     holding = registry.holding(call.forwarding_number, now)
     words = Message(REASONS[decision.reason])
     applied = []
@@ -59,7 +59,7 @@ def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decisi
 
 
 def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterator[tuple[str, frozenset[Reason], str]]:
-    """Yield each rule's subject, the reasons it can give, and its finding if it gives none of them."""
+    """Yield what each rule checks, the reasons it can give, and what it found if it gives none of them."""
     yield Message("Suspensions"), _SUSPENSION, Message("the number is not suspended")
     yield Message("Numbers that never originate"), _NEVER, Message("the number is not among them")
     yield Message("The number itself"), _NUMBER, Message("it is a complete number")
@@ -87,7 +87,7 @@ def _suspension(call: ForwardedCall, registry: Registry, now: datetime) -> str:
 
 
 def judged_licences(call: ForwardedCall, holding: Holding | None, now: datetime) -> list[JudgedLicence]:
-    """Each licence of the number's member, judged for this call."""
+    """The licences of the number's member, each evaluated for this call."""
     found = []
     for licence in holding.licences if holding else ():
         reason = judge(licence, call.direction, now)

@@ -1,7 +1,7 @@
-"""Counts of the last day's decisions in the ledger, by minute and outcome.
+"""Counts the last day's decisions in the ledger by minute and outcome.
 
-Later counts add only recent minutes. The first count reads the steps of a whole day, which takes a second or more per
-million calls.
+The first count reads a whole day's steps, which takes a second or more per million calls. Later counts read only recent
+minutes.
 """
 
 import threading
@@ -15,7 +15,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
 LATE: Final = timedelta(minutes=2)
-"""Maximum delay between a decision and its record. Minutes within this delay are counted again."""
+"""Maximum delay until a decision is recorded. Minutes within this delay are counted again."""
 
 
 class DecisionsByMinute:
@@ -28,7 +28,7 @@ class DecisionsByMinute:
         self._counted_until: datetime | None = None
 
     def counts(self, now: datetime) -> dict[datetime, Counter[str]]:
-        """Minute (UTC) → outcome → number of calls, without minutes that have no calls. Raises LedgerError."""
+        """Numbers of calls by minute (UTC) and outcome. Minutes without calls are omitted. Raises LedgerError."""
         with self._lock:
             oldest = now - DAY
             since = max(oldest, self._counted_until - LATE) if self._counted_until else oldest

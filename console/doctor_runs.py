@@ -1,4 +1,4 @@
-"""Runs of `idtone doctor` started by visitors, one at a time. The console keeps the latest runs in memory."""
+"""Runs `idtone doctor` for visitors, one run at a time, and keeps the latest runs in memory."""
 
 import asyncio
 import logging
@@ -14,11 +14,11 @@ from idtone.core.settings.settings import Settings
 from idtone.operations.doctor.findings import TOPICS, Finding, State
 
 KEPT: Final = 10
-"""Maximum number of runs in memory."""
+"""Maximum number of runs kept in memory."""
 
 _log = logging.getLogger(__name__)
 Examine = Callable[[Settings, Callable[[Collection[str]], None]], Sequence[Finding]]
-"""A function that runs the checks. It calls its second argument with the topics that are not finished."""
+"""Function that runs the checks and calls its second argument with the unfinished topics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class DoctorRun:
 
 
 def run_doctor(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
-    """The findings of all checks of `idtone doctor`. Takes seconds."""
+    """Run all checks of `idtone doctor` and return their findings. Takes seconds."""
     from idtone.operations.doctor.check_inputs import CheckInputs
     from idtone.operations.doctor.checks import CHECKS  # loads modules that no page needs
     from idtone.operations.doctor.run_checks import run
@@ -45,7 +45,7 @@ def run_doctor(settings: Settings, waiting: Callable[[Collection[str]], None]) -
 
 
 class DoctorRuns:
-    """The runs of the doctor. Use only from the event loop."""
+    """The latest doctor runs. Use only from the event loop."""
 
     def __init__(self, settings: Settings, do: Examine = run_doctor) -> None:
         self._settings = settings
@@ -53,7 +53,7 @@ class DoctorRuns:
         self._changed = asyncio.Condition()
         self._running: asyncio.Task[None] | None = None
         self.unfinished: Sequence[str] = ()
-        """Unfinished topics of the run in progress."""
+        """Unfinished topics in the current run."""
         self.ended: deque[DoctorRun] = deque(maxlen=KEPT)
         """Finished runs, newest last."""
         self.has_failed = False
@@ -65,7 +65,7 @@ class DoctorRuns:
 
     @property
     def finished(self) -> int:
-        """Number of topics that are finished in the run in progress."""
+        """Number of finished topics in the current run."""
         return len(TOPICS) - len(self.unfinished)
 
     def start(self, by: str) -> None:
@@ -75,7 +75,7 @@ class DoctorRuns:
             self._running = asyncio.create_task(self._run(by))
 
     async def follow(self) -> AsyncIterator[bool]:
-        """Yield True at the start and at each change while a run is in progress, and False at its end."""
+        """Yield True at the start and on every change during a run, and False when the run ends."""
         while self.is_running:
             yield True
             async with self._changed:

@@ -1,4 +1,4 @@
-"""The office's evaluation of a period: the run in progress, or the latest result until it is entered."""
+"""The office's evaluation of a period, either running or finished and waiting to be entered."""
 
 import secrets
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ class EvaluationRun:
         self.work: Work[EvaluatedMembers] = Work(evaluate, self._take)
         self.found: EvaluatedMembers | None = None
         self.id = ""
-        """Id of the result. A result can be entered only by a person who has seen this id."""
+        """Id of the result. Only people who have seen this id can enter the result."""
 
     def start(self, workspace: Workspace, period: Period) -> None:
         """Start an evaluation. Raises UsageError if one is running."""
@@ -30,9 +30,9 @@ class EvaluationRun:
         self.work.start(workspace, period)
 
     def enter(self, workspace: Workspace, seen: str, attribution: Attribution) -> None:
-        """Enter the evaluation in the office's records.
+        """Enter the result in the office's records.
 
-        Raises IdtoneError, including UsageError if the current result is not the one with the id `seen`.
+        Raises IdtoneError, in particular UsageError if `seen` is not the id of the current result.
         """
         found = self.found
         if found is None or not secrets.compare_digest(seen.encode(), self.id.encode()):
@@ -45,6 +45,6 @@ class EvaluationRun:
 
 
 def evaluate(workspace: Workspace, period: Period, *, progress: Progress) -> EvaluatedMembers:
-    """The evaluation of all members from the current files of the folder. Raises IdtoneError."""
+    """Evaluate all members from the folder's current files. Raises IdtoneError."""
     registry, criteria = read_folder(workspace)
     return evaluate_members(workspace, registry, criteria, period, datetime.now(UTC), progress=progress)

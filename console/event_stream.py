@@ -1,4 +1,4 @@
-"""Server-sent events with new versions of parts of a page. htmx puts them into the page."""
+"""Server-sent events with updated parts of a page, which htmx swaps in."""
 
 import asyncio
 import logging
@@ -20,21 +20,21 @@ from .page import Visit
 from .security import SCRIPTED
 
 CHECKED_EVERY_S: Final = 2.0
-"""Interval between checks that a stream's session is still valid, in seconds."""
+"""Interval between checks whether a stream's session is still valid, in seconds."""
 
 _log = logging.getLogger(__name__)
 
 
 def event(name: str, text: str) -> bytes:
-    """A server-sent event with one data line for each line of `text`."""
+    """A server-sent event with one data line per line of `text`."""
     data = "".join(f"data: {line}\n" for line in text.splitlines())
     return f"event: {name}\n{data}\n".encode()
 
 
 async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Send the events until the visitor leaves, the session ends or the console ends.
+    """Send the events until the visitor leaves, the session ends or the console stops.
 
-    An error ends the stream, because the response has already begun. The browser then reconnects.
+    Errors end the stream, because the response has already begun. The browser then reconnects.
     """
     assert visit.session is not None
     limits, of_user = visit.console.limits, f"streams of {visit.session.name}"
@@ -50,7 +50,7 @@ async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespon
 async def stream_work(
     visit: Visit, work: Work[Any], name: str, shown: Callable[[], Awaitable[str]], every_s: float
 ) -> web.StreamResponse:
-    """Send the progress of `work` as events until it ends. `shown` renders the part of the page."""
+    """Stream the progress of `work` until it ends. `shown` renders the updated part of the page."""
 
     async def events() -> AsyncIterator[bytes]:
         is_running = True

@@ -1,4 +1,4 @@
-"""State of all nodes, read from PostgreSQL at most once a second for all pages together."""
+"""State of all nodes, read from PostgreSQL at most once per second for all pages together."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,19 +15,19 @@ from .shared_reads import Shared
 
 EVERY_S: Final = 1.0
 LATEST_S: Final = 0.9
-"""Maximum age of a state that is reused, in seconds."""
+"""Maximum age of a reused state, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetLook:
-    """State of the fleet. `fleet` is None if PostgreSQL cannot be read, and `trouble` is the reason."""
+    """State of the fleet. If PostgreSQL cannot be read, `fleet` is None and `trouble` says why."""
 
     fleet: Fleet | None
     trouble: LedgerError | None = None
 
 
 class FleetLive:
-    """The fleet's state for the pages, read only while a page shows it. Use only from the event loop."""
+    """The fleet's state, read only while a page shows it. Use only from the event loop."""
 
     def __init__(self, settings: LedgerSettings) -> None:
         self._settings = settings
@@ -48,4 +48,4 @@ class FleetLive:
 
 
 FLEET: Final = web.AppKey("fleet", FleetLive)
-"""Key of the fleet's state, present only if `settings.ledger.is_shared()`."""
+"""Key for the fleet's state, present only if `settings.ledger.is_shared()`."""

@@ -1,4 +1,4 @@
-"""Errors of a form by field. A page lists all of them at once and repeats each at its field."""
+"""Form errors by field. A page lists all of them at once and repeats each one at its field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from idtone.core.translation import Message
 
 R = TypeVar("R")
 Reader = Callable[[str, str], object]
-"""A function that checks the entered text of a field. It takes the text and the field's label.
+"""Function that parses the text entered in a field. It receives the text and the field's label.
 
 Raises IdtoneError.
 """
@@ -21,7 +21,7 @@ Raises IdtoneError.
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """A field of a form. `label` is its name on the page, either a template or a Message."""
+    """A form field. `label` is its name on the page, either a template or a Message."""
 
     label: str
     read: Reader = checked_line
@@ -33,11 +33,11 @@ class FormField:
 
 
 Fields = Mapping[str, FormField]
-"""Fields by name, in the order of the form."""
+"""Fields by name, in form order."""
 
 
 class FormErrors(UsageError):
-    """Errors of a form, empty if the form is valid.
+    """Form errors, empty if the form is valid.
 
     The page shows the form again, with this object as its `problem`.
     """
@@ -53,23 +53,23 @@ class FormErrors(UsageError):
         return "\n".join(map(str, self._of.values()))
 
     def __iter__(self) -> Iterator[tuple[str, IdtoneError]]:
-        """Iterate over pairs of field and error, in the order in which the fields were read."""
+        """Iterate over pairs of field and error in the order the fields were read."""
         return iter(self._of.items())
 
     @property
     def first(self) -> str | None:
-        """The first field with an error, which gets the focus."""
+        """The first field with an error, which receives the focus."""
         return next(iter(self._of), None)
 
     def of(self, field: str) -> IdtoneError | None:
         return self._of.get(field)
 
     def note(self, field: str, error: IdtoneError) -> None:
-        """Record an error of a field unless the field already has one."""
+        """Record an error for a field unless it already has one."""
         self._of.setdefault(field, error)
 
     def read(self, field: str, read: Callable[[], R]) -> R | None:
-        """Return the field's value as returned by `read`.
+        """Return the field's value as parsed by `read`.
 
         If `read` raises IdtoneError, record the error and return None.
         """
@@ -89,27 +89,27 @@ class FormErrors(UsageError):
                 self.note(name, UsageError("{name}: fill this in", name=label))
 
     def in_words(self, words: Callable[[str, IdtoneError], str]) -> FormErrors:
-        """The same errors with the texts that `words` returns for each field and error."""
+        """The same errors, with their text replaced by what `words` returns for each field and error."""
         worded = FormErrors()
         for field, error in self:
             worded.note(field, UsageError(words(field, error)))
         return worded
 
     def check(self) -> None:
-        """Raise this object if it contains an error."""
+        """Raise this object if it contains any errors."""
         if self:
             raise self
 
 
 def errors_of(fields: Fields, given: Mapping[str, str]) -> FormErrors:
-    """The errors in the submitted values."""
+    """Errors in the submitted values."""
     errors = FormErrors()
     errors.take(fields, given)
     return errors
 
 
 def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
-    """The error, attached to the field whose label it mentions, or unchanged if it mentions none."""
+    """The error, attached to the field whose label it mentions, or unchanged if there is none."""
     said = str(error)
     if isinstance(error, FormErrors) or not isinstance(said, Message):
         return error
@@ -123,17 +123,17 @@ def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
 
 
 def labels_of(fields: Fields) -> Callable[[str], Message]:
-    """A function from a field name to its label, for rules that mention a field in an error."""
+    """Function that returns a field's label, for rules whose errors mention fields."""
     return lambda name: fields[name].words
 
 
 def any_text(text: str, label: str) -> str:
-    """The text, unchanged. Another rule checks this field."""
+    """The text, unchanged. For fields that another rule checks."""
     return text
 
 
 def one_of(options: Container[str]) -> Reader:
-    """A reader that accepts only these options and otherwise raises UsageError."""
+    """A reader that raises UsageError for anything other than these options."""
 
     def read(text: str, label: str) -> str:
         if text not in options:

@@ -1,4 +1,4 @@
-"""Fetches JSON from an address in the settings, with size and time limits. Redirects are not followed."""
+"""Fetches JSON from an address in the settings, within size and time limits and without following redirects."""
 
 import json
 from http import HTTPStatus
@@ -10,18 +10,18 @@ import aiohttp
 from idtone.core.errors import IdtoneError
 
 SIZE_LIMIT: Final = 1_000_000
-"""Maximum size of a response, in bytes."""
+"""Maximum response size in bytes."""
 
 
 class FetchError(IdtoneError):
-    """The server does not respond, or its response is invalid. The error text does not contain the request."""
+    """The server did not respond or sent an invalid response. The error never reveals the request."""
 
 
 async def fetch(method: str, url: str, within_s: float, limit: int = SIZE_LIMIT, **more: Any) -> tuple[int, Any]:
     """Send a request and return the status and the JSON of the response.
 
-    The JSON is None if a response with a status other than 200 is not JSON. `more` are arguments for aiohttp. Raises
-    FetchError.
+    If a response with a status other than 200 is not JSON, None is returned in its place. `more` is passed to aiohttp.
+    Raises FetchError.
     """
     where = urlsplit(url).netloc
     octets = b""

@@ -1,4 +1,4 @@
-"""Language of a page: the visitor's choice, otherwise the browser's preference."""
+"""Language of a page: the visitor's choice or, failing that, the browser's preference."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ _PREFERENCE: Final = re.compile(r"\s*([A-Za-z]{2,3})[^;,]*(?:;\s*q=([0-9.]{1,5})
 def language_of(chosen: str, accepted: str) -> str:
     """The language of a page, Japanese by default.
 
-    `chosen` comes from the address or the cookie. `accepted` is the Accept-Language header.
+    `chosen` comes from the address or a cookie, and `accepted` is the Accept-Language header.
     """
     if chosen in LANGUAGES:
         return chosen

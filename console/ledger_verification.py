@@ -1,6 +1,6 @@
-"""Verification of this node's ledger: the run in progress, the last result, and the time of the last success.
+"""Verifies this node's ledger, and keeps the last result and the time of the last success.
 
-A file beside the ledger stores the last result, so that it survives a restart.
+The last result is stored in a file next to the ledger, so that it survives a restart.
 """
 
 import json
@@ -32,17 +32,17 @@ class VerificationResult:
     took_s: float
     report: Mapping[str, Any]
     good_at: datetime | None
-    """Time of the last successful verification, which may be this one. None if none has succeeded."""
+    """Time of the last successful verification, which may be this one. None if there is none."""
 
 
 class Verification:
-    """The console's verification. Use only from the event loop, except `last`."""
+    """Runs the console's verification. Use only from the event loop, except `last`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.work: Work[dict[str, Any]] = Work(verify, self._keep)
         self.trouble: str | None = None
-        """Reason why the last result could not be stored, or None."""
+        """Why the last result could not be stored, or None."""
 
     @property
     def path(self) -> Path:
@@ -84,15 +84,15 @@ class Verification:
 
 
 def _with_texts(report: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """The report with `change` applied to its texts."""
+    """The report with `change` applied to each of its texts."""
     signed = [{**each, "source": change(each["source"])} for each in report["signed"]]
     return {**report, "faults": [*map(change, report["faults"])], "signed": signed}
 
 
 def _written(text: object) -> Any:
-    """A text in the format of the file.
+    """A text as stored in the file.
 
-    A Message is stored as its template and values, because visitors use different languages.
+    Messages are stored as template and values, because visitors use different languages.
     """
     if not isinstance(text, Message):
         return str(text)
@@ -108,7 +108,7 @@ def _read(written: Any) -> str:
 
 
 def verify(settings: Settings, *, progress: Progress) -> dict[str, Any]:
-    """The report on this node's own ledger, as `idtone ledger verify` creates it. Raises LedgerError."""
+    """Verify this node's own ledger and return the same report as `idtone ledger verify`. Raises LedgerError."""
     days = days_of(settings.ledger)
     reader = LedgerReader.open(settings.ledger.own_url(), days)
     key = own_key(settings.ledger, settings.node, reader.origin())

@@ -1,4 +1,4 @@
-"""Long lists divided into pages. The address of a page contains the sort order and the page number."""
+"""Long lists divided into pages. Each page's address contains its sort order and page number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """Sort order and page number from an address. `page` counts from 1. An empty `column` keeps the list's order."""
+    """Sort order and page number from an address. `page` starts at 1. An empty `column` keeps the list's order."""
 
     column: str
     falls: bool
@@ -25,7 +25,7 @@ class ListRequest:
 
     @property
     def first(self) -> int:
-        """Index of the page's first row, from 0."""
+        """Zero-based index of the page's first row."""
         return (self.page - 1) * self.size
 
     def within(self, total: int) -> ListRequest:
@@ -38,8 +38,8 @@ class ListRequest:
 class Listing(Generic[T]):
     """One page of a list.
 
-    `name` distinguishes several lists on the same page. `is_linked` is True if the list's other pages and orders have
-    addresses. The result of a form, such as the calls of a number, has no addresses.
+    `name` tells several lists on the same page apart. `is_linked` is True if the list's other pages and sort orders
+    have addresses. Form results, such as the calls of a number, have none.
     """
 
     rows: Sequence[T]
@@ -60,7 +60,7 @@ class Listing(Generic[T]):
 
     @property
     def first(self) -> int:
-        """Number of the page's first row, from 1."""
+        """One-based number of the page's first row."""
         return self.asked.first + 1
 
     @property
@@ -68,7 +68,7 @@ class Listing(Generic[T]):
         return self.asked.first + len(self.rows)
 
     def order_of(self, column: str) -> str:
-        """The value of `aria-sort` for a column, or an empty string if the list is not sorted by it."""
+        """A column's value for `aria-sort`, or an empty string if the list is not sorted by it."""
         if column != self.asked.column:
             return ""
         return "descending" if self.asked.falls else "ascending"
@@ -76,7 +76,7 @@ class Listing(Generic[T]):
     def sorted_by(self, column: str) -> str:
         """The address of the list sorted by this column.
 
-        A column already sorted in ascending order is reversed.
+        If it is already sorted by the column in ascending order, the order is reversed.
         """
         falls = column == self.asked.column and not self.asked.falls
         return self._address(sort=f"-{column}" if falls else column)
@@ -100,7 +100,7 @@ def list_request(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, 
 
 
 def listing_of_cut(visit: Visit, rows: Sequence[T], total: int, asked: ListRequest, name: str = "") -> Listing[T]:
-    """The listing of `rows`, which the caller has sorted and cut from `total` rows as requested."""
+    """A listing of `rows`, which the caller has already sorted and cut from `total` rows."""
     request = visit.request
     return Listing(rows, total, asked, request.path, dict(request.query), name, request.method == "GET")
 
@@ -110,8 +110,8 @@ def listing(
 ) -> Listing[T]:
     """The page of `items` that the address requests.
 
-    `columns` maps each column to its sort key. Rows whose key is None come last. If the address names no column, the
-    rows keep their order.
+    `columns` maps each column to its sort key. Rows with None as their key come last. If the address names no column,
+    the rows keep their order.
     """
     asked = list_request(visit, columns, size=size, name=name).within(len(items))
     if asked.column:

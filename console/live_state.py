@@ -1,4 +1,4 @@
-"""State of the running service, requested once a second for all pages together."""
+"""State of the running service, requested once per second for all pages together."""
 
 import asyncio
 import logging
@@ -15,26 +15,26 @@ from idtone.service import status_client
 
 EVERY_S: Final = 1.0
 KEPT: Final = 10
-"""Number of states in memory. Rates are computed from these last seconds."""
+"""Number of states kept in memory. Rates are computed from these last few seconds."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """State of the service at one moment."""
+    """The service's state at one moment."""
 
     at: datetime
     feed: Mapping[str, Any] | None
-    """The service's response, or None if the service does not run or could not be asked."""
+    """The service's response, or None if it is not running or could not be asked."""
     trouble: IdtoneError | None = None
-    """Reason why the service could not be asked."""
+    """Why the service could not be asked."""
     since: datetime | None = None
-    """Time since which the console has seen the service in this condition: running, not running, or failing."""
+    """When the console first saw the service in this condition: running, not running, or failing."""
 
 
 class LiveState:
-    """Latest states of the service. Use only from the event loop."""
+    """The service's latest states. Use only from the event loop."""
 
     def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_client.ask) -> None:
         self._ledger = ledger
@@ -42,11 +42,11 @@ class LiveState:
         self._changed = asyncio.Condition()
         self.states: deque[ServiceState] = deque(maxlen=KEPT)
         self.readers = 0
-        """Number of pages that currently follow the state."""
+        """Number of pages currently following the state."""
 
     @asynccontextmanager
     async def asked(self) -> AsyncIterator[None]:
-        """Request the state once a second for the duration of the context."""
+        """Request the state once per second for the duration of the context."""
         self.states.append(await self._look())
         asking = asyncio.create_task(self._ask_for_ever())
         try:
@@ -60,7 +60,7 @@ class LiveState:
         return self.states[-1]
 
     async def follow(self) -> AsyncIterator[ServiceState]:
-        """Yield each new state until the console ends. A slow reader gets only the newest."""
+        """Yield each new state until the console stops. Slow readers get only the newest."""
         self.readers += 1
         try:
             while True:

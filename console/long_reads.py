@@ -1,4 +1,4 @@
-"""Functions for long reads, each run in a separate process.
+"""Functions for long reads, which run in separate processes.
 
 This module imports neither pages nor the server, so the process stays small.
 """
@@ -30,18 +30,18 @@ from .read_process import others_wait
 SEARCH_S: Final = 0.5
 """Limit on the processor time of one search, in seconds.
 
-When the limit is reached, the page shows the calls found so far and how far the search got. A limit on elapsed time
-would cut off even short searches on a busy node, where calls have priority.
+Once it is reached, the page shows the calls found so far and how far the search got. A limit on elapsed time would cut
+off even short searches on a busy node, where calls have priority.
 """
 CROWDED_SEARCH_S: Final = 0.025
-"""Limit that replaces `SEARCH_S` while other visitors wait for their searches."""
+"""Limit used instead of `SEARCH_S` while other visitors are waiting to search."""
 CSV_PART_S: Final = 0.5
 
 
 def calls_by_query(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
     """One page of the calls that match a query, rendered in `language`.
 
-    `opens` is True if the visitor may open numbers. Raises LedgerError, or UsageError if there is no such node.
+    `opens` is True if the visitor may open numbers. Raises LedgerError, or UsageError if the node does not exist.
     """
     began_s = time.thread_time()
     newer = query.after is not None
@@ -62,7 +62,7 @@ def calls_by_query(settings: Settings, query: CallQuery, limit: int, opens: bool
 
 
 class CsvPart(NamedTuple):
-    """Part of a CSV file. The next part begins at `reached`, which is None after the last part."""
+    """Part of a CSV file. The next part begins at `reached`, which is None in the last part."""
 
     text: str
     calls: int
@@ -109,7 +109,7 @@ def calls_by_number(
     requests: bool,
     language: str,
 ) -> ShownCalls:
-    """The newest calls of a number or a SIP Call-ID.
+    """The newest calls with a number or a SIP Call-ID.
 
     `requests` is True if the visitor may request evidence. Raises LedgerError.
     """
@@ -122,13 +122,13 @@ def calls_by_number(
 
 
 def disclosures(settings: Settings, year: int, now: datetime) -> list[IndexEntry]:
-    """The index of a year's disclosures. Raises LedgerError."""
+    """Index of a year's disclosures. Raises LedgerError."""
     with LedgerReader.open(settings.ledger.own_url()) as reader:
         return disclosure_index(reader.acts(), year, now)
 
 
 def disclosures_pdf(settings: Settings, year: int, now: datetime) -> bytes:
-    """The index of a year's disclosures as a PDF. Raises LedgerError."""
+    """Index of a year's disclosures as a PDF. Raises LedgerError."""
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other reads do not need
     from idtone.ledger.disclosure.disclosure_papers import index_paper
 
@@ -137,9 +137,9 @@ def disclosures_pdf(settings: Settings, year: int, now: datetime) -> bytes:
 
 
 def verify_pack(file: Path, key: str, limit: int) -> PackVerdict:
-    """The verdict on a pack.
+    """Verify a pack and return the verdict.
 
-    `limit` is the maximum size of the file and of its unpacked content, in bytes. Raises IdtoneError.
+    `limit` is the maximum size in bytes of both the file and its unpacked content. Raises IdtoneError.
     """
     log = VerifierKey.parse(key) if key else None
     try:

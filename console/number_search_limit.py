@@ -1,4 +1,4 @@
-"""Limit on each user's searches by number, which prevents finding numbers by trial and error."""
+"""Per-user limit on searches by number, which prevents finding numbers by trial and error."""
 
 from typing import Final
 
@@ -11,5 +11,5 @@ TOO_MANY_NUMBERS: Final = Message("You have searched for many numbers. Wait a mi
 
 
 def admits_number_search(visit: Visit) -> bool:
-    """Count a search by number. Returns True if the search is allowed."""
+    """Count a search by number and return True if it is allowed."""
     return visit.console.limits.admits(f"numbers {visit.party}", NUMBER_SEARCHES)

@@ -1,4 +1,4 @@
-"""Other nodes that share PostgreSQL with this node. Pages name a node in their address."""
+"""Other nodes that share PostgreSQL with this one. Pages name them in their addresses."""
 
 from idtone.core.settings.settings import Settings
 
@@ -6,12 +6,12 @@ from .fleet_live import FleetLive
 
 
 def is_other_node(settings: Settings, name: str) -> bool:
-    """True if `name` is another node's name. The empty name means this node."""
+    """True if `name` is another node's name. An empty name means this node."""
     return bool(name) and name != settings.node and settings.ledger.is_shared()
 
 
 async def other_nodes(settings: Settings, live: FleetLive) -> list[str]:
-    """The names of the other nodes, or an empty list if there are none or PostgreSQL cannot be read."""
+    """Names of the other nodes. Empty if there are none or PostgreSQL cannot be read."""
     if not settings.ledger.is_shared():
         return []
     fleet = (await live.look()).fleet

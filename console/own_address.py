@@ -1,4 +1,4 @@
-"""The console's own addresses for browsers, and the address of a request's sender."""
+"""The console's own addresses as browsers see them, and the sender addresses of requests."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from urllib.parse import urlsplit
 from idtone.core.settings.console import ConsoleSettings
 
 FORWARDED: Final = "X-Forwarded-For"
-"""Header in which a proxy passes on the address of a request's sender."""
+"""Header in which a proxy passes on the sender's address."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class OwnAddress:
-    """The console's address. `public` is the address in the browser, for example http://127.0.0.1:8720."""
+    """The console's address. `public` is how browsers see it, for example http://127.0.0.1:8720."""
 
     public: str
     origins: frozenset[str]
-    """Origins of this console's pages, as browsers write them."""
+    """Origins of the console's pages, as browsers write them."""
     hosts: frozenset[str]
-    """Accepted values of `Host`. Another value is a foreign name that resolves to this machine (DNS rebinding)."""
+    """Accepted values of `Host`. Any other is a foreign name that resolves to this machine (DNS rebinding)."""
     has_proxy: bool
 
     @classmethod
@@ -42,8 +42,8 @@ class OwnAddress:
     def from_where(self, peer: str | None, forwarded: Sequence[str]) -> str:
         """The visitor's IP address, or an empty string if it is unknown.
 
-        `forwarded` are the values of the header `FORWARDED`. Only their last entry counts, because our own proxy wrote
-        it.
+        `forwarded` contains the values of the `FORWARDED` header. Only the last entry counts, because our own proxy
+        wrote it.
         """
         if not self.has_proxy:
             return peer or ""
@@ -54,13 +54,13 @@ class OwnAddress:
 
 
 def _origin(address: str) -> str:
-    """Scheme, host and port of an address, without the scheme's default port."""
+    """Scheme, host and port of an address. The scheme's default port is omitted."""
     parts = urlsplit(address.lower())
     host = parts.netloc.removesuffix(f":{_PORTS[parts.scheme]}")
     return f"{parts.scheme}://{host}"
 
 
 def own_page(address: str) -> str:
-    """The address from a cookie or a form, or an empty string if it may lead to another site."""
+    """An address from a cookie or form, or an empty string if it may lead to another site."""
     is_ours = re.fullmatch(r"/[A-Za-z0-9_~!$&'()*+,;=:@%./?-]{1,1000}", address, re.ASCII)
     return address if is_ours and not address.startswith(("//", "/sign-")) else ""

@@ -1,6 +1,6 @@
 """Evidence packs that this console created.
 
-They stay in memory for an hour, so that a failed download can be repeated. They are never written to disk.
+Packs stay in memory for an hour, so that a failed download can be retried. They are never written to disk.
 """
 
 import time
@@ -15,7 +15,7 @@ MOST: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class KeptPack:
-    """The file of a pack. Only the user who created it can download it."""
+    """A pack's file, which only the user who created it can download."""
 
     user: str
     octets: bytes
@@ -23,7 +23,7 @@ class KeptPack:
 
 
 class PackCache:
-    """Packs of the last hour, by the act of their disclosure. Use only from the event loop."""
+    """Packs created in the last hour, by disclosure act. Use only from the event loop."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
@@ -36,7 +36,7 @@ class PackCache:
         self._kept[act] = KeptPack(user, octets, self._clock_s() + KEPT_S)
 
     def get(self, act: str, user: str) -> bytes | None:
-        """The pack, or None if it is older than an hour or another user created it."""
+        """The pack, or None unless this user created it in the last hour."""
         self._forget_old()
         kept = self._kept.get(act)
         return kept.octets if kept and kept.user == user else None

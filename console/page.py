@@ -1,4 +1,4 @@
-"""`Page`, with its path, handler and required right, and `Visit`, a request as its handler sees it."""
+"""Defines `Page` (path, handler and required right) and `Visit` (a request as its handler sees it)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 
 class Section(StrEnum):
-    """Sections of the menu, in order."""
+    """Menu sections, in order."""
 
     NODE = template("This node")
     OFFICE = template("The association")
@@ -45,35 +45,35 @@ Handler = Callable[["Visit"], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page, or the target of one form."""
+    """A page or the target of a form."""
 
     path: str
     """Path in aiohttp's format, for example `/calls/{call_id}`."""
     handler: Handler
     right: Right | None
-    """Right that a visitor needs. None means that the page is public and has no session."""
+    """Right that the visitor needs, or None if the page is public and has no session."""
     method: Method = Method.GET
     title: str = ""
-    """Title in the menu. A page with an empty title is not in the menu."""
+    """Title in the menu. If it is empty, the page is not in the menu."""
     section: Section = Section.NODE
     uploads: bool = False
     """True if the handler reads the form with `uploads.received`, which checks the form's token."""
     while_new: bool = False
-    """True if a user who must still choose a password or set up a second factor may open the page."""
+    """True if users who must still choose a password or set up a second factor may open the page."""
     by_second: bool = False
-    """True if this form is the approval by a second person.
+    """True if this form is a second person's approval.
 
-    If an administrator created or changed the approver's account, the administrator's name is logged.
+    If an administrator created or changed the approver's account, that administrator's name is logged.
     """
 
 
 ALL_PAGES: Final = web.AppKey("all_pages", list[Page])
-"""Key of this console's pages. Pages with a title appear in the menu in this order."""
+"""Key for this console's pages. Pages with a title appear in the menu in this order."""
 
 
 @dataclass(slots=True)
 class Visit:
-    """An admitted request, with everything that a handler needs to answer it."""
+    """An admitted request with everything that its handler needs."""
 
     request: web.Request
     console: Console
@@ -84,15 +84,15 @@ class Visit:
     session: Session | None = None
     user: User | None = None
     entered: Mapping[str, str] | None = None
-    """Form fields as the visitor entered them, without files. The form's token has been checked."""
+    """Form fields exactly as entered, without files. The form's token has been checked."""
     fields: Mapping[str, str] | None = None
     """Form fields with ordinary spaces and without invisible characters."""
     errors: FormErrors | None = None
-    """Errors of the form. A page that shows the form again shows each error at its field."""
+    """The form's errors. A page that shows the form again shows each one at its field."""
 
     @property
     def here(self) -> str:
-        """The address of this page, for a later return, or the first page if a form was sent to this address."""
+        """The address for returning to this page, or the first page if this is a form submission."""
         return self.request.path_qs if self.request.method == Method.GET and self.page.right is not None else "/"
 
     def may(self, right: Right) -> bool:
@@ -107,7 +107,7 @@ class Visit:
         return self.console.settings.console.sign_in is SignInBy.PASSWORD and self.user is not None and self.user.is_new
 
     def menu(self) -> dict[Section, list[tuple[Page, bool]]]:
-        """Menu pages that the visitor may see, by section, with True for the current page.
+        """Menu pages that the visitor may see, by section, each with True if it is the current page.
 
         Sections without pages are omitted.
         """
@@ -125,16 +125,16 @@ class Visit:
         return self.request.match_info[name]
 
     def query(self, name: str) -> str:
-        """A value of the address's query, or an empty string if it is missing."""
+        """A query value from the address, or an empty string if it is missing."""
         return self.request.query.get(name, "").strip()
 
     def field(self, name: str) -> str:
-        """A field of the form, or an empty string if it was not sent."""
+        """A form field, or an empty string if it was not sent."""
         return (self.fields or {}).get(name, "").strip()
 
     @property
     def party(self) -> RequestingParty:
-        """The sender of the request: a user with all sessions, or a network."""
+        """The sender of the request: a user across all sessions, or a network."""
         return party_of(self.session.name if self.session else None, self.address)
 
     def is_gone(self) -> bool:
@@ -143,9 +143,9 @@ class Visit:
         return transport is None or transport.is_closing()
 
     async def in_thread(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """The result of `do`, run in a thread because it blocks briefly, for example to read a file.
+        """Run `do` in a thread and return its result. For work that blocks briefly, such as reading a file.
 
-        Raises ConnectionAbortedError if the visitor of a GET page has left. A form's act runs even then.
+        Raises ConnectionAbortedError if the visitor has left a GET page. A form's act runs anyway.
         """
         queue = self.console.threads.of_page(is_public=self.page.right is None, uploads=self.page.uploads)
         return await queue.run(
@@ -153,13 +153,13 @@ class Visit:
         )
 
     async def read(self, kind: Reads, do: Callable[..., R], *given: Any) -> R:
-        """The result of one of the `long_reads`. Raises ConnectionAbortedError if the visitor has left."""
+        """Run one of the `long_reads` and return its result. Raises ConnectionAbortedError if the visitor has left."""
         return await self.console.threads.read(kind, self.party, self.is_gone, do, *given)
 
     def render(self, name: str, /, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
-        """The page rendered from a template in `templates/`. All values are escaped.
+        """A page rendered from a template in `templates/`. All values are escaped.
 
-        `problem` in the context may be FormErrors.
+        `problem` in the context may be a FormErrors.
         """
         problem = context.get("problem")
         self.errors = problem if isinstance(problem, FormErrors) else None
@@ -167,14 +167,14 @@ class Visit:
         return web.Response(text=text, status=status, content_type="text/html")
 
     def fragment(self, name: str, /, **context: Any) -> str:
-        """Part of a page, which htmx puts into the open page."""
+        """A rendered part of a page, which htmx swaps into the open page."""
         return self.request.app[TEMPLATES].render(name, visit=self, **context)
 
     def shared_fragment(self, name: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
-        """Part of a page without data of the visitor, rendered only once for each object `shown` and language."""
+        """A part without visitor data, rendered only once per `shown` object and language."""
         speak(self.language)
         return self.request.app[TEMPLATES].shared(name, self.language, shown, context)
 
     def redirect(self, path: str) -> web.Response:
-        """Redirect to another page after a form was sent."""
+        """A redirect to another page after a form submission."""
         return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": path})

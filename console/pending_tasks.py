@@ -1,6 +1,6 @@
-"""Tasks that wait for a visitor. Their number appears in the head of each page and in mails.
+"""Tasks waiting for a visitor. Their number appears at the top of each page and in emails.
 
-The search for tasks runs in the background, so no page waits for it. Each submitted form triggers a new search.
+Tasks are searched for in the background, so no page waits. Each submitted form triggers a new search.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ AT_MOST_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PendingTask:
-    """Number of pending tasks of one kind.
+    """Pending tasks of one kind, with their number.
 
-    All users with `right` can do the tasks, except the person `by` who requested them.
+    All users with `right` can do them, except `by`, the person who requested them.
     """
 
     count: int
@@ -48,7 +48,7 @@ class PendingTasks:
         return tasks_of(user, self._newest)
 
     def look_again(self) -> None:
-        """Search again soon, because a user has done something."""
+        """Search again soon, because a user has just done something."""
         self._again.set()
 
     async def follow(
@@ -57,9 +57,9 @@ class PendingTasks:
         is_watched: Callable[[], bool],
         tell: Callable[[], Awaitable[object]],
     ) -> None:
-        """Search repeatedly while `is_watched` returns True, and call `tell` after each search.
+        """Search periodically while `is_watched` returns True, and call `tell` after each search.
 
-        `is_watched` returns True if a user is signed in or receives mails.
+        `is_watched` returns True if a user is signed in or receives emails.
         """
         while True:
             self._again.clear()
@@ -75,7 +75,7 @@ class PendingTasks:
 
 
 def tasks_of(user: User, things: Iterable[PendingTask]) -> list[PendingTask]:
-    """The tasks that this user can do, late tasks first."""
+    """Tasks that this user can do, late ones first."""
     me = console_person(user.name)
     found = [each for each in things if each.right in user.rights and (not each.by or me.is_another_than(each.by))]
     return sorted(found, key=lambda each: not each.is_late)

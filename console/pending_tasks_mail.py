@@ -1,8 +1,8 @@
-"""Mails about pending tasks, for users who requested them.
+"""Emails about pending tasks, for users who requested them.
 
-A mail contains the number of tasks of each kind and the console's address. It leaves the machine, so it contains no
-telephone number, case or reference. A user gets a mail when a new task is pending, at most one in half an hour. The
-reported tasks are stored in a file beside the file of users, so that a restart repeats no mail.
+An email contains the number of tasks of each kind and the console's address. It leaves the machine, so it contains no
+telephone numbers, cases or references. Users get an email when a new task is pending, but at most one every half hour.
+The reported tasks are stored in a file next to the users file, so that a restart does not repeat emails.
 """
 
 import asyncio
@@ -37,20 +37,20 @@ KINDS: Final[Mapping[Right, str]] = {
     Right.APPROVE_EXPORTS: template("Disclosures to be approved"),
     Right.REQUEST_EXPORTS: template("Disclosures to be given out"),
 }
-"""Right → words for the mail. Like the words for office tasks, they contain no case and no reference."""
+"""Email text for each right. Like the texts for office tasks, it contains no case and no reference."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class MailedTasks:
-    """Digests of the tasks in a user's last mail, and the time of that mail in seconds since 1970."""
+    """Digests of the tasks in a user's last email, and when it was sent, in seconds since 1970."""
 
     things: frozenset[str] = frozenset()
     at_s: float = float("-inf")
 
 
 def mailed_after(told: MailedTasks, waiting: Sequence[PendingTask], now_s: float) -> MailedTasks | None:
-    """The state after a mail about the `waiting` tasks, or None if no mail is due."""
+    """The state after an email about the `waiting` tasks, or None if no email is due."""
     things = frozenset(map(_digest, waiting))
     if not things - told.things or 0 <= now_s - told.at_s < EVERY_S:
         return None
@@ -62,21 +62,21 @@ def _digest(thing: PendingTask) -> str:
 
 
 def checked_address(text: str) -> str:
-    """The mail address. Raises UsageError if it is invalid."""
+    """The email address. Raises UsageError if it is invalid."""
     if not text.isascii() or not ADDRESS.fullmatch(text) or text.startswith("-"):
         raise UsageError("this is no mail address; write it like sato@example.jp")
     return text
 
 
 def first_mail(to: str, node: str, address: str, now: datetime) -> EmailMessage:
-    """The test mail to a new address."""
+    """The test email for a new address."""
     words = Message("{node}: the console sends to this address when something waits for you.", node=node)
     subject = f"[idtone] {node}: このアドレスに通知します / this address gets mails"
     return _in_both(to, subject, now, lambda: translated(words), address)
 
 
 def waiting_mail(to: str, node: str, address: str, waiting: Sequence[PendingTask], now: datetime) -> EmailMessage:
-    """The mail about pending tasks, in both languages, because only the browser knows the user's language."""
+    """The email about pending tasks, in both languages because only the browser knows the user's language."""
     kinds = Counter[tuple[str, bool]]()
     for each in waiting:
         kinds[KINDS.get(each.right, str(each.what)), each.is_late] += each.count
@@ -108,7 +108,7 @@ def _in_both(to: str, subject: str, now: datetime, said: Callable[[], str], addr
 
 
 class WaitingMails:
-    """Sends the mails.
+    """Sends the emails.
 
     Use only from the event loop, except `tell_all`, which runs in one thread at a time.
     """
@@ -123,7 +123,7 @@ class WaitingMails:
             await asyncio.to_thread(self.tell_all, mailed, datetime.now(UTC))
 
     def tell_all(self, mailed: Sequence[tuple[User, Sequence[PendingTask]]], now: datetime) -> None:
-        """Send mails to all users with new tasks. A refused mail is retried after half an hour."""
+        """Send emails to all users with new tasks. Refused emails are retried after half an hour."""
         told = self._read()
         before = dict(told)
         for user, waiting in mailed:
@@ -146,7 +146,7 @@ class WaitingMails:
             self._write({user.name: told[user.name] for user, _ in mailed})
 
     def first(self, to: str) -> None:
-        """Send the test mail. Raises UsageError if sendmail is missing or refuses the mail."""
+        """Send the test email. Raises UsageError if sendmail is missing or refuses it."""
         send(first_mail(to, self._node, self._address, datetime.now(UTC)))
 
     def _read(self) -> dict[str, MailedTasks]:

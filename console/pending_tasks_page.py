@@ -1,4 +1,4 @@
-"""`/waiting`, the page of the visitor's pending tasks, and the search for these tasks."""
+"""The page `/waiting` with the visitor's pending tasks, and the search for them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ PATH: Final = "/waiting"
 
 
 def find_tasks(console: Console, now: datetime) -> list[PendingTask]:
-    """All pending tasks. Kinds of tasks whose files cannot be read are omitted."""
+    """Find all pending tasks. Kinds of tasks whose files cannot be read are omitted."""
     found: list[PendingTask] = []
     for part in (_stops, _exports, _of_office):
         with contextlib.suppress(IdtoneError):
@@ -36,7 +36,7 @@ def find_tasks(console: Console, now: datetime) -> list[PendingTask]:
 
 
 def _stops(console: Console, now: datetime) -> Iterator[PendingTask]:
-    """Yield the operator's own stops that wait for a second person's approval."""
+    """Yield the operator's own stops that are waiting for a second person's approval."""
     for one in read_suspensions(suspensions_path(console.settings)).suspensions:
         if asked := _asked(one):
             yield PendingTask(1, asked, stop_path(one.id), Right.STOP_NUMBERS, by=_asker(one))

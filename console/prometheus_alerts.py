@@ -1,4 +1,4 @@
-"""Active alerts of idtone from the operator's Prometheus (HTTP API, `/api/v1/rules`).
+"""idtone's active alerts, from the HTTP API of the operator's Prometheus (`/api/v1/rules`).
 
 The alert rules are in `config/monitoring`. Their names begin with `Idtone`.
 """
@@ -24,14 +24,14 @@ from .json_fetch import FetchError, fetch
 
 PATH: Final = "/api/v1/rules?type=alert"
 OURS: Final = "Idtone"
-"""Prefix of the names of idtone's rules."""
+"""Prefix of idtone's rule names."""
 WITHIN_S: Final = 3.0
 FRESH_S: Final = 5.0
-"""Maximum age of a reused response, in seconds. Many open pages therefore cause a single request."""
+"""Maximum age of a reused response, in seconds. Many open pages thus cause only one request."""
 SIZE_LIMIT: Final = 5_000_000
-"""Maximum size of a response, in bytes. A response contains all rules of Prometheus."""
+"""Maximum response size in bytes. A response contains all of Prometheus's rules."""
 MOST: Final = 100
-"""Maximum number of alerts shown on the page."""
+"""Maximum number of alerts on the page."""
 _HIDDEN: Final = frozenset({"alertname", "severity"})
 _SEVERITIES: Final = ("critical", "warning")
 
@@ -39,12 +39,12 @@ _SEVERITIES: Final = ("critical", "warning")
 class AlertState(StrEnum):
     FIRING = "firing"
     PENDING = "pending"
-    """The condition is true, but not yet for as long as the rule requires."""
+    """The condition holds, but not yet for as long as the rule requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveAlert:
-    """An alert. `labels` identify its source, without the labels for name and severity."""
+    """An active alert. `labels` identify its source and omit its name and severity."""
 
     name: str
     state: AlertState
@@ -52,12 +52,12 @@ class ActiveAlert:
     severity: str
     labels: Mapping[str, str]
     texts: Mapping[str, str]
-    """Annotations of the rule."""
+    """The rule's annotations."""
 
     def text(self, name: str, language: str) -> str:
         """The rule's text `name` (`summary` or `action`) in this language.
 
-        Falls back to English, and to an empty string if there is neither.
+        Falls back to English, or to an empty string if that is missing too.
         """
         in_japanese = self.texts.get(f"{name}_ja", "") if language == JAPANESE else ""
         return in_japanese or self.texts.get(name, "")
@@ -65,7 +65,7 @@ class ActiveAlert:
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
-    """A rule that Prometheus could not evaluate, with the error."""
+    """A rule that Prometheus failed to evaluate, with the error."""
 
     name: str
     error: str
@@ -73,13 +73,13 @@ class BrokenRule:
 
 @dataclass(frozen=True, slots=True)
 class AlertsNow:
-    """State of idtone's alerts at time `at`. If Prometheus gave no valid response, `trouble` is the reason."""
+    """State of idtone's alerts at `at`. If Prometheus gave no valid response, `trouble` says why."""
 
     at: datetime
     rules: int = 0
-    """Number of idtone's rules in Prometheus."""
+    """Number of idtone rules in Prometheus."""
     alerts: Sequence[ActiveAlert] = ()
-    """Alerts, firing ones first, then sorted by severity and start."""
+    """Alerts, firing ones first, then by severity and start."""
     broken: Sequence[BrokenRule] = ()
     trouble: str | None = None
 
@@ -88,7 +88,7 @@ class AlertsNow:
 
 
 class AlertsError(IdtoneError):
-    """The response of Prometheus is not a list of rules."""
+    """The response from Prometheus is not a list of rules."""
 
 
 class _Alert(BaseModel):
@@ -122,7 +122,7 @@ _REPLY: Final = TypeAdapter(_Reply)
 
 
 def read_rules(reply: object, at: datetime) -> AlertsNow:
-    """The state of idtone's rules in the response of Prometheus. Raises AlertsError."""
+    """Read the state of idtone's rules from a Prometheus response. Raises AlertsError."""
     try:
         groups = _REPLY.validate_python(reply).data.groups
         ours = [rule for group in groups for rule in group.rules if rule.name.startswith(OURS)]
@@ -150,7 +150,7 @@ def _urgency(alert: ActiveAlert) -> tuple[bool, int, datetime]:
 
 
 class PrometheusAlerts:
-    """Client of the Prometheus at `address`. Use only from the event loop."""
+    """Client for the Prometheus server at `address`. Use only from the event loop."""
 
     def __init__(self, address: str) -> None:
         self.address = address

@@ -1,9 +1,9 @@
-"""Long reads in low-priority processes, which do not slow down the pages.
+"""Runs long reads in low-priority processes, so that they do not slow down the pages.
 
-A process is killed when its visitor has left or its time is over. A server process forks these processes. It has
-imported only the modules that the reads need, so a fork takes about 10 ms, compared with half a second for a new Python
-process. (The server of multiprocessing imports the program's main module in each process.) After a successful read, the
-process waits for the next one.
+A process is killed when its visitor leaves or its time is up. After a successful read, it waits for the next one. The
+processes are forked by a server process that has imported only the modules needed for reads. A fork therefore takes
+about 10 ms, compared with half a second for a new Python process. (The multiprocessing server imports the program's
+main module in each process.)
 """
 
 import gc
@@ -28,35 +28,35 @@ from idtone.core.errors import IdtoneError, LedgerError
 
 R = TypeVar("R")
 LOOK_EVERY_S: Final = 0.02
-"""Interval between checks that the visitor is still connected, in seconds."""
+"""Interval between checks whether the visitor is still connected, in seconds."""
 FORKED_WITHIN_S: Final = 30.0
 """Time limit for a fork, in seconds.
 
-If it is exceeded, the server is killed. The next read then starts another server, which takes a second or two.
+If it is exceeded, the server is killed, and the next read starts another one, which takes a second or two.
 """
 END_WITHIN_S: Final = 2.0
-"""Time limit for a normal exit of the server, in seconds. After it, the server is killed."""
+"""Time that the server has to exit, in seconds, before it is killed."""
 LINGERS_S: Final = 5.0
-"""Time in seconds after its time limit at which a read ends if the console has died."""
+"""Seconds after its time limit at which a read ends itself, in case the console has died."""
 IDLE: Final = 10
-"""Maximum number of processes that wait for the next read, equal to the maximum number of busy ones.
+"""Maximum number of idle processes, equal to the maximum number of busy ones.
 
 Starting another process takes about 10 ms.
 """
 IDLE_OCTETS: Final = 100_000_000
-"""Resident memory above which a process ends after its read, in bytes."""
+"""Resident memory in bytes above which a process exits after its read."""
 READS: Final = ("idtone.console.long_reads", "idtone.console.access.passwords")
-"""Modules with functions that run in these processes."""
+"""Modules whose functions run in these processes."""
 _console: Connection | None = None
-"""Connection to the console, set only in the process of a read."""
+"""Connection to the console, set only in read processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Process:
     """A process for reads of one `kind`.
 
-    A process that has read a stranger's pack never gets a password. `handle` is the process's pidfd, which always
-    refers to this process.
+    A process that has read a stranger's pack never receives a password. `handle` is its pidfd, which always refers to
+    this process.
     """
 
     connection: Connection
@@ -74,11 +74,11 @@ class _Process:
 
 
 class ReadEndedError(LedgerError):
-    """A read has exceeded its limit of time or memory."""
+    """A read exceeded its time or memory limit."""
 
 
 def ignore_used_time(_: float) -> None:
-    """Ignore the processor time of a read."""
+    """Ignore a read's processor time."""
 
 
 class ReadProcesses:
@@ -92,7 +92,7 @@ class ReadProcesses:
         self._busy: set[_Process] = set()
 
     def begin(self) -> None:
-        """Start the server now, so that the first read need not wait for it."""
+        """Start the server now so that the first read need not wait for it."""
         with self._lock:
             self._begin()
 
@@ -112,7 +112,7 @@ class ReadProcesses:
         self._control = None
 
     def end(self) -> None:
-        """End the server. Reads in progress raise LedgerError."""
+        """Stop the server. Reads in progress raise LedgerError."""
         with self._lock:
             while self._idle:
                 self._idle.pop().close()
@@ -139,14 +139,14 @@ class ReadProcesses:
         """Run `do` in a process and return its result. Blocks.
 
         The process must be able to import `do` by name, and receives `given` through a pipe. All reads of a `kind` must
-        have the same `nice` and the same memory limit `mib`.
+        use the same `nice` and memory limit `mib`.
 
-        `tell_used_s` receives the processor time of `do`. A killed process cannot report its processor time, so
-        `tell_used_s` then receives the longer elapsed time.
+        `tell_used_s` receives the processor time used by `do`. If the process was killed and could not report that, it
+        receives the elapsed time instead, which is longer.
 
-        Raises ConnectionAbortedError when `is_gone` returns True, and ReadEndedError after `within_s` or after
-        `processor_s` of processor time (0 for no limit). Raises LedgerError if the process dies. Errors of `do` are
-        passed on.
+        Raises ConnectionAbortedError when `is_gone` returns True, ReadEndedError after `within_s` or after
+        `processor_s` of processor time (0 for no limit), and LedgerError if the process dies. Errors raised by `do`
+        propagate.
         """
         process, may_stay = self._process(kind, nice, mib), False
         began_s, used_s = time.monotonic(), None
@@ -177,7 +177,7 @@ class ReadProcesses:
         return result  # type: ignore[no-any-return]
 
     def _process(self, kind: str, nice: int, mib: int) -> _Process:
-        """A waiting process, or a new one. Raises LedgerError if the server has died."""
+        """An idle or new process. Raises LedgerError if the server has died."""
         with self._lock:
             for each in self._idle:
                 if each.kind == kind:
@@ -193,7 +193,7 @@ class ReadProcesses:
         return process
 
     def _forked(self, kind: str, nice: int, mib: int) -> _Process:
-        """A new process forked by the server. Raises OSError, EOFError."""
+        """A new process, forked by the server. Raises OSError, EOFError."""
         ours, theirs = socket.socketpair()
         with ExitStack() as failing:
             connection = failing.enter_context(Connection(ours.detach()))
@@ -235,12 +235,12 @@ def _died() -> LedgerError:
 
 
 def others_wait() -> bool:
-    """True if other reads wait for this one to end."""
+    """True if other reads are waiting for this one to end."""
     return _console is not None and _console.poll()
 
 
 def serve() -> None:
-    """Entry point of the server: fork a process for each socket from the console, until the console ends."""
+    """Entry point of the server, which forks a process for each socket from the console until the console ends."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they end the console, which ends this process
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _reap)
@@ -268,7 +268,7 @@ def _reap(*_: object) -> None:
 
 
 def _read(connection: Connection) -> None:
-    """Entry point of a forked process: run reads until the console ends the process."""
+    """Entry point of a forked process, which runs reads until the console ends it."""
     global _console
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     connection.send(os.getpid())  # before lowering the priority, because the console waits for the id
@@ -299,7 +299,7 @@ def _read(connection: Connection) -> None:
 
 
 def _give_up(connection: Connection, processor_s: float, *_: object) -> None:
-    """End the process at once. An exception would not be enough, because a read could catch it."""
+    """Exit immediately. An exception would not suffice, because the read could catch it."""
     error = ReadEndedError(
         "The work took more than {seconds:g} s of processor time, and was ended.", seconds=processor_s
     )

@@ -1,4 +1,4 @@
-"""The registry on this machine, read once for all visitors and again after a change."""
+"""The registry on this machine, read once for all visitors and reread after changes."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -22,18 +22,18 @@ from idtone.registry.sources import identity
 from idtone.registry.trust import tuf_roles
 
 CHANGES: Final = 200
-"""Maximum number of differences in memory and on a page."""
+"""Maximum number of differences kept in memory and shown on a page."""
 FIRST_S: Final = 5.0
 AGAIN_S: Final = 0.2
-"""Seconds that a page waits for a newer registry. `FIRST_S` is the wait for the first one."""
+"""Seconds that a page waits for a newer registry. For the first registry, it waits `FIRST_S`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryChanges:
-    """Differences between the registry and the version that this console read before it."""
+    """Differences between the registry and the previous version that this console read."""
 
     version: int
-    """The earlier version, with which the registry is compared."""
+    """The earlier version that the registry is compared with."""
     words: Sequence[str]
     more: bool
     """True if there are more than `CHANGES` differences."""
@@ -59,12 +59,12 @@ class ReadRegistry:
 
     @cached_property
     def number_counts(self) -> Mapping[str, int]:
-        """Member id → number of telephone numbers."""
+        """Count of telephone numbers by member id."""
         return {member.id: number_count(member) for member in self.document.members}
 
     @cached_property
     def names(self) -> Mapping[str, Mapping[str, str]]:
-        """Member id → names by language."""
+        """Names by member id, each by language."""
         return {member.id: {"ja": member.name.ja, "en": member.name.en} for member in self.document.members}
 
 
@@ -79,20 +79,20 @@ class RegistryInUse:
 
     @property
     def signed_until(self) -> datetime | None:
-        """Expiry of the last registry that was read, or None if there is none or it is unsigned."""
+        """When the last registry read expires, or None if there is none or it is unsigned."""
         is_signed = self._read is not None and self._read.index.trust is Trust.SIGNED
         return self._read.index.expires if self._read is not None and is_signed else None
 
     @property
     def read_at(self) -> datetime | None:
-        """Time of the last read, or None before the first."""
+        """When the registry was last read, or None before the first read."""
         return None if self._read is None else self._read.read_at
 
     async def look(self) -> ReadRegistry:
         """The current registry, or the previous one while a newer one is being read.
 
-        An unchanged registry costs one `stat`. Raises UsageError if the registry is unusable, or if the first read
-        takes longer than `FIRST_S`. The error contains no number.
+        An unchanged registry costs a single `stat`. Raises UsageError if the registry is unusable or the first read
+        takes longer than `FIRST_S`. The error contains no telephone number.
         """
         if self._reading and self._reading.done() and not self._reading.exception():
             # The read ended after the last call, so the registry may have changed again. A fault must still be shown.
@@ -122,7 +122,7 @@ class RegistryInUse:
         return self._read
 
     def _witness(self) -> Path:
-        """The file whose change shows that the registry has changed."""
+        """The file that changes whenever the registry changes."""
         if self._settings.root_file() is None:
             return self._settings.file()
         return self._settings.cache / tuf_roles.KEPT

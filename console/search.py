@@ -1,7 +1,7 @@
-"""Search field in the head of each page, for a call id, member, licence, reference, report or telephone number.
+"""The search field at the top of each page, for call ids, members, licences, references, reports and telephone numbers.
 
-The form sends the text in its body, because a number must not appear in an address. A number is not searched for at
-once: the page first offers forms that ask for a purpose.
+The form sends the text in its body, because numbers must not appear in addresses. A number is not searched for
+immediately: the page first offers forms that ask for a purpose.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from .registry_in_use import ReadRegistry
 
 PATH: Final = "/find"
 LEAST: Final = 2
-"""Minimum length of a search text, in characters. A shorter text would match too much."""
+"""Minimum length of a search text, in characters. Anything shorter would match too much."""
 OF_A_KIND: Final = 10
 LENGTH_LIMIT: Final = 255
 
@@ -43,7 +43,7 @@ class Hit:
 
 
 async def find(visit: Visit) -> web.StreamResponse:
-    """Show the hits, or redirect to the page of the only hit."""
+    """Show the hits, or redirect to the only hit's page."""
     wanted = visit.field("wanted")[:LENGTH_LIMIT]
     if is_number(wanted):
         return _page(visit, wanted, number=wanted)
@@ -73,7 +73,7 @@ async def find(visit: Visit) -> web.StreamResponse:
 def _page(
     visit: Visit, wanted: str, hits: list[Hit] | None = None, number: str = "", trouble: LedgerError | None = None
 ) -> web.Response:
-    """The page of hits. `trouble` is the reason why the ledger could not be searched."""
+    """The page with the hits. `trouble` says why the ledger could not be searched."""
     return visit.render(
         "find.html",
         wanted=wanted,
@@ -92,7 +92,7 @@ def _page(
 
 
 def is_number(wanted: str) -> bool:
-    """True if the text is a complete telephone number, as people write it."""
+    """True if the text is a complete telephone number as people write them."""
     return not any(each.isalpha() for each in wanted) and "." not in wanted and parse(wanted).known
 
 

@@ -1,4 +1,4 @@
-"""Security headers of every response, and the check that a form comes from one of our own pages."""
+"""Security headers for every response, and the check that a form comes from one of our own pages."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,7 +10,7 @@ SCRIPTED: Final = (
 PLAIN: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Content security policy of the public pages, which run no scripts."""
+"""Content security policy for the public pages, which run no scripts."""
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -25,7 +25,7 @@ HEADERS: Final = {
 
 
 def is_from_here(headers: Mapping[str, str], origins: frozenset[str]) -> bool:
-    """True if a browser sent this form from one of our pages. All current browsers send the origin."""
+    """True if a browser sent this form from one of our pages. Relies on the origin, which all current browsers send."""
     if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     return headers.get("Origin", "").lower() in origins

@@ -69,9 +69,9 @@ from .uploads import UPLOAD_ROOM
 CLOSE_WITHIN_S: Final = 2.0
 READ_AHEAD_EVERY_S: Final = 2.0
 LOOK_EVERY_S: Final = 60.0
-"""Interval between advance reads on an operator's node, in seconds.
+"""Interval between advance reads on operator nodes, in seconds.
 
-These reads only find when signatures expire. The pages read everything else themselves.
+These reads only determine when signatures expire. Pages read everything else themselves.
 """
 PAGES: Final[tuple[Page, ...]] = (
     *signed_in_pages.PAGES,
@@ -86,7 +86,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *evidence_exports.PAGES,
     *users_and_sessions.PAGES,
 )
-"""Pages of every console besides the sign-in. Pages with a title appear in the menu in this order."""
+"""Pages in every console, in addition to the sign-in. Pages with a title appear in the menu in this order."""
 STATE_PAGES: Final[tuple[Page, ...]] = (
     *expiry_calendar.PAGES,
     *suspensions.PAGES,
@@ -97,13 +97,13 @@ STATE_PAGES: Final[tuple[Page, ...]] = (
     *health.PAGES,
     *alerts.PAGES,
 )
-"""Pages about a node: its registry, its sounds and its machine."""
+"""Pages about a node, with its registry, sounds and machine."""
 OFFICE_PAGES: Final[tuple[Page, ...]] = (*page_list.PAGES, *operator_list.PAGES)
-"""Pages of the association's office, and the public list of operators."""
+"""Pages for the association's office, and the public list of operators."""
 
 
 def make_application(settings: Settings) -> web.Application:
-    """The console as an application. Raises IdtoneError if the settings are invalid."""
+    """Build the console's application. Raises IdtoneError if the settings are invalid."""
     settings.console.check()
     sign_in, console = _sign_in(settings), Console(settings)
     pages = (
@@ -176,7 +176,7 @@ async def attend(app: web.Application, ready: Callable[[str], object], over: asy
 
 
 class _Protocol(web.RequestHandler):
-    """aiohttp's protocol, with our security headers also on the response to an invalid HTTP request."""
+    """aiohttp's protocol, which also adds our security headers to responses to invalid HTTP requests."""
 
     __slots__ = ()
 
@@ -206,7 +206,7 @@ def _protocol(runner: web.AppRunner) -> web.RequestHandler:
 
 @contextmanager
 def _bound(settings: ConsoleSettings) -> Iterator[tuple[socket.socket, str]]:
-    """Open the socket for browsers or a proxy, and yield it with its address. Raises OSError, UsageError."""
+    """Open the socket for browsers or a proxy and yield it with its address. Raises OSError, UsageError."""
     where = settings.socket()
     if isinstance(where, Path):
         if where.exists() and not where.is_socket():
@@ -245,7 +245,7 @@ async def _look_for_what_waits(console: Console, mails: WaitingMails) -> None:
 
 
 def _mailed(console: Console) -> Sequence[User]:
-    """The users who receive mails about pending tasks, or none if the file of users cannot be read."""
+    """Users who receive emails about pending tasks, or none if the users file cannot be read."""
     try:
         return [each for each in console.users.all() if each.mail]
     except IdtoneError:  # a page shows the error

@@ -1,4 +1,4 @@
-"""Results of reads, shared by all pages."""
+"""Read results that all pages share."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """Result of a blocking read, which is repeated by the first request after `every_s` seconds.
+    """Result of a blocking read, which the first request after `every_s` seconds repeats.
 
     Use only from the event loop.
     """
@@ -23,11 +23,11 @@ class Shared(Generic[T]):
 
     @property
     def is_ready(self) -> bool:
-        """True after the first read."""
+        """True once the first read is done."""
         return self._newest is not None
 
     async def get(self) -> T:
-        """The result, which stays the same object until the next read. Raises the errors of `read`."""
+        """The result, which remains the same object until the next read. Raises whatever `read` raises."""
         async with self._reading:
             if self._newest is None or time.monotonic() - self._read_s >= self._every_s:
                 self._newest = await asyncio.to_thread(self._read)

@@ -1,4 +1,4 @@
-"""Pages for all signed-in users: first page, choice of language, and sign-out."""
+"""Pages for all signed-in users: first page, language choice and sign-out."""
 
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -16,7 +16,7 @@ from .page import Method, Page, Visit
 
 
 async def show_first_page(visit: Visit) -> web.StreamResponse:
-    """Redirect to the page that the visitor opened before signing in, or to the first page of the menu."""
+    """Redirect to the page that the visitor requested before signing in, or to the first page in the menu."""
     if wanted := own_page(unquote(WANTED.value_in(visit.request))):
         answer = visit.redirect(wanted)
         WANTED.delete_on(answer)
@@ -30,7 +30,7 @@ async def show_first_page(visit: Visit) -> web.StreamResponse:
 
 
 async def choose_language(visit: Visit) -> web.StreamResponse:
-    """Store the language in a cookie and show the same page in that language."""
+    """Store the language in a cookie and return to the same page in that language."""
     answer = visit.redirect(own_page(visit.field("to")) or "/")
     if (chosen := visit.field("language")) in LANGUAGES:
         LANGUAGE.set_on(answer, chosen)

@@ -1,4 +1,4 @@
-"""Sound files that Asterisk plays: checks of the files, their audio for a browser, and their drawings.
+"""Sound files that Asterisk plays: checks them, converts them for browsers, and draws them.
 
 The audio libraries are imported when a page first needs them.
 """
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from .drawings.wave import Wave
 
 LONGEST_S: Final = 60.0
-"""Maximum duration of a sound, in seconds. A longer file is not a sound for calls."""
+"""Maximum duration of a sound in seconds. Longer files are not sounds for calls."""
 
 
 class SoundKind(StrEnum):
-    """Role of a sound on this node."""
+    """A sound's role on this node."""
 
     LICENSED = template("licensed sound")
     NOTICE = template("notice")
@@ -41,7 +41,7 @@ class SoundKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """File of a sound in one format."""
+    """A sound's file in one format."""
 
     format: str
     path: Path
@@ -49,7 +49,7 @@ class FileState:
     """Size in bytes, or None if the file is missing or unreadable."""
     sha256: str
     wanted: str
-    """Expected SHA-256, or an empty string if the sound cannot be rendered."""
+    """Expected SHA-256, empty if the sound cannot be rendered."""
     trouble: str
 
     @property
@@ -63,13 +63,13 @@ class SoundState:
     kind: SoundKind
     source: str
     licensed_sha256: str | None
-    """SHA-256 of the master in the registry."""
+    """SHA-256 of the registry's master."""
     doubt: str | None
     files: Sequence[FileState]
 
     @property
     def plays(self) -> FileState | None:
-        """The file that pages play and draw, or None if no file is readable."""
+        """The file for pages to play and draw, or None if no file is readable."""
         return next((file for file in self.files if file.octets is not None), None)
 
 
@@ -83,7 +83,7 @@ class MeasuredSound:
 
 
 def kind_of(profile: Profile, notice: str, tones: Mapping[str, str | None] | None) -> SoundKind:
-    """The role of a profile. `notice` is the id of the node's notice, and `tones` are the registry's sounds."""
+    """A profile's role. `notice` is the id of the node's notice, and `tones` are the registry's sounds."""
     if tones is not None and profile.id in tones:
         return SoundKind.LICENSED
     return SoundKind.NOTICE if profile.id == notice else SoundKind.OTHER
@@ -92,7 +92,7 @@ def kind_of(profile: Profile, notice: str, tones: Mapping[str, str | None] | Non
 def sound_state(
     directory: Path, profile: Profile, source: str, kind: SoundKind, tones: Mapping[str, str | None] | None
 ) -> SoundState:
-    """The state of a sound and of its files in the folder."""
+    """The state of a sound and its files in the folder."""
     files = [file_state(directory, profile, name) for name in formats()]
     return SoundState(profile, kind, source, (tones or {}).get(profile.id), play_objection(profile, tones), files)
 
@@ -119,7 +119,7 @@ def file_state(directory: Path, profile: Profile, name: str) -> FileState:
 
 @lru_cache(256)
 def _digest_of(profile: Profile, name: str) -> str:
-    """Expected digest of the sound's file, cached because rendering the sound takes too long for a page."""
+    """The file's expected digest, cached because rendering the sound takes too long for a page."""
     from idtone.tones.making.encoders import encode
     from idtone.tones.making.sound_files import find_format
 
@@ -127,7 +127,7 @@ def _digest_of(profile: Profile, name: str) -> str:
 
 
 def as_wav(path: Path) -> bytes:
-    """The sound of a file as 16-bit WAV, which every browser plays. Raises RecordingError."""
+    """A file's sound as 16-bit WAV, which every browser can play. Raises RecordingError."""
     import soundfile
 
     samples, rate_hz = _samples(path)
@@ -137,7 +137,7 @@ def as_wav(path: Path) -> bytes:
 
 
 def measure_sound(path: Path) -> MeasuredSound:
-    """The measurements of a file. Raises RecordingError.
+    """Measure and draw a file. Raises RecordingError.
 
     Results are cached, because measuring takes too long for a page.
     """

@@ -1,4 +1,4 @@
-"""Files in `static/`, such as style sheet and scripts, each at an address with the hash of its content."""
+"""Files in `static/`, such as the style sheet and scripts, with a content hash in each address."""
 
 import hashlib
 from functools import cache
@@ -25,13 +25,13 @@ def _names() -> frozenset[str]:
 
 @cache
 def address_of(name: str) -> str:
-    """The address of a file, which changes with its content."""
+    """A file's address, which changes with its content."""
     digest = hashlib.sha256(_content(name)).hexdigest()[:16]
     return PATH.format(digest=digest, name=name)
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
-    """Send the file. Only files listed in the folder are sent, so no path leads out of the folder."""
+    """Send the file. Only files listed in the folder are sent, so no path can lead out of it."""
     name = request.match_info["name"]
     if name not in _names() or request.path != address_of(name):
         return web.Response(status=HTTPStatus.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""Counts of all calls in the ledger. They are stored, so only calls changed since then are counted again."""
+"""Counts of all calls in the ledger. They are stored, so that only calls changed since then are counted again."""
 
 import hashlib
 import logging
@@ -22,27 +22,27 @@ from .counts_file import file_beside, read_counts, write_counts
 from .other_nodes import is_other_node
 
 BATCH: Final = 20_000
-"""Number of steps in one batch. Larger batches read fewer calls twice."""
+"""Number of steps per batch. Larger batches read fewer calls twice."""
 KEPT_EVERY: Final = 500_000
 """Number of steps after which the counts of a long update are stored.
 
-The first count is stored only at its end, and starts again if the console stops before.
+The first count is stored only when complete, and starts over if the console stops before then.
 """
 ANEW_AFTER_S: Final = 20.0
-"""Maximum age of counts that are shown without counting again, in seconds."""
+"""Maximum age of counts shown without recounting, in seconds."""
 
 _log = logging.getLogger(__name__)
 
 
 def reader_of(settings: Settings, node: str) -> LedgerReader:
-    """This node's ledger or the replica of another node's. Raises LedgerError, or UsageError for an unknown node."""
+    """A reader for this node's ledger or another's replica. Raises LedgerError, or UsageError for an unknown node."""
     if is_other_node(settings, node):
         return replica_of(Server.all_of(settings.ledger), node).reader
     return LedgerReader.open(settings.ledger.own_url())
 
 
 def count_calls(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
-    """Count all calls, continuing from the `known` counts.
+    """Count all calls, continuing from `known`.
 
     Starts over if `known` belongs to another ledger, such as a restored backup. Raises LedgerError, UsageError.
     """
@@ -72,18 +72,18 @@ def count_calls(settings: Settings, node: str, known: Counts | None, *, progress
 
 
 def _passed(progress: Progress, newest: int, steps: int) -> None:
-    """Report the progress, limited to `newest`, because the last batch of steps is usually shorter than calculated."""
+    """Report the progress, capped at `newest` because the last batch is usually shorter than calculated."""
     progress(min(steps, newest), newest)
 
 
 def _hash(reader: LedgerReader, place: int) -> str:
-    """The hash of the last step before `place`, or an empty string if there is no such step."""
+    """Hash of the last step before `place`, or an empty string if there is none."""
     found = next(iter(reader.steps_in_order(place - 1, place, frozenset(StepKind))), None)
     return hashlib.sha256(f"{found.call_id}\n{found.text}".encode()).hexdigest() if found else ""
 
 
 def counts_path(settings: Settings) -> Path:
-    """The path of the file with the counts of this node's ledger. Counts of other nodes stay in memory."""
+    """Path of the file with this node's counts. Counts for other nodes stay in memory."""
     return file_beside(path_of(settings.ledger.own_url()))
 
 
@@ -96,26 +96,26 @@ def _keep(path: Path, counts: Counts) -> None:
 
 
 def _ends(place: int, newest: int) -> Iterable[int]:
-    """Yield the end of each batch."""
+    """Yield where each batch ends."""
     while place < newest:
         place = min(place + BATCH, newest)
         yield place
 
 
 class Statistics:
-    """Counts of one node's ledger. Use only from the event loop, except `is_behind`."""
+    """Call counts for one node's ledger. Use only from the event loop, except `is_behind`."""
 
     def __init__(self, settings: Settings, node: str = "") -> None:
-        """`node` is the name of another node, or empty for this node."""
+        """`node` is another node's name, or empty for this node."""
         self._settings = settings
         self._node = node
         self.work: Work[Counts] = Work(count_calls, self._take)
         self.shown: object = None
-        """Values derived from these counts that a page showed last."""
+        """Values derived from these counts that a page last showed."""
         self.counts = None if is_other_node(settings, node) else read_counts(counts_path(settings))
 
     def is_behind(self) -> bool:
-        """True if there are no counts, or if they lack steps of the ledger and are older than `ANEW_AFTER_S`.
+        """True if there are no counts, or if they lack ledger steps and are older than `ANEW_AFTER_S`.
 
         Raises LedgerError, or UsageError for an unknown node.
         """

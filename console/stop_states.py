@@ -1,7 +1,7 @@
-"""Progress of a stop and of its end: asked, approved, signed, published, in force on n of m nodes.
+"""Progress of stops and their ends: asked, approved, signed, published, in force on n of m nodes.
 
-A page shows the last stage as the state. Each stage requires a known fact. A request by only one person is therefore
-never `in force`, and neither is an unpublished stop.
+Pages show the last stage as the state. Each stage requires a known fact, so a request by only one person is never `in
+force`, and neither is an unpublished stop.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from idtone.registry.suspensions.suspension_states import STATE_WORDS, Suspensio
 
 
 class StopState(StrEnum):
-    """States of a stop, in order."""
+    """The states of a stop, in order."""
 
     ASKED = "asked"
     APPROVED = "approved"
@@ -53,7 +53,7 @@ PAST_WORDS: Final[Mapping[StopState, str]] = {
     StopState.ASKED: template("stop asked for"),
     StopState.END_ASKED: template("end asked for"),
 }
-"""Words for a stage after a later stage has begun, when it no longer waits for a second person."""
+"""Text for stages that no longer wait for a second person because a later one has begun."""
 HERE: Final = template("in force on this node")
 _DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.OVER})
 """Final states: the stop no longer refuses calls, or the association has taken it over."""
@@ -61,10 +61,9 @@ _DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.O
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of a stop. `since` is None if the time is unknown.
+    """A stage in a stop's progress. `since` is None if the time is unknown.
 
-    For states that nodes confirm, `count` of `nodes` nodes have confirmed the state. If `nodes` is 0, the stage refers
-    only to this node.
+    If nodes confirm the state, `count` of `nodes` have done so. If `nodes` is 0, the stage applies only to this node.
     """
 
     state: StopState
@@ -84,7 +83,7 @@ class Stage:
 
     @property
     def tone(self) -> str:
-        """Color of the stage: `good`, `warning` (the state will change), or `quiet` (it is past)."""
+        """The stage's color: `good`, `warning` (the state will change), or `quiet` (it is past)."""
         if self.state in _DONE:
             return "quiet"
         if self.state in (StopState.IN_FORCE, StopState.ENDED) and self.count == self.nodes:
@@ -94,12 +93,12 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StopFacts:
-    """Known facts about a suspension.
+    """What is known about a suspension.
 
-    `reached` contains the states that people have brought about, each with its time, or None if the time is unknown.
-    `confirmed` contains for each node the time since which the node refuses the calls, or None if the node has not
-    confirmed that. It is empty if nodes do not confirm this kind of stop. `released` contains for those nodes the time
-    since which they no longer refuse the calls.
+    `reached` maps the states that people have brought about to their times, or to None if the time is unknown.
+    `confirmed` maps each node to the time since which it has refused the calls, or to None if it has not confirmed
+    that. It is empty if nodes do not confirm this kind of stop. `released` maps those nodes to the time since which
+    they no longer refuse the calls.
     """
 
     reached: Mapping[StopState, datetime | None] = field(default_factory=dict)
@@ -110,7 +109,7 @@ class StopFacts:
 
 
 def stages(facts: StopFacts, now: datetime) -> tuple[Stage, ...]:
-    """The stages that the stop has reached, in order. The last stage is its state."""
+    """The stages that the stop has reached, in order. The last one is its state."""
     return tuple(sorted(_stages(facts, now), key=lambda each: _PLACES[each.state]))
 
 
@@ -134,7 +133,7 @@ def _stages(facts: StopFacts, now: datetime) -> Iterator[Stage]:
 
 
 def own_stages(one: OwnSuspension, now: datetime) -> tuple[Stage, ...]:
-    """The stages of an operator's own stop, on this node and on other nodes of the fleet."""
+    """The stages of an operator's own stop, on this node and the rest of the fleet."""
     acts = {
         StopState.ASKED: one.asked.at if one.persons > 1 else None,
         StopState.APPROVED: one.approved and one.approved.at,

@@ -1,6 +1,6 @@
-"""Filters and functions for the templates (Jinja2), in the visitor's language.
+"""Filters and functions for the Jinja2 templates, in the visitor's language.
 
-This module imports neither pages nor the server, because the processes of long reads use it too.
+This module imports neither pages nor the server, because long-read processes use it too.
 """
 
 import re
@@ -50,9 +50,9 @@ _DAY: Final = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
 
 
 class Head(str):
-    """Head of a table column.
+    """A table column's header.
 
-    `is_figures` aligns the column's figures to the right. `column` is the name by which the list is sorted.
+    `is_figures` right-aligns the column's figures. `column` is the name for sorting the list.
     """
 
     is_figures = False
@@ -60,21 +60,21 @@ class Head(str):
 
 
 def figures(head: str) -> Head:
-    """Filter `figures`: a head whose column has its figures aligned to the right."""
+    """Filter `figures`: a header that right-aligns its column's figures."""
     made = Head(head)
     made.is_figures, made.column = True, getattr(head, "column", "")
     return made
 
 
 def sorts(head: str, column: str) -> Head:
-    """Filter `sorts`: a head that sorts the list by `column`."""
+    """Filter `sorts`: a header that sorts the list by `column`."""
     made = Head(head)
     made.is_figures, made.column = getattr(head, "is_figures", False), column
     return made
 
 
 def environment() -> Environment:
-    """The template environment for pages and for the results of read processes. All values are escaped."""
+    """The template environment for pages and read processes. All values are escaped."""
     made = Environment(
         loader=PackageLoader("idtone.console", "templates"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""Renders pages from the files in `templates/` (Jinja2) in the visitor's language."""
+"""Renders pages from the Jinja2 templates in `templates/`, in the visitor's language."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from .template_environment import environment
 HTMX: Final = json.dumps(
     {"includeIndicatorStyles": False, "allowEval": False, "selfRequestsOnly": True, "historyCacheSize": 0}
 )
-"""Settings of htmx: no added styles, no evaluated text, no other servers, no pages stored in the browser."""
+"""htmx settings: no added styles, no evaluated text, no other servers, no pages stored in the browser."""
 
 
 @cache
@@ -33,7 +33,7 @@ class Templates:
         return _environment().get_template(name).render(**context)
 
     def shared(self, name: str, language: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
-        """Part of a page without data of the visitor, rendered only once for each object `shown` and language."""
+        """A part without visitor data, rendered only once per `shown` object and language."""
         kept = self._shared.get((name, language))
         if kept is None or kept[0] is not shown:
             kept = self._shared[name, language] = shown, _environment().get_template(name).render(**context())

@@ -1,6 +1,6 @@
-"""Threads for the blocking work of pages, and threads that wait for the processes of long reads.
+"""Threads for the pages' blocking work, and threads that wait for long-read processes.
 
-A visitor with many requests delays only their own requests. Use only from the event loop.
+A visitor with many requests delays only those requests. Use only from the event loop.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Reads(StrEnum):
     """Kinds of long reads."""
 
     LIST = "list"
-    """A page of this node's calls without a search.
+    """A page of this node's calls, without a search.
 
     The index finds these calls quickly, so the page does not wait for searches.
     """
@@ -40,34 +40,34 @@ class Reads(StrEnum):
     REPEATED_SEARCH = "repeated-search"
     """A search by a party with many recent searches (see `SEARCHED_MUCH_S`)."""
     EXPORT = "export"
-    """A read of a complete ledger."""
+    """A read of an entire ledger."""
     PACK = "pack"
-    """Verification of a pack uploaded by a user."""
+    """Verification of a pack that a user uploaded."""
     PUBLIC_PACK = "public-pack"
-    """Verification of a pack uploaded by a visitor without a session."""
+    """Verification of a pack that a visitor without a session uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Number of processes of one kind, and the limits of each process."""
+    """Number of processes of one kind, and the limits for each."""
 
     count: int
     nice: int
     within_s: float
     mib: int
-    """Memory limit in MiB, including shared parts.
+    """Memory limit in MiB, including shared memory.
 
     A page of calls takes 50, part of an export 60, and a pack of 50 MB 190.
     """
     processor_s: float = 0.0
-    """Limit on processor time, in seconds. If it is 0, only the limit on elapsed time applies."""
+    """Limit on processor time, in seconds. If 0, only the limit on elapsed time applies."""
 
 
 STRANGERS_PACK_S: Final = 20.0
 """Limit on processor time for a visitor's pack, in seconds.
 
-This is five times the time for a pack with the most calls that the size limit allows. A hostile pack takes more,
-because a record is verified each time that its manifest names it.
+This is five times what a pack takes that contains as many calls as the size limit allows. Hostile packs take longer,
+because a record is verified each time the manifest names it.
 """
 LIMITS: Final = {
     Reads.LIST: Limits(1, 1, 60.0, 96),
@@ -78,21 +78,21 @@ LIMITS: Final = {
     Reads.PUBLIC_PACK: Limits(1, 15, 300.0, 256, STRANGERS_PACK_S),
 }
 SEARCHED_MUCH_S: Final = 0.1
-"""Processor time of recent searches, in seconds, above which a party searches at low priority.
+"""Processor time of a party's recent searches, in seconds, above which it searches at low priority.
 
-The low priority leaves the processor to the event loop and to searches by others. On an idle machine it costs no time.
-The limit is low so that many attackers together use no more on a busy machine. The priority is still high enough for
-the search to run on a busy machine.
+Low priority leaves the processor to the event loop and to other parties' searches. It costs no time on an idle machine,
+and it is still high enough for the search to run on a busy one. The limit is low so that many attackers together use no
+more on a busy machine.
 """
 SEARCHES_OF_PARTY: Final = 8
-"""Maximum number of searches and lists of a party. One of each kind runs at a time.
+"""Maximum number of searches and lists per party. One of each kind runs at a time.
 
-A person opens fewer at once.
+No person opens this many at once.
 """
 
 
 class TooManySearchesError(IdtoneError):
-    """A party has reached its limit of searches."""
+    """A party has reached its limit on searches."""
 
 
 @dataclass(slots=True)
@@ -103,14 +103,14 @@ class _Turn:
 
 @dataclass(slots=True)
 class OwnTurns:
-    """Turns of each party, at most `of_party` at a time, in the order of its requests."""
+    """Turns for each party, at most `of_party` at a time, in the order it requested them."""
 
     of_party: int = 1
     _turns: dict[RequestingParty, _Turn] = field(default_factory=dict)
 
     @asynccontextmanager
     async def turn(self, party: RequestingParty) -> AsyncIterator[None]:
-        """Hold one turn of the party for the duration of the context."""
+        """Hold one of the party's turns for the duration of the context."""
         turn = self._turns.setdefault(party, _Turn(asyncio.Semaphore(self.of_party)))
         turn.users += 1
         try:
@@ -126,7 +126,7 @@ class OwnTurns:
 class ThreadQueue:
     """Queue for one kind of threads.
 
-    The party that has used the least comes next. Requests of the same party keep their order.
+    The party that has used the least comes next. Requests from the same party keep their order.
     """
 
     threads: Executor
@@ -134,7 +134,7 @@ class ThreadQueue:
     own: OwnTurns
 
     async def run(self, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
-        """The result of `do`. Raises ConnectionAbortedError if the client left before `do` began."""
+        """Run `do` and return its result. Raises ConnectionAbortedError if the client left before `do` began."""
         async with self.own.turn(party), self.places.turn(party):
             if is_gone():
                 raise ConnectionAbortedError
@@ -154,14 +154,14 @@ class Threads:
         self.requests = requests = Requests()
         self.processes = ReadProcesses()
         self.loop = Turns(requests, by_processor=True)
-        """Turns of the event loop."""
+        """Turns on the event loop."""
         self.pages = queue(PAGES, "page", PAGES_OF_PARTY)
         self.public = queue(PUBLIC, "public")
         self._reads = {kind: queue(limits.count, kind) for kind, limits in LIMITS.items()}
         self._searches, self._searched = OwnTurns(), RecentUse()
-        """Turns for searches, one at a time for each party, and the processor time of each party."""
+        """Turns for searches, one at a time per party, and each party's processor time."""
         self._searching: dict[RequestingParty, list[Callable[[], bool]]] = {}
-        """Searches and lists of each party in progress, as functions that return True once the visitor has left."""
+        """Each party's current searches and lists, as functions that return True once the visitor has left."""
         self.uploads = queue(UPLOADS, "upload")
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
@@ -175,9 +175,9 @@ class Threads:
     async def read(
         self, kind: Reads, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
-        """The result of `do`, run in a process when it is the party's turn.
+        """Run `do` in a process when it is the party's turn, and return its result.
 
-        Raises TooManySearchesError, and the errors of `ThreadQueue.run` and `ReadProcesses.run`.
+        Raises TooManySearchesError, and whatever `ThreadQueue.run` and `ReadProcesses.run` raise.
         """
         if kind not in (Reads.LIST, Reads.SEARCH):
             return await self._read(kind, party, is_gone, do, *given)
@@ -235,7 +235,7 @@ class Threads:
         return await queue.run(party, is_gone, in_process)
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """The result of `do`, which is needed to admit a visitor. It runs in threads that no page uses."""
+        """Run `do`, which is needed to admit a visitor, in threads that no page uses, and return its result."""
         return await in_thread(self._access, do, *args, **named)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Times as people in Japan read and type them. Each page mentions the time zone once, at the bottom."""
+"""Times as people in Japan read and type them. Pages mention the time zone once, at the bottom."""
 
 import re
 from datetime import date, datetime, time
@@ -14,12 +14,12 @@ def format_time(at: datetime | None) -> str:
 
 
 def format_to_minute(at: datetime | None) -> str:
-    """Filter `minute`: a time to the minute, for acts of a person. None gives an empty string."""
+    """Filter `minute`: a time to the minute, for people's acts, or an empty string for None."""
     return "" if at is None else at.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")
 
 
 def day(at: datetime | str) -> str:
-    """Filter `day`: the date of a moment in Japan."""
+    """Filter `day`: a moment's date in Japan."""
     return format_time(datetime.fromisoformat(at) if isinstance(at, str) else at)[:10]
 
 
@@ -29,7 +29,7 @@ def format_times_in(text: str) -> str:
 
 
 _MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)")
-"""Pattern of an ISO 8601 moment with its time zone."""
+"""Pattern for an ISO 8601 moment with its time zone."""
 
 
 def format_to_millisecond(at: datetime) -> str:
@@ -44,16 +44,16 @@ def last_day(until: datetime | date | str) -> str:
 
 
 def last_moment(until: datetime | None) -> str:
-    """Filter `until`: the last day of a period that ends at midnight, or otherwise its end to the minute."""
+    """Filter `until`: a period's last day if it ends at midnight, otherwise its end to the minute."""
     if until is None:
         return ""
     return last_day(until) if until.astimezone(JAPAN).time() == time() else format_to_minute(until)
 
 
 def parse_typed_time(text: str) -> datetime:
-    """The moment in a browser's date or time field.
+    """The moment entered in a browser's date or time field.
 
-    A date alone means the start of that day. If the text names no zone, the time is in Japan. Raises ValueError,
+    A date alone means the start of that day. Without a time zone, the time is in Japan. Raises ValueError,
     OverflowError.
     """
     found = datetime.fromisoformat(text)
@@ -61,9 +61,9 @@ def parse_typed_time(text: str) -> datetime:
 
 
 def with_zone(text: str) -> str:
-    """A typed moment with its zone added, for a rule that requires one.
+    """A typed moment with its time zone added, for rules that require one.
 
-    A date alone, or any other text, stays unchanged.
+    A date alone or any other text is returned unchanged.
     """
     try:
         return parse_typed_time(text).isoformat() if "T" in text or " " in text else text

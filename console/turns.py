@@ -1,9 +1,9 @@
-"""Turns at a shared resource: the event loop or one kind of threads.
+"""Turns on a shared resource: the event loop or one kind of thread.
 
-The party that has recently used the least comes next, so a page waits for one turn and not for all requests of others.
-The cost of a turn is multiplied by the number of requests that its party has in progress. Users with a session and
-strangers have separate shares. Strangers may have many addresses, but they do not delay users, and users do not delay a
-sign-in. Use only from the event loop.
+The party that has recently used the least comes next, so a page waits for a single turn rather than for everyone else's
+requests. A turn's cost is multiplied by the number of requests that its party has in progress. Users with a session and
+strangers have separate shares. Even with many addresses, strangers do not delay users, and users do not delay sign-ins.
+Use only from the event loop.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ R = TypeVar("R")
 HALF_S: Final = 10.0
 """Half-life of a party's recorded use, in seconds."""
 SHARE_OF_STRANGERS: Final = 1 / 4
-"""Share of the time for visitors without a session while users are waiting too."""
+"""Share of time for visitors without a session while users are also waiting."""
 MOST_KEPT: Final = 10_000
 _clock_s: Callable[[], float] = time.perf_counter
 
@@ -47,7 +47,7 @@ def party_of(user: str | None, address: str) -> RequestingParty:
 
 
 class Requests:
-    """Number of requests that each party has in progress."""
+    """How many requests each party has in progress."""
 
     def __init__(self) -> None:
         self._counts: Counter[RequestingParty] = Counter()
@@ -57,7 +57,7 @@ class Requests:
 
     @contextmanager
     def one(self, party: RequestingParty) -> Iterator[None]:
-        """Count one more request of the party for the duration of the context."""
+        """Count one more request by the party for the duration of the context."""
         self._counts[party] += 1
         try:
             yield
@@ -68,11 +68,11 @@ class Requests:
 
 
 class RecentUse:
-    """Seconds that each party has recently used. They decay with a half-life of `HALF_S`."""
+    """Seconds recently used by each party, which decay with a half-life of `HALF_S`."""
 
     def __init__(self) -> None:
         self._used: dict[RequestingParty | bool, tuple[float, float]] = {}
-        """Seconds used, and the time of this value."""
+        """Seconds used, and the time of that value."""
 
     def by(self, key: RequestingParty | bool) -> float:
         seconds, at_s = self._used.get(key, (0.0, 0.0))
@@ -88,20 +88,20 @@ class RecentUse:
 
 @dataclass(slots=True)
 class Turns:
-    """Turns of all parties, at most `places` at a time."""
+    """Turns for all parties, at most `places` at a time."""
 
     requests: Requests
     places: int = 1
     by_processor: bool = False
     """True to charge a turn its processor time instead of its elapsed time.
 
-    Elapsed time would include other work of a busy machine. Only the thread of the event loop can measure its processor
+    On a busy machine, elapsed time would include other work. Only the event loop's thread can measure its processor
     time.
     """
     _taken: int = 0
     _waiting: dict[RequestingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
     used: RecentUse = field(default_factory=RecentUse)
-    """Use by each party, by all parties with a session, and by all parties without one."""
+    """Time used by each party, by all parties with a session, and by all parties without one."""
 
     @property
     def is_awaited(self) -> bool:
@@ -110,7 +110,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, party: RequestingParty) -> AsyncIterator[None]:
-        """Hold a turn of the party for the duration of the context."""
+        """Hold one of the party's turns for the duration of the context."""
         await self._take(party)
         began_s = self._spent_s()
         try:
@@ -120,9 +120,9 @@ class Turns:
 
     @types.coroutine
     def stepwise(self, party: RequestingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
-        """The result of `work`, which holds a turn only while it computes between two awaits.
+        """Run `work`, holding a turn only while it computes between awaits, and return its result.
 
-        It holds no turn while it waits for a request's body, a slow client or a thread.
+        It holds no turn while waiting for a request's body, a slow client or a thread.
         """
         steps = work.__await__()
         thrown: BaseException | None = None
@@ -176,7 +176,7 @@ class Turns:
                 del self._waiting[party]
 
     def _give_back(self, party: RequestingParty, seconds: float) -> None:
-        """Give the turn back. The event loop handles new events before the next turn begins."""
+        """Return the turn. The event loop handles new events before the next turn begins."""
         share = 1 - SHARE_OF_STRANGERS if party.has_session else SHARE_OF_STRANGERS
         self.used.add(party, seconds * max(1, self.requests.of(party)))
         self.used.add(party.has_session, seconds / share)
@@ -193,7 +193,7 @@ class Turns:
                 turn.set_result(None)
 
     def _rank(self, party: RequestingParty) -> tuple[float, float]:
-        """The rank of a party. The lowest rank comes next."""
+        """A party's rank. The lowest rank comes next."""
         return self.used.by(party.has_session), self.used.by(party)
 
     def _spent_s(self) -> float:

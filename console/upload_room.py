@@ -1,4 +1,4 @@
-"""Limit on the disk space of uploads in progress."""
+"""Limit on the disk space used by uploads in progress."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Final
 from idtone.core.errors import UsageError
 
 ROOM: Final = 2_000_000_000
-"""Maximum number of bytes on disk, for all visitors without a session together."""
+"""Maximum number of bytes on disk for all visitors without a session together."""
 
 
 class UploadRoom:
@@ -18,7 +18,7 @@ class UploadRoom:
 
     @contextmanager
     def taking(self) -> Iterator[Callable[[int], None]]:
-        """Yield a function that reserves bytes until the context ends. It raises UsageError if too few are left."""
+        """Yield a function that reserves bytes until the context ends and raises UsageError if too few are left."""
         taken = 0
 
         def take(octets: int) -> None:

@@ -1,4 +1,4 @@
-"""Forms with a file, which is stored in a private temporary file of limited size until the response is made."""
+"""Forms with a file, which is kept in a private temporary file of limited size until the response is made."""
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -19,12 +19,12 @@ from .page import Visit
 from .upload_room import UploadRoom
 
 UPLOAD_ROOM: Final = web.AppKey("upload_room", UploadRoom)
-"""Key of the room for uploads of visitors without a session."""
+"""Key for the upload room of visitors without a session."""
 FIELD_LIMIT: Final = 16 * 1024
-"""Maximum size of a form field other than a file, in bytes."""
+"""Maximum size in bytes of form fields other than files."""
 PARTS_LIMIT: Final = 40
 UPLOADS_OF_PARTY: Final = 12
-"""Maximum number of simultaneous uploads of one party."""
+"""Maximum number of simultaneous uploads per party."""
 _CHUNK: Final = 64 * 1024
 
 
@@ -32,7 +32,7 @@ _CHUNK: Final = 64 * 1024
 class Upload:
     """An uploaded file, which is empty if no file was chosen.
 
-    `name` is the visitor's name for the file, and is never used as a path.
+    `name` is the visitor's name for the file. It is never used as a path.
     """
 
     file: Path
@@ -41,7 +41,7 @@ class Upload:
     size: int
 
     def need(self, field: str, what: Message) -> None:
-        """Check that a file was chosen. Otherwise raises FormErrors with the message `what` at the field."""
+        """Check that a file was chosen. Raises FormErrors with the message `what` at the field if not."""
         if not self.size:
             errors = FormErrors()
             errors.note(field, UsageError(what))
@@ -50,7 +50,7 @@ class Upload:
 
 @asynccontextmanager
 async def receive_upload(visit: Visit, limit: int) -> AsyncIterator[Upload]:
-    """Receive a form with one file of at most `limit` bytes, and set the form's other fields in the visit.
+    """Receive a form with one file of at most `limit` bytes, and store its other fields in the visit.
 
     If the visitor has a session, the form must contain its token. Raises UsageError.
     """

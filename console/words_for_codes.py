@@ -1,4 +1,4 @@
-"""Words for the codes of calls and their steps. Pages show the words, with the code as a tooltip."""
+"""Display texts for the codes of calls and their steps. Pages show the code as a tooltip."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ TONES: Final[Mapping[str, str]] = {
     Outcome.SHED: "overload",
     Outcome.BYPASS: "quiet",
 }
-"""Outcome → its color in lists and plots."""
+"""Color of each outcome in lists and plots."""
 STATUSES: Final[Mapping[str, str]] = {
     CallStatus.CONNECTED: template("call connected"),
     CallStatus.REFUSED: template("call refused"),
@@ -57,7 +57,7 @@ NUMBERS: Final[Mapping[str, str]] = {
     NumberKind.WITHHELD: template("number withheld"),
     NumberKind.MALFORMED: template("number that cannot be read"),
 }
-"""Text that replaces a number for a visitor who may see no digits."""
+"""Text shown instead of a number to visitors who may not see any digits."""
 ROLES: Final[Mapping[str, str]] = {
     Role.VIEWER: template("viewer"),
     Role.INVESTIGATOR: template("investigator"),
@@ -109,17 +109,17 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "lost_back": (template("Packets of the phone lost"), {}),
     "status": (template("End"), STATUSES),
 }
-"""Detail of a step → its label and the words for its codes."""
+"""Label and display texts for each detail of a step."""
 
 
 def words_of(table: Mapping[Any, str], code: object) -> str:
-    """The words for a code in the visitor's language, or the code itself if it is unknown."""
+    """Display text for a code in the visitor's language, or the code itself if it is unknown."""
     text = "" if code is None else str(code)
     return translated(Message(table[text])).replace("`", "") if text in table else text
 
 
 def detail_words(name: str, value: object) -> str:
-    """One detail of a step in words. Its value may consist of several codes."""
+    """Display text for one detail of a step, whose value may consist of several codes."""
     if name not in DETAILS:
         return f"{name}: {value}"
     label, table = DETAILS[name]
@@ -128,7 +128,7 @@ def detail_words(name: str, value: object) -> str:
 
 
 def coded(table: Mapping[Any, str]) -> object:
-    """A template filter that shows the words for a code, with the code as a tooltip."""
+    """Template filter that shows the text for a code, with the code as a tooltip."""
 
     @lru_cache(100)  # a page of calls has 200
     def words_in(code: object, _: bool) -> Markup:
@@ -139,13 +139,13 @@ def coded(table: Mapping[Any, str]) -> object:
 
 
 _PERSON: Final = re.compile(r"([^;()]+?) \(uid \d+, by (login|sudo|account|console)\)")
-"""Pattern of a person in the history."""
+"""Pattern for a person in the history."""
 
 
 def person(text: str) -> Markup:
-    """Template filter for a person's name and the means used (console or command).
+    """Template filter that shows a person's name and whether they used the console or a command.
 
-    The account is shown as a tooltip.
+    The account appears as a tooltip.
     """
     shown, end = Markup(), 0
     for found in _PERSON.finditer(text):

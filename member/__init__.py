@@ -1,1 +1,1 @@
-"""A member's compliance work: customers' forms, reports, misuse detection, and figures for the evaluation."""
+"""A member's compliance work: customer forms, reports, misuse detection, and figures for evaluations."""

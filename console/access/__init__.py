@@ -1,1 +1,1 @@
-"""Access to the console: sign-in, sessions, roles and rights."""
+"""Console access: sign-in, sessions, roles and rights."""

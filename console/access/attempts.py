@@ -1,7 +1,8 @@
 """Limits on sign-in attempts.
 
-An attacker who tries a user's name must not lock out that user. Attempts from a known browser (see `known_browser`) are
-therefore counted for that browser alone. All other attempts are counted for the name and for the network.
+Attackers must not be able to lock out a user by trying that user's name. Attempts from a known browser (see
+`known_browser`) are therefore counted only against that browser. All other attempts count against both the name and the
+network.
 """
 
 import time
@@ -14,19 +15,19 @@ from idtone.core.http.visitor_network import network_of
 
 WITHIN_S: Final = 15 * 60.0
 MOST_OF_NAME: Final = 5
-"""Maximum number of failures of a name from all unknown browsers together, and from each known browser."""
+"""Maximum number of failures per name: one limit for all unknown browsers together, and one for each known browser."""
 MOST_OF_ADDRESS: Final = 20
 MOST_KEPT: Final = 10_000
-"""Maximum number of names, browsers and networks in memory. The oldest entries are dropped."""
+"""Maximum number of names, browsers and networks kept in memory. The oldest entries are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt to sign in.
+    """A sign-in attempt.
 
-    `browser` identifies a known browser. `browser` and `address` may be empty. An attempt with a passkey has no name.
-    Its failures count only for the network, and not at all if the address is unknown. A passkey cannot be guessed, so
-    its failures need not lock out other visitors.
+    `browser` identifies a known browser. `browser` and `address` may be empty. A passkey attempt has no name. Its
+    failures count only against the network, or not at all if the address is unknown. Passkeys cannot be guessed, so
+    failed passkey attempts need not lock out other visitors.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Attempt:
 
 
 class Attempts:
-    """Recent failures of names, browsers and networks.
+    """Recent failed attempts by name, browser and network.
 
     Each attempt counts as a failure until it succeeds, so sending many attempts at once gains nothing. Use only
     from the event loop.
@@ -66,7 +67,7 @@ class Attempts:
         return True
 
     def failures_of_network(self, attempt: Attempt) -> int:
-        """Number of recent failures of the attempt's network."""
+        """Number of recent failures from the attempt's network."""
         return self._recent(f"address {network_of(attempt.address)}")
 
     def withdrawn(self, attempt: Attempt) -> None:
@@ -76,9 +77,9 @@ class Attempts:
                 times.pop()
 
     def succeeded(self, attempt: Attempt) -> None:
-        """Reset the failures of the name or browser, and remove this attempt's failure from the network.
+        """Clear the failures of the name or browser, and withdraw this attempt's failure from the network.
 
-        For a passkey, reset the passkey failures of the network.
+        For a passkey, clear the network's passkey failures.
         """
         keys = [key for key, _ in attempt.limits]
         for key in keys[:1]:

@@ -1,7 +1,7 @@
-"""Sign-ins in progress at an OpenID provider.
+"""Pending sign-ins at an OpenID provider.
 
-Each sign-in is stored in a browser cookie that only this process can decrypt. An attacker who begins many sign-ins
-therefore cannot displace other users' sign-ins.
+Each sign-in is stored in a browser cookie that only this process can decrypt. An attacker who starts many sign-ins
+therefore cannot displace those of other users.
 """
 
 import hmac
@@ -19,22 +19,22 @@ from idtone.core.errors import IdtoneError
 
 LASTS_S: Final = 600.0
 MOST_ENDED: Final = 10_000
-"""Maximum number of states of ended sign-ins in memory.
+"""Maximum number of states kept in memory for sign-ins that have ended.
 
-The oldest states can be dropped, because the provider accepts a code only once.
+Dropping the oldest states is safe because the provider accepts each code only once.
 """
 _NONCE: Final = 12
 _STATE: Final = 43
-"""Length of a state, in characters."""
+"""Length of a state in characters."""
 
 
 class NotBegunError(IdtoneError):
-    """A browser returned from the provider without a sign-in that began in this console."""
+    """A browser returned from the provider, but its sign-in did not start in this console."""
 
 
 @dataclass(frozen=True, slots=True)
 class BegunSignIn:
-    """Secrets of one sign-in, needed when the browser returns from the provider."""
+    """Secrets of one sign-in, which are needed when the browser returns from the provider."""
 
     began_s: float
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -43,24 +43,24 @@ class BegunSignIn:
 
 
 class BegunSignIns:
-    """The sign-ins in progress. Use only from the event loop. A restart ends all of them."""
+    """All pending sign-ins. A restart discards them. Use only from the event loop."""
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
         self._seal = AESGCM(AESGCM.generate_key(256))
         self._ended: dict[str, float] = {}
-        """State → time when its browser returned. Each state is accepted once."""
+        """Maps each state to the time when its browser returned. Each state is accepted only once."""
 
     def begin(self) -> tuple[BegunSignIn, str]:
-        """Begin a sign-in. Returns the sign-in and the cookie for its browser."""
+        """Begin a sign-in and return it with the cookie for its browser."""
         begun, nonce = BegunSignIn(self._clock_s()), secrets.token_bytes(_NONCE)
         sealed = self._seal.encrypt(nonce, json.dumps(asdict(begun)).encode(), None)
         return begun, urlsafe_b64encode(nonce + sealed).decode()
 
     def ended(self, cookie: str, state: str) -> BegunSignIn:
-        """End and return the sign-in of this cookie and state.
+        """End the sign-in with this cookie and state, and return it.
 
-        A second call with the same state is refused, even if the first call failed. Raises NotBegunError.
+        A state cannot be used again, even if the first call failed. Raises NotBegunError.
         """
         begun, now_s = self._opened(cookie), self._clock_s()
         self._ended = {each: at_s for each, at_s in self._ended.items() if now_s - at_s < LASTS_S}

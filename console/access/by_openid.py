@@ -35,7 +35,7 @@ except ImportError as error:
 
 BEGIN: Final = PATH + "/begin"
 BACK: Final = PATH + "/back"
-"""Path of the redirect URI, which begins with the console's address."""
+"""Path of the redirect URI, relative to the console's address."""
 _SCOPES: Final = {"email": "openid email", "preferred_username": "openid profile", "name": "openid profile"}
 
 
@@ -67,7 +67,7 @@ class ByOpenId:
         return self._page(visit)
 
     async def _begin(self, visit: Visit) -> web.StreamResponse:
-        """Redirect the browser to the provider."""
+        """Begin a sign-in and redirect the browser to the provider."""
         try:
             metadata = await self._provider.metadata()
         except OpenIdError as error:
@@ -91,7 +91,7 @@ class ByOpenId:
         return answer
 
     async def _back(self, visit: Visit) -> web.StreamResponse:
-        """Sign in the browser that returns with a code.
+        """Sign in a browser that returns with a code.
 
         The response is a page with a link, not a redirect. After a redirect from the provider, the browser would not
         send the session cookie (SameSite=Strict).
@@ -133,7 +133,7 @@ class ByOpenId:
 
 
 def _name_in(claims: Mapping[str, Any], claim: str) -> str:
-    """The user's name in a claim of the ID token. Raises OpenIdError."""
+    """The user's name from a claim in the ID token. Raises OpenIdError."""
     if claim == "email" and claims.get("email_verified") is not True:
         raise OpenIdError("the provider has not verified the e-mail address")
     name = claims.get(claim)

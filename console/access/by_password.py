@@ -1,4 +1,4 @@
-"""Sign-in with the console's own passwords and one-time codes, or with a passkey."""
+"""Sign-in with a console password and a one-time code, or with a passkey."""
 
 from functools import partial
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from .visitor_sessions import begin_session
 
 
 class ByPassword:
-    """A form for name, password and code."""
+    """A sign-in form with name, password and code."""
 
     def __init__(self, proof: PasswordProof | None = None) -> None:
         self.proof = proof or PasswordProof()
@@ -31,7 +31,7 @@ class ByPassword:
         )
         self._challenges = Challenges()
         self._attempts = Attempts()
-        """Attempts with passkeys. A passkey cannot be guessed, so failures here do not block the password."""
+        """Passkey attempts. Passkeys cannot be guessed, so failures here do not block password sign-in."""
 
     def name_in(self, request: web.Request) -> str | None:
         return None
@@ -72,7 +72,7 @@ class ByPassword:
         return begin_session(visit, user.name)
 
     async def _signed(self, visit: Visit) -> tuple[User, Passkey, Passkey]:
-        """The user, and the passkey before and after this use. Raises UsageError."""
+        """The user with the passkey before and after this use. Raises UsageError."""
         answer = (visit.entered or {}).get("credential", "")
         passkey, challenge = passkey_and_challenge(answer)
         owned = await visit.console.threads.admitting(visit.console.users.of_passkey, passkey)

@@ -1,4 +1,4 @@
-"""Sign-in through a proxy in front of the console. The proxy names the user in a header of each request."""
+"""Sign-in through a proxy in front of the console, which names the user in a header of each request."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ class ByProxy:
         self.pages: Sequence[Page] = ()
 
     def name_in(self, request: web.Request) -> str:
-        """The user's name in the header, or an empty string if the header is missing or repeated.
+        """The user's name from the header, or an empty string if the header is missing or repeated.
 
         No user has an empty name.
         """

@@ -12,13 +12,13 @@ from aiohttp import web
 class Cookie:
     """A cookie limited to this host (`__Host-`).
 
-    It is sent only over TLS or on this machine, and hidden from scripts. Unless it is `Lax`, requests from other sites
-    do not carry it.
+    It is sent only over TLS or on this machine, and scripts cannot read it. Unless it is `Lax`, browsers omit it from
+    requests that other sites trigger.
     """
 
     name: str
     lasts_s: int | None
-    """Lifetime in seconds. None keeps the cookie until the browser is closed."""
+    """Lifetime in seconds, or None to keep the cookie until the browser is closed."""
     same_site: Literal["Strict", "Lax"] = "Strict"
 
     def value_in(self, request: web.Request) -> str:
@@ -36,7 +36,7 @@ class Cookie:
 SESSION: Final = Cookie("__Host-idtone", None)
 KNOWN_BROWSER: Final = Cookie("__Host-known", 90 * 86400)
 OPENID: Final = Cookie("__Host-openid", 600, "Lax")
-"""Cookie of a sign-in in progress. The browser also sends it on the way back from the provider's site."""
+"""Cookie for a pending sign-in. Browsers also send it when they return from the provider's site."""
 WANTED: Final = Cookie("__Host-wanted", 600, "Lax")
-"""Cookie with the page that the visitor requested before signing in."""
+"""Cookie that stores the page requested before sign-in."""
 LANGUAGE: Final = Cookie("__Host-language", 365 * 86400)

@@ -1,7 +1,7 @@
-"""Mark of a browser in which a user has signed in with a password.
+"""Marks for browsers in which a user has signed in with a password.
 
-The mark gives no access. It only identifies the browser whose attempts are counted. Its key is derived from the user's
-password hash, so nothing is stored, and a new password invalidates all marks.
+A mark grants no access. It only identifies the browser so that its attempts can be counted. The key of a mark is
+derived from the user's password hash, so nothing is stored, and a new password invalidates all marks.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ def mark_for(user: User) -> str:
 
 
 def browser_of(user: User | None, mark: str) -> str:
-    """The id of the browser with this mark, or an empty string if the mark is not this user's."""
+    """The browser id in this mark, or an empty string if the mark does not belong to this user."""
     nonce = mark.partition(".")[0]
     if user is None or not nonce or not hmac.compare_digest(mark.encode(), _signed(user, nonce).encode()):
         return ""

@@ -1,4 +1,4 @@
-"""Client for an OpenID Connect provider: its metadata, its keys, and the token for a code.
+"""Client for an OpenID Connect provider: fetches its metadata and keys, and exchanges codes for tokens.
 
 Needs the extra `openid`: authlib and joserfc.
 """
@@ -34,23 +34,23 @@ ALGORITHMS: Final = (
     "EdDSA",
     "Ed25519",
 )
-"""Accepted signature algorithms. All of them use a private key, so `none` and HMAC are refused."""
+"""Accepted signature algorithms. All of them use private keys, so `none` and HMAC are rejected."""
 LEEWAY_S: Final = 60
-"""Tolerated difference between the provider's clock and this machine's, in seconds."""
+"""Maximum tolerated clock difference from the provider, in seconds."""
 WITHIN_S: Final = 10.0
 FRESH_S: Final = 3600.0
 """Maximum age of the provider's cached metadata and keys, in seconds."""
 KEYS_EVERY_S: Final = 10.0
-"""Minimum interval between fetches of the keys, in seconds. A token with an unknown key triggers a fetch."""
+"""Minimum interval between key fetches, in seconds. A token signed with an unknown key triggers a fetch."""
 
 
 class OpenIdError(IdtoneError):
-    """The provider is unreachable, or the responses of provider and browser do not prove the user's identity."""
+    """The provider is unreachable, or its response and the browser's do not prove the user's identity."""
 
 
 @dataclass(slots=True)
 class Provider:
-    """Client of one provider.
+    """Client for one provider.
 
     `client_secret` returns the secret, or None for a public client. It may raise DocumentError.
     """
@@ -59,7 +59,7 @@ class Provider:
     client_id: str
     client_secret: Callable[[], str | None]
     acr: str | None = None
-    """Authentication context that each ID token must name. None accepts any context."""
+    """Authentication context that ID tokens must name, or None to accept any context."""
     _metadata: tuple[float, Mapping[str, Any]] | None = field(default=None, init=False)
     _keys: tuple[float, KeySet] | None = field(default=None, init=False)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -124,7 +124,7 @@ class Provider:
             return self._keys[1]
 
     async def _fetch(self, method: str, url: str, **more: Any) -> Mapping[str, Any]:
-        """The JSON object in the provider's response. Raises OpenIdError, whose text does not contain the request."""
+        """The JSON object in the provider's response. Raises OpenIdError, which never reveals the request."""
         try:
             status, found = await fetch(method, url, WITHIN_S, **more)
         except FetchError as error:
@@ -136,7 +136,7 @@ class Provider:
 
 
 def _public(found: Mapping[str, Any]) -> list[Any]:
-    """The public keys of a key set, without its symmetric keys."""
+    """The public keys in a key set. Symmetric keys are omitted."""
     return [
         each for each in found.get("keys", ()) if isinstance(each, dict) and each.get("kty") in ("RSA", "EC", "OKP")
     ]

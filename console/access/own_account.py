@@ -1,6 +1,6 @@
-"""A user's own account: sessions, mail address, password, one-time codes and passkeys.
+"""A user's own account: sessions, email address, password, one-time codes and passkeys.
 
-An act that could lock out the user or admit another person requires the password and the code again.
+Changes that could lock out the user or let someone else in require the password and the code again.
 """
 
 import secrets
@@ -45,7 +45,7 @@ DONE: Final = {
 _DIFFER: Final = Message("The new password was entered in two different ways.")
 _SAME: Final = Message("The new password is the one that you have.")
 FIRST_MAILS: Final = Rate(1 / 600, 3)
-"""Rate limit for first mails to the addresses that one user enters."""
+"""Rate limit for test emails to addresses entered by one user."""
 _LATER: Final = Message("You have changed your mail address often. Try again in ten minutes.")
 _LATE: Final = Message("The new secret is too old. Begin again.")
 _NO_MORE: Final = Message("This address has no passkeys, or you have as many as there can be.")
@@ -54,9 +54,9 @@ _WRONG_CODE: Final = Message("This is not the code of the new secret. Wait for t
 
 
 class Account:
-    """Pages of a user's account.
+    """The pages of a user's own account.
 
-    `proof` is None if a proxy or a provider signs users in. The console then cannot ask for a password again.
+    `proof` is None if a proxy or a provider signs users in, because the console then has no password to ask for.
     """
 
     def __init__(self, proof: PasswordProof | None) -> None:
@@ -82,7 +82,7 @@ class Account:
         )
 
     async def end_sessions(self, visit: Visit) -> web.StreamResponse:
-        """End the sessions that the user selected, but never the current session."""
+        """End the selected sessions, but never the current one."""
         assert visit.user is not None
         if refusal := await self._asked(visit):
             return self._page(visit, refusal)
@@ -94,9 +94,9 @@ class Account:
         return visit.redirect(f"{PATH}?done=sessions")
 
     async def set_mail(self, visit: Visit) -> web.StreamResponse:
-        """Set the address for mails about pending tasks. An empty field removes the address.
+        """Set the address for emails about pending tasks. An empty field removes the address.
 
-        A new address receives a test mail.
+        A test email is sent to a new address.
         """
         assert visit.user is not None
         if refusal := await self._asked(visit):  # another person at an open session must not get the user's mails
@@ -124,7 +124,7 @@ class Account:
         return await self._proof.verify_again(visit) if self._proof else None
 
     async def change_password(self, visit: Visit) -> web.StreamResponse:
-        """Change the password and end the user's other sessions, which began with the old password."""
+        """Change the password and end the user's other sessions, because they began with the old password."""
         assert visit.user is not None
         assert self._proof is not None
         new = as_entered(visit, "new")
@@ -139,7 +139,7 @@ class Account:
         return await self._changed(visit, "password", changed)
 
     async def begin_code(self, visit: Visit) -> web.StreamResponse:
-        """Show a new secret for one-time codes. It takes effect after the user enters one of its codes."""
+        """Show a new secret for one-time codes. It takes effect once the user enters one of its codes."""
         assert visit.session is not None
         if refusal := await self._asked(visit):
             return self._page(visit, refusal)
@@ -174,7 +174,7 @@ class Account:
         )
 
     async def begin_passkey(self, visit: Visit) -> web.StreamResponse:
-        """Show the button that makes the browser create a passkey."""
+        """Show the button that creates a passkey."""
         assert visit.user is not None
         assert visit.session is not None
         if refusal := await self._asked(visit):
@@ -214,7 +214,7 @@ class Account:
         return await self._changed(visit, "no-passkey", without)
 
     async def _changed(self, visit: Visit, what: str, change: Callable[[User], User]) -> web.StreamResponse:
-        """Change the user in the file and begin a new session."""
+        """Save the changed user and begin a new session."""
         assert visit.user is not None
         console, name = visit.console, visit.user.name
 
@@ -245,7 +245,7 @@ WHAT: Final = {
 
 
 def _squares(text: str) -> list[list[bool]]:
-    """The rows of a QR code. True is a dark square."""
+    """The rows of a QR code, where True is a dark square."""
     from .terminal_qr_code import squares  # imports reportlab, which is slow
 
     return squares(text)

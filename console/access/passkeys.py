@@ -1,6 +1,6 @@
-"""Passkeys (WebAuthn): requests to the browser, and verification of its responses.
+"""Passkeys (WebAuthn): creates requests for the browser and verifies its responses.
 
-A passkey also asks its owner for a fingerprint, a face or a PIN, so it counts as two factors.
+Passkeys also require a fingerprint, a face or a PIN, so they count as two factors.
 """
 
 import hashlib
@@ -37,22 +37,22 @@ from .users import Passkey, User
 
 CHALLENGE_S: Final = 300.0
 MOST: Final = 10
-"""Maximum number of passkeys of one user."""
+"""Maximum number of passkeys per user."""
 ANSWER_LIMIT: Final = 20_000
 _NONCE: Final = 16
 _TIME: Final = 8
 WRONG: Final = (
     WebAuthnException, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, RecursionError
 )  # fmt: skip
-"""Exceptions that the library raises for a response that was damaged on purpose."""
+"""Exceptions that the library raises for maliciously malformed responses."""
 REFUSED: Final = Message("The passkey was not accepted. Try again, or sign in with password and code.")
 
 
 class Challenges:
     """Issues and checks challenges.
 
-    An unused challenge is not stored: it contains its own time and a message authentication code. Use only from the
-    event loop.
+    Unused challenges are not stored, because each one contains its time and a message authentication code. Use only
+    from the event loop.
     """
 
     def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
@@ -65,7 +65,7 @@ class Challenges:
         return body + self._code(body)
 
     def takes(self, challenge: bytes) -> bool:
-        """True if the challenge was issued here, is recent and is unused. This call uses it up."""
+        """True if the challenge was issued here, is recent and has not been used. This call uses it up."""
         body, code = challenge[: _NONCE + _TIME], challenge[_NONCE + _TIME :]
         now_s = self._clock_s()
         made_s = int.from_bytes(body[_NONCE:], "big")
@@ -81,10 +81,9 @@ class Challenges:
 
 
 def relying_party(visit: Visit) -> str:
-    """The host name in the visitor's browser, to which a passkey belongs.
+    """The host name that the visitor's browser shows and that passkeys are tied to.
 
-    Empty for an IP address, because an IP address cannot have passkeys. Requests with a foreign host have been refused
-    earlier.
+    Empty for an IP address, which cannot have passkeys. Requests for a foreign host never get this far.
     """
     host = urlsplit(f"//{visit.request.host.lower()}").hostname or ""
     return "" if ":" in host or host.replace(".", "").isdigit() else host
@@ -95,7 +94,7 @@ def _origins(own: OwnAddress, host: str) -> list[str]:
 
 
 def request_options(visit: Visit, challenge: bytes) -> str:
-    """The options for `navigator.credentials.get` as JSON. They accept any passkey of this host."""
+    """The options for `navigator.credentials.get`, as JSON. They accept any passkey for this host."""
     return options_to_json(
         generate_authentication_options(
             rp_id=relying_party(visit), challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
@@ -122,7 +121,7 @@ def creation_options(visit: Visit, user: User, challenge: bytes) -> str:
 
 
 def registered_passkey(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
-    """The passkey that the browser created. Raises UsageError."""
+    """The passkey that the browser created. Raises UsageError if its response is invalid."""
     host = relying_party(visit)
     try:
         made = verify_registration_response(
@@ -143,7 +142,7 @@ def registered_passkey(visit: Visit, answer: str, challenge: bytes, name: str) -
 
 
 def passkey_and_challenge(answer: str) -> tuple[str, bytes]:
-    """The passkey id and the challenge in the browser's response, both still unverified.
+    """The passkey id and the challenge from the browser's response, both still unverified.
 
     Raises UsageError.
     """
@@ -155,7 +154,7 @@ def passkey_and_challenge(answer: str) -> tuple[str, bytes]:
 
 
 def passkey_after_use(visit: Visit, answer: str, challenge: bytes, passkey: Passkey) -> Passkey:
-    """The passkey with its new counter. Raises UsageError if the passkey did not sign the challenge."""
+    """The passkey with its updated counter. Raises UsageError if the passkey did not sign the challenge."""
     host = relying_party(visit)
     try:
         verified = verify_authentication_response(

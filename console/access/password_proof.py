@@ -1,4 +1,4 @@
-"""Check of a user's password and one-time code, at sign-in and again before changes to the account."""
+"""Checks a user's password and one-time code at sign-in and before account changes."""
 
 import logging
 from collections.abc import Callable
@@ -23,9 +23,9 @@ from .users import NAME_LIMIT, User
 
 COMPARED_WITHIN_S: Final = 60.0
 MIB: Final = 192
-"""Memory limit of a process in MiB: 64 for argon2id, 32 for its threads, and 40 for the rest of the process."""
+"""Memory limit per process in MiB: 64 for argon2id, 32 for its threads, and 40 for everything else."""
 NICE: Final = {"password": 0, "password-new": 3, "password-failed": 15}
-"""Kind of attempt (known, new, failed) → niceness. Each kind has one process."""
+"""Niceness by kind of attempt (known, new, failed). Each kind has its own process."""
 _WRONG: Final = Message("The name, the password or the code is wrong.")
 _BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
 _NOT_COMPARED: Final = Message("The console could not compare the password. Try again in a few seconds.")
@@ -37,23 +37,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Refusal of a form, with its HTTP status and its reason."""
+    """Why a form was refused, with the HTTP status of the response."""
 
     status: HTTPStatus
     problem: Message | IdtoneError
 
 
 class _Comparing:
-    """A queue, and the process that compares its passwords.
+    """A queue of passwords with the process that compares them.
 
-    A low-priority thread would hold Python's global lock while it waits for the processor.
+    A process is used because a low-priority thread would hold Python's global lock while waiting for the processor.
     """
 
     def __init__(self, name: str, nice: int) -> None:
         self._line, self._thread, self._kind, self._nice = PasswordQueue(), ThreadPoolExecutor(1, name), name, nice
 
     async def do(self, visit: Visit, rank: int, act: Callable[..., R], *given: str) -> R:
-        """The result of `act`, which runs when this attempt's turn comes. Raises QueueFullError, LedgerError."""
+        """Run `act` when this attempt's turn comes, and return its result. Raises QueueFullError, LedgerError."""
         async with self._line.turn(rank):
             processes = visit.console.threads.processes
             compare = partial(
@@ -63,18 +63,18 @@ class _Comparing:
 
 
 class PasswordProof:
-    """Checks a password and a one-time code. Attempts with an unknown name are counted too."""
+    """Checks passwords and one-time codes. Attempts with an unknown name count too."""
 
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self.check = check or PasswordCheck()
         self._attempts = attempts or Attempts()
         self._known, self._new, self._failed = (_Comparing(*each) for each in NICE.items())
-        """`_new` serves networks without failures, which therefore do not wait for networks with failures."""
+        """`_new` serves networks without failures, so that they do not wait behind networks with failures."""
 
     async def verify(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
-        """Check the form's `password` and `code`. Returns None if both are this user's.
+        """Check the form's `password` and `code`. Returns None if both are correct.
 
-        Otherwise records the failure and returns the refusal.
+        Otherwise, records the failure and returns the refusal.
         """
         failed = visit.console.sign_ins.failed
         attempt = Attempt(name[:NAME_LIMIT], visit.address, browser_of(user, KNOWN_BROWSER.value_in(visit.request)))
@@ -101,9 +101,9 @@ class PasswordProof:
         return None
 
     async def verify_again(self, visit: Visit) -> Refusal | None:
-        """The refusal of the signed-in user's password and code, or None if both are right.
+        """Check the signed-in user's password and code again. Returns None if both are correct, otherwise the refusal.
 
-        The page shows a wrong password or code at the password field.
+        The page shows the refusal at the password field.
         """
         assert visit.user is not None
         refusal = await self.verify(visit, visit.user.name, visit.user)
@@ -118,5 +118,5 @@ class PasswordProof:
 
 
 def as_entered(visit: Visit, field: str) -> str:
-    """A password as entered, with its spaces."""
+    """The password exactly as entered, including spaces."""
     return (visit.entered or {}).get(field, "")

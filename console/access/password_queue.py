@@ -1,8 +1,8 @@
-"""Queue of passwords to compare.
+"""Queue of passwords waiting to be compared.
 
-argon2 takes 64 MiB and a whole processor, so one comparison runs at a time. Known browsers come first, then the
-networks with the fewest failed attempts, so many wrong passwords do not delay a right one. A pause before each turn of
-a network with failures leaves the processor to the pages.
+argon2 takes 64 MiB and a whole processor, so only one comparison runs at a time. Known browsers come first, followed by
+the networks with the fewest failed attempts, so a flood of wrong passwords does not delay a correct one. A pause before
+each turn of a network with failures leaves processor time for the pages.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from typing import Final
 
 LONGEST: Final = 8
 KNOWN: Final = -1
-"""Rank of an attempt from a known browser. Other attempts rank by their number of failures."""
+"""Rank of attempts from known browsers. Other attempts are ranked by their number of failures."""
 REST_S: Final = 0.25
 
 
 class QueueFullError(Exception):
-    """The queue is full of attempts with at most as many failures as this one."""
+    """The queue is full, and no waiting attempt has more failures than this one."""
 
 
 @dataclass(order=True, slots=True)
@@ -29,7 +29,7 @@ class _Waiting:
 
 
 class PasswordQueue:
-    """The queue of attempts. Use only from the event loop."""
+    """Queue of attempts. Use only from the event loop."""
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
@@ -38,9 +38,9 @@ class PasswordQueue:
 
     @asynccontextmanager
     async def turn(self, rank: int) -> AsyncIterator[None]:
-        """Hold one turn for the duration of the context.
+        """Context manager that holds one turn.
 
-        Raises QueueFullError, even while the attempt waits, but never for a known browser.
+        May raise QueueFullError, even after the attempt has started waiting, but never for a known browser.
         """
         if self._is_taken:
             await self._wait(rank)
@@ -71,9 +71,9 @@ class PasswordQueue:
             raise
 
     def _next(self) -> None:
-        """Pass the turn directly to the attempt with the lowest rank, so that no new attempt can take it first.
+        """Give the turn directly to the attempt with the lowest rank, so that no new attempt can take it.
 
-        An attempt from a network with failures gets the turn after `REST_S`.
+        If its network has failures, it gets the turn only after `REST_S`.
         """
         if self._waiting and min(self._waiting).rank > 0:
             asyncio.get_running_loop().call_later(REST_S, self._give)

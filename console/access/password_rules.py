@@ -1,4 +1,4 @@
-"""Rules for a new password: a minimum length, no common password, and no name of the user, the node or idtone."""
+"""Rules for new passwords: long enough, not common, and not based on the name of the user, the node or idtone."""
 
 import re
 from collections.abc import Container, Iterable
@@ -11,11 +11,11 @@ from idtone.core.translation import Message
 from .passwords import PASSWORD_LIMIT
 
 SHORTEST: Final = 12
-"""Minimum length of a password, in characters. NIST SP 800-63B requires 8 with a second factor."""
+"""Minimum password length in characters. NIST SP 800-63B requires 8 with a second factor."""
 DIFFERENT: Final = 5
 """Minimum number of different characters in a password."""
 SHORTEST_WORD: Final = 4
-"""Minimum length of a forbidden word, in characters. Shorter words occur in many passwords by chance."""
+"""Minimum length of forbidden words, in characters. Shorter words appear in many passwords by chance."""
 PRODUCT: Final = "idtone"
 COMMON: Final = Path(__file__).with_name("common_passwords.txt")
 
@@ -28,7 +28,7 @@ def common_passwords() -> frozenset[str]:
 
 
 def objection(password: str, context: Iterable[str], common: Container[str]) -> Message | None:
-    """The reason why this password is refused, or None if it is acceptable.
+    """Why this password is refused, or None if it is acceptable.
 
     `context` contains the names of the user and the node. `common` must be in lowercase.
     """
@@ -48,5 +48,5 @@ def objection(password: str, context: Iterable[str], common: Container[str]) -> 
 
 
 def _words(name: str) -> list[str]:
-    """The name and its parts. For example, sato@example.jp has the parts sato and example."""
+    """The name and its parts, for example sato and example for sato@example.jp."""
     return [word for word in (name, *re.split(r"[\W_]+", name)) if len(word) >= SHORTEST_WORD]

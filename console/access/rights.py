@@ -6,18 +6,18 @@ from typing import Final
 
 
 class Right(StrEnum):
-    """A right. Each page requires a right, and a user's roles grant rights."""
+    """A right that pages require and roles grant."""
 
     ENTER = "enter"
     """Right to enter the console, granted by every role."""
     LOOK = "look"
-    """Right to see the node's state and its calls, with masked numbers."""
+    """Right to see the node's state and its calls with masked numbers."""
     OPEN_NUMBERS = "open-numbers"
     """Right to see and search telephone numbers. The user must state a purpose, which is recorded."""
     REQUEST_EXPORTS = "request-exports"
     APPROVE_EXPORTS = "approve-exports"
     STOP_NUMBERS = "stop-numbers"
-    """Right to stop a number on this node and its fleet, to approve a stop, and to lift a stop."""
+    """Right to stop numbers on this node and its fleet, and to approve and lift stops."""
     OFFICE = "office"
     """Right to do the work of the association's office."""
     ADMINISTER = "administer"
@@ -25,13 +25,13 @@ class Right(StrEnum):
 
 
 class Role(StrEnum):
-    """Role of a user in the file of users."""
+    """A user's role, as listed in the users file."""
 
     VIEWER = "viewer"
     INVESTIGATOR = "investigator"
     APPROVER = "approver"
     DUTY = "duty"
-    """Role of the person who takes calls from the police, also at night."""
+    """Role of the person who takes calls from the police, including at night."""
     OFFICE = "office"
     ADMINISTRATOR = "administrator"
 
@@ -47,5 +47,5 @@ RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
 
 
 def rights_of(roles: Iterable[Role]) -> frozenset[Right]:
-    """All rights of a user with these roles."""
+    """All rights that these roles grant."""
     return frozenset({Right.ENTER}).union(*(RIGHTS[role] for role in roles))

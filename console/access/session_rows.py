@@ -1,4 +1,4 @@
-"""Sessions as pages show them."""
+"""Sessions as table rows for the pages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .sessions import Session
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session as a table row. `id` identifies the session in the form that ends it, and gives no access."""
+    """A session as a table row. `id` lets a form end the session but grants no access."""
 
     id: str
     name: str
@@ -18,7 +18,7 @@ class SessionRow:
     since: datetime
     used: datetime
     is_own: bool
-    """True for the session in which the visitor sees the page."""
+    """True for the session that is viewing the page."""
 
 
 def rows_of(visit: Visit, sessions: Iterable[Session]) -> list[SessionRow]:

@@ -1,6 +1,6 @@
-"""Sessions of signed-in users, kept in memory. A restart of the console ends them.
+"""Sessions of signed-in users. They are kept in memory and end when the console restarts.
 
-The browser stores a random token in a cookie. This process stores only the token's SHA-256.
+The browser stores a random token in a cookie. The console stores only its SHA-256.
 """
 
 import hashlib
@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 IDLE_S: Final = 30 * 60.0
-"""Idle time after which a session ends, in seconds."""
+"""Idle timeout of a session, in seconds."""
 LASTS_S: Final = 12 * 3600.0
-"""Maximum duration of a session, in seconds."""
+"""Maximum lifetime of a session, in seconds."""
 MOST: Final = 1000
 """Maximum number of sessions. A new session replaces the least recently used one."""
 MOST_OF_USER: Final = 20
-"""Maximum number of sessions of one user.
+"""Maximum number of sessions per user.
 
-A new session replaces a session of the same user, so a user cannot end other users' sessions.
+Beyond this limit, a new session replaces one of the same user's, so no user can push out another user's sessions.
 """
 
 
@@ -32,32 +32,32 @@ class Session:
     began_s: float
     used_s: float
     address: str
-    """IP address of the sign-in, or an empty string if it is unknown."""
+    """IP address at sign-in, or an empty string if unknown."""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
-    """Id by which an administrator ends the session. It gives no access."""
+    """Id that lets an administrator end the session. It grants no access."""
     proof: bytes | None = field(default=None, repr=False)
-    """Digest of the password hash when the session was first used, or None before the first use.
+    """Digest of the password hash at the time of first use, or None before that.
 
-    A change of the password ends the session.
+    Changing the password ends the session.
     """
     is_ended: bool = False
-    """True if the session was ended early: by its user, by an administrator, or by a password change."""
+    """True if the session was ended early by its user, an administrator or a password change."""
     new_secret: tuple[str, float] | None = field(default=None, repr=False)
-    """New secret for one-time codes that the user has not confirmed yet, and its creation time (monotonic clock)."""
+    """Unconfirmed new secret for one-time codes and its creation time (monotonic clock)."""
     new_passkey: tuple[bytes, str, float] | None = field(default=None, repr=False)
-    """Challenge and name of a passkey that the user is about to create, and the creation time (monotonic clock)."""
+    """Challenge and name of a passkey about to be created, and their creation time (monotonic clock)."""
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    """Token in each form of this session, which prevents other sites from sending the form."""
+    """Token included in every form of this session, so that other sites cannot submit one."""
 
     def belongs_to(self, password: str | None) -> bool:
-        """True if the user's password hash has not changed since this method was first called for the session."""
+        """True if the user's password hash is the same as when this method was first called for the session."""
         now = _digest(password or "")
         if self.proof is None:
             self.proof = now
         return hmac.compare_digest(self.proof, now)
 
     def has_form_token(self, token: str) -> bool:
-        """True if the token is the one in this session's forms."""
+        """True if this is the token in the session's forms."""
         return hmac.compare_digest(token.encode(), self.form_token.encode())
 
 
@@ -69,7 +69,7 @@ class Sessions:
         self._by_digest: dict[bytes, Session] = {}
 
     def begin(self, name: str, address: str = "") -> tuple[str, Session]:
-        """Begin a session. Returns its new token and the session.
+        """Begin a session and return its new token and the session.
 
         If there are too many sessions, the least recently used one ends.
         """
@@ -85,7 +85,7 @@ class Sessions:
             self.end(min((self._by_digest[digest] for digest in digests), key=lambda each: each.used_s))
 
     def find(self, token: str) -> Session | None:
-        """The session of a token, or None if the session is over. This call extends the session."""
+        """Find the session with this token and extend it. Returns None if the session is over."""
         self._forget_old()
         session = self._by_digest.get(_digest(token))
         if session:
@@ -93,14 +93,14 @@ class Sessions:
         return session
 
     def user_of(self, token: str) -> str | None:
-        """The user of a token's session, or None if there is no such session. The session is not extended."""
+        """The user whose session has this token, or None. Does not extend the session."""
         session = self._by_digest.get(_digest(token))
         return session.name if session else None
 
     def is_open(self, session: Session) -> bool:
         """True if the session is still valid for a request in progress, such as a stream of live updates.
 
-        The session is not extended.
+        Does not extend the session.
         """
         return not session.is_ended and self._clock_s() - session.began_s < LASTS_S
 
@@ -125,7 +125,7 @@ class Sessions:
         return list(self._by_digest.values())
 
     def ages_s(self, session: Session) -> tuple[float, float]:
-        """Seconds since the start of the session and since its last use."""
+        """Seconds since the session began and since it was last used."""
         now_s = self._clock_s()
         return now_s - session.began_s, now_s - session.used_s
 

@@ -1,4 +1,4 @@
-"""Log of sign-ins, sign-outs and failed attempts, with counts for the administrators' page."""
+"""Logs sign-ins, sign-outs and failed attempts, and counts failures for the administrators' page."""
 
 import logging
 from collections import Counter, deque
@@ -11,7 +11,7 @@ from .users import Administered
 
 DAY: Final = timedelta(days=1)
 MOST: Final = 10_000
-"""Maximum number of failures in memory. The oldest are dropped."""
+"""Maximum number of failures kept in memory. The oldest are dropped."""
 
 _log = logging.getLogger(__name__)
 
@@ -24,13 +24,16 @@ class Failure:
     name: str | None
     """The user's name, or None if there is no such user.
 
-    An unknown name is not kept, because it may be a password typed into the wrong field.
+    Unknown names are not kept, because they may be passwords typed into the wrong field.
     """
     address: str
 
 
 class SignInLog:
-    """The latest failures, kept in memory. A restart of the console clears them. Use only from the event loop."""
+    """Logs sign-ins and keeps the latest failures in memory until the console restarts.
+
+    Use only from the event loop.
+    """
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
@@ -44,15 +47,15 @@ class SignInLog:
         _log.info("%s signed out, from %s", name, address or "an unknown address")
 
     def changed(self, name: str, what: str, address: str) -> None:
-        """Log that a user changed a password or another proof of identity, which `what` names."""
+        """Log that a user changed a password or another credential, which `what` names."""
         _log.warning("%s changed the %s, from %s", name, what, address or "an unknown address")
 
     def administered(self, name: str, by: str, what: str, address: str) -> None:
-        """Log that an administrator changed a user. `what` is the verb."""
+        """Log that an administrator changed a user. `what` is a verb."""
         _log.warning("%s %s the user %s, from %s", by, what, name, address or "an unknown address")
 
     def second_approval(self, name: str, administered: Administered) -> None:
-        """Log an approval by a second person whose account an administrator created or changed.
+        """Log that a second person approved whose account an administrator had created or changed.
 
         The administrator may be that second person.
         """
@@ -67,7 +70,7 @@ class SignInLog:
         _log.warning("%s ended a session of %s", by, name)
 
     def failed(self, name: str | None, address: str, why: str = "") -> None:
-        """Record a failed attempt. `name` is the name of a user, or None. `why` is logged."""
+        """Record a failed attempt. `name` is an existing user or None, and `why` goes into the log."""
         self._failures.append(Failure(self._now(), name, address))
         _log.warning(
             "a sign-in failed: %s, from %s%s",
@@ -82,6 +85,6 @@ class SignInLog:
 
 
 def count_failures(failures: list[Failure]) -> list[tuple[str | None, str, int]]:
-    """Rows of user (None if unknown), address and number of failures, most frequent first."""
+    """Failures as rows of user (None if unknown), address and count, highest count first."""
     counts = Counter((each.name, each.address) for each in failures)
     return [(*who, number) for who, number in counts.most_common()]

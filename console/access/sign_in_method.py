@@ -1,6 +1,6 @@
 """Interface of the three ways to sign in. The settings select one of them.
 
-Each method gives a user's name. The file of users lists the roles of that name.
+Each method yields a user name. The users file lists that user's roles.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class SignInMethod(Protocol):
     """A way to sign in.
 
     `pages` are the method's own pages, such as the form or the page to which a provider redirects the browser. `proof`
-    is the check by which users prove their identity again, or None if the console cannot check it.
+    lets users prove their identity again, or is None if the console cannot check it.
     """
 
     @property
@@ -28,7 +28,7 @@ class SignInMethod(Protocol):
     def proof(self) -> PasswordProof | None: ...
 
     def name_in(self, request: web.Request) -> str | None:
-        """The user's name if a trusted proxy put it into the request, or None if the session stores the name."""
+        """The user's name from a trusted proxy, or None if this method stores it in the session."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""QR code for a terminal.
+"""QR codes for terminals.
 
 Each line of text shows two rows of squares, dark on light regardless of the terminal's colors.
 """
@@ -6,13 +6,13 @@ Each line of text shows two rows of squares, dark on light regardless of the ter
 from typing import Final
 
 MARGIN: Final = 4
-"""Width of the light margin around the code, in squares (ISO/IEC 18004)."""
+"""Width of the light margin around a code, in squares (ISO/IEC 18004)."""
 _BLOCKS: Final = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
 _DARK_ON_LIGHT, _AS_BEFORE = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 
 
 def squares(text: str) -> list[list[bool]]:
-    """The rows of the text's QR code, without the margin. True is a dark square."""
+    """Rows of the text's QR code without its margin, where True is a dark square."""
     # This imports all of ReportLab's graphics, which takes half a second. Only users who set up a second factor need
     # it.
     from reportlab.graphics.barcode.qrencoder import QR8bitByte, QRCode, QRErrorCorrectLevel

@@ -1,4 +1,4 @@
-"""File of the console's users: names, roles and, for sign-in with a password, password hashes.
+"""The console's users file: names, roles and, if users sign in with passwords, password hashes.
 
 users:
   - name: sato
@@ -28,9 +28,9 @@ from .rights import Right, Role, rights_of
 
 SIZE_LIMIT: Final = 2**20
 RESERVE: Final = SIZE_LIMIT // 16
-"""Bytes that new users, new passkeys and saved searches cannot use.
+"""Number of bytes in the file that are reserved for changes to existing users.
 
-Existing users can therefore always change their accounts.
+New users, new passkeys and saved searches cannot use them, so existing users can always change their accounts.
 """
 NAME_LIMIT: Final = 100
 
@@ -56,25 +56,25 @@ class Passkey(Model):
 
 
 class SavedSearch(Model):
-    """A user's saved search for calls. `query` is the query string of its address, without telephone numbers."""
+    """A user's saved call search. `query` is its address's query string, without telephone numbers."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
     query: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Administered(Model):
-    """The administrator who last created or reset the account or changed its roles, and the time."""
+    """The administrator who last created or reset the account or changed its roles, and when."""
 
     by: str
     at: AwareDatetime
 
 
 class User(Model):
-    """One user. A sign-in through a proxy or OpenID Connect does not use the password.
+    """A user. `password` is not used if a proxy or OpenID Connect provider signs users in.
 
     `given_until` is set while the user has a password from an administrator. That password expires at `given_until`,
-    and the user must choose another one before any other act. `code_due` is True if the user must first set up a second
-    factor.
+    and the user must choose a new one before doing anything else. `code_due` is True if the user must first set up a
+    second factor.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_name)]
@@ -88,11 +88,11 @@ class User(Model):
     passkeys: Annotated[tuple[Passkey, ...], Field(repr=False)] = ()
     searches: tuple[SavedSearch, ...] = ()
     mail: Annotated[str, Field(min_length=3, max_length=255)] | None = None
-    """Address for mails about pending tasks."""
+    """Address for emails about pending tasks."""
 
     @property
     def is_new(self) -> bool:
-        """True if the user must first choose a password or set up a second factor. Only for sign-in with a password."""
+        """True if the user must still choose a password or set up a second factor. Only for sign-in with a password."""
         return self.given_until is not None or (self.code_due and self.totp is None)
 
     @property
@@ -101,22 +101,22 @@ class User(Model):
 
 
 class UsersFile(Model):
-    """The content of the file of users."""
+    """Content of the users file."""
 
     users: tuple[User, ...] = ()
 
 
 def read_users(path: Path) -> UsersFile:
-    """The users in the file. Raises DocumentError."""
+    """Read the users from the file. Raises DocumentError."""
     text = read_text(path, size_limit=SIZE_LIMIT)
     return validate(read_tree(text, str(path)), text, str(path), UsersFile)
 
 
 def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
-    """Replace the file atomically and durably. No other account of the machine can read the file.
+    """Atomically and durably replace the file, readable only by this account.
 
-    `change` receives the users by name and changes them in place. If it raises an error, the file is unchanged. A lock
-    serializes changes from several processes.
+    `change` receives the users by name and modifies them in place. If it raises an error, the file stays unchanged. A
+    lock serializes changes from several processes.
 
     Raises DocumentError, UsageError.
     """
@@ -155,7 +155,7 @@ def _not_written(path: Path, error: OSError) -> UsageError:
 
 
 class Users:
-    """The users in the file. A change of the file takes effect at the next request."""
+    """The users in the file. Changes to the file take effect at the next request."""
 
     def __init__(self, path: Path) -> None:
         self._by_name = CachedFiles(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
@@ -167,11 +167,11 @@ class Users:
 
     @property
     def is_read(self) -> bool:
-        """True if the file has not changed since the last read, so `get` does not read it again."""
+        """True if the file has not changed since it was last read, so `get` will not read it."""
         return self._by_name.is_read
 
     def of_passkey(self, passkey: str) -> tuple[User, Passkey] | None:
-        """The user and the passkey with this id, or None if no user who may sign in has it. Raises DocumentError."""
+        """The passkey with this id and its user, or None if no user who may sign in has it. Raises DocumentError."""
         return next(
             ((user, each) for user in self.all() if not user.locked for each in user.passkeys if each.id == passkey),
             None,

@@ -1,4 +1,4 @@
-"""Start, renewal and end of a visitor's session, with the cookie in the response."""
+"""Begins, renews and ends visitors' sessions, and sets their cookies."""
 
 from aiohttp import web
 
@@ -15,7 +15,7 @@ def begin_session(visit: Visit, name: str) -> web.Response:
 
 
 def signed_in(visit: Visit, name: str) -> str:
-    """Begin a session and return its token. The browser's earlier session ends."""
+    """Begin a session and return its token. Ends the browser's earlier session."""
     console = visit.console
     before = console.sessions.find(SESSION.value_in(visit.request))
     if before:
@@ -27,14 +27,14 @@ def signed_in(visit: Visit, name: str) -> str:
 
 
 def renew_session(visit: Visit, answer: web.Response, name: str) -> None:
-    """End all sessions of a user who has proved their identity again, and begin a new one in this browser."""
+    """Replace all sessions of a user who has proved their identity again with a new one in this browser."""
     visit.console.sessions.end_all_of(name)
     token, _ = visit.console.sessions.begin(name, visit.address)
     SESSION.set_on(answer, token)
 
 
 async def still_admits(visit: Visit) -> bool:
-    """True if the visitor may still see a streaming page: session, user and right are valid."""
+    """True if the visitor's session, user and right are still valid for a streaming page."""
     session, right = visit.session, visit.page.right
     if session is None or right is None or not visit.console.sessions.is_open(session):
         return False

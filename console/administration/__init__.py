@@ -1,1 +1,1 @@
-"""Pages of the administrators."""
+"""Pages for administrators."""

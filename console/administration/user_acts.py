@@ -1,6 +1,6 @@
-"""Administrators' acts: add a user, change roles, lock, unlock, reset, end all sessions, remove.
+"""What administrators can do with users: add, change roles, lock, unlock, reset, end all sessions, remove.
 
-If the console has passwords, each act requires the administrator's own password and code again.
+If the console has passwords, each of these requires the administrator's own password and code again.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ _ABSENT: Final = Message("There is no such user.")
 
 
 async def show_user(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
-    """Show one user, with the forms for the acts."""
+    """Show one user with the administrator's forms."""
     console, name = visit.console, visit.part("name")
     user = next((each for each in await visit.in_thread(console.users.all) if each.name == name), None)
     if user is None:
@@ -86,7 +86,7 @@ async def remove(visit: Visit) -> web.StreamResponse:
 
 
 async def end_sessions(visit: Visit) -> web.StreamResponse:
-    """End all sessions of the user except the current one."""
+    """End all of the user's sessions except the current one."""
     name = visit.part("name")
     if refusal := await _asked(visit):
         return await show_user(visit, refusal)
@@ -106,9 +106,9 @@ async def _done(
     *,
     ends: bool = True,
 ) -> web.StreamResponse:
-    """Apply the change and return the response.
+    """Change the user and return the response.
 
-    If `ends` is True, the user's sessions end now, so that none of them becomes valid again after the user is unlocked
+    If `ends` is True, the user's sessions end now, so that none of them becomes valid again when the user is unlocked
     or reset.
     """
     name = visit.part("name")
@@ -144,7 +144,7 @@ async def _password(visit: Visit) -> tuple[str, str]:
 
 
 def _given(visit: Visit, name: str, password: str) -> web.Response:
-    """The page with the new password. No other page shows it."""
+    """The only page that shows the new password."""
     return visit.render(
         "administration_password.html", name=name, password=password, path=user_path(name), days=user_rules.GIVEN.days
     )

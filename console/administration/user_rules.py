@@ -1,8 +1,7 @@
 """Rules for administrators' changes to the console's users.
 
-Administrators cannot change their own roles, and cannot lock or remove their own accounts. They must still be
-administrators at the moment of the change. At least one administrator therefore remains, even if two act against each
-other.
+Administrators cannot change their own roles or lock or remove their own accounts, and they must still be administrators
+when the change is made. At least one administrator therefore remains, even if two try to remove each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +17,12 @@ from ..access.users import Administered, User
 from ..form_errors import FormErrors
 
 GIVEN: Final = timedelta(days=3)
-"""Lifetime of a password that an administrator has set for a user."""
+"""Lifetime of a password set by an administrator."""
 Users = dict[str, User]
 
 
 def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> None:
-    """Apply the change. Raises UsageError if `by` is no longer an administrator who may sign in."""
+    """Apply a change by `by`. Raises UsageError if `by` is no longer an administrator who may sign in."""
     me = users.get(by)
     if me is None or me.locked or Role.ADMINISTRATOR not in me.roles:
         raise UsageError("you are no administrator any more")
@@ -70,10 +69,10 @@ def unlock(users: Users, name: str) -> None:
 
 
 def reset_password(users: Users, name: str, password: str, by: str, now: datetime) -> None:
-    """Set a temporary password for a user who lost the password or the second factor.
+    """Set a temporary password for a user who has lost their password or second factor.
 
-    This also removes the second factor, the passkeys and the mail address. The user must choose a password and set up a
-    second factor again.
+    This also removes the second factor, the passkeys and the email address. The user must choose a password and set up
+    a second factor again.
     """
     _other(name, by)
     administered = Administered(by=by, at=now)

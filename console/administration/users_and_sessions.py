@@ -1,4 +1,4 @@
-"""The page of sessions, failed sign-ins, and the users with their roles."""
+"""The page with all sessions, failed sign-ins, and users with their roles."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -35,7 +35,7 @@ def user_path(name: str) -> str:
 
 
 async def show_users(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
-    """Show the page. `refusal` is the reason why the form for a new user was refused."""
+    """Show the page. `refusal` says why the form for a new user was refused."""
     console = visit.console
     users = await visit.in_thread(console.users.all)
     failures = console.sign_ins.of_last_day()

@@ -1,1 +1,1 @@
-"""Coordinates, ticks and texts of the SVG drawings in the templates."""
+"""Coordinates, ticks and text for the SVG drawings in the templates."""

@@ -1,4 +1,4 @@
-"""Bars of a member's points by criterion, each beside the maximum points."""
+"""Bars that compare a member's points with the maximum for each criterion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ WIDTH: Final = 300
 ROW: Final = 44
 BAR: Final = 14
 LABEL: Final = 20
-"""Distance from the top of a row to its text, and from its text to its bar."""
+"""Distance from the top of a row to its text and from the text to the bar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The bar of one criterion. `full` and `reached` are widths. `points` is None if the criterion does not count."""
+    """Bar for one criterion. `full` and `reached` are widths. `points` is None if the criterion does not count."""
 
     top: int
     name: str
@@ -35,7 +35,7 @@ class CriterionBars:
 
 
 def criterion_bars(rows: Sequence[ScoreRow], language: str) -> CriterionBars:
-    """The bars of the criteria. The full width of a bar is proportional to the criterion's maximum weighted points."""
+    """Bars for the criteria, whose full widths are proportional to the maximum weighted points."""
     heaviest = max((row.criterion.weight * row.criterion.most for row in rows), default=1)
     bars = []
     for n, row in enumerate(rows):

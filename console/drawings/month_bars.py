@@ -1,4 +1,4 @@
-"""Bar chart of counts by month, stacked by kind: the rectangles of the bars and the texts of the axes."""
+"""Bar chart of monthly counts, stacked by kind: the rectangles of the bars and the axis labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from .stacked_plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Tick
 GAP: Final = 0.3
 """Gap between two bars, as a fraction of a month's width."""
 YEARS: Final = 18
-"""Height of the row of years below the months."""
+"""Height of the row with the years below the months."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The part of one kind in a month's bar. `number` counts from 1 and selects the color."""
+    """The segment of a month's bar for one kind. `number` counts from 1 and selects the color."""
 
     number: int
     x: float
@@ -42,12 +42,12 @@ class MonthBars:
     series: tuple[BarSeries, ...]
     months: tuple[Tick, ...]
     years: tuple[Tick, ...]
-    """The year under each January and under the first month, unless the next year's label would overlap it."""
+    """Year labels under the first month and each January, unless the next one would overlap."""
     counts: tuple[Tick, ...]
 
 
 def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> MonthBars:
-    """The chart. `months` are texts like `2026-11`. `series` maps each name to one count per month."""
+    """Chart of the series. `months` look like `2026-11`, and `series` maps each name to one count per month."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     step = (right - LEFT) / len(months)
     top_count = max(*(sum(counts) for counts in zip(*series.values(), strict=True)), 1)

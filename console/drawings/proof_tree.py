@@ -1,4 +1,4 @@
-"""Drawing of the path from a leaf to the root of its Merkle tree, with the siblings."""
+"""Drawing of a Merkle proof: the path from a leaf to the root, with the siblings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _AROUND: Final = (
     f"h{_BOX_WIDTH - 2 * _CORNER}{_ARC}{_CORNER} {_CORNER}v{_BOX - 2 * _CORNER}{_ARC}{-_CORNER} {_CORNER}"
     f"h{2 * _CORNER - _BOX_WIDTH}{_ARC}{-_CORNER} {-_CORNER}v{2 * _CORNER - _BOX}{_ARC}{_CORNER} {-_CORNER}z"
 )
-"""SVG path of a box with round corners, starting at the left end of its upper edge."""
+"""SVG path of a box with rounded corners, starting at the left end of its upper edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Node:
     y: float
     text: str
     kind: str
-    """Kind of the node and its style-sheet class: `leaf`, `root`, `path` or `sibling`."""
+    """Kind of node, which is also its CSS class: `leaf`, `root`, `path` or `sibling`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class ProofTree:
     height: float
     nodes: tuple[Node, ...]
     boxes: Mapping[str, str]
-    """Kind of node → SVG path data of all boxes of that kind."""
+    """SVG path data of the boxes, by kind of node."""
     lines: str
     """SVG path data of the lines between the boxes."""
 
 
 def proof_tree(check: ProofCheck) -> ProofTree:
-    """The drawing. The root is at the top, the leaf at the bottom, and each sibling on its side of the path."""
+    """Drawing with the root at the top, the leaf at the bottom, and each sibling on its side of the path."""
     levels = len(check.path)
 
     def y(level: int) -> float:

@@ -1,4 +1,4 @@
-"""Trace of a report as a column of boxes: the report, each member that received a request, and the result."""
+"""A report's trace as a column of boxes: the report, each member that received a request, and the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ RESULTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A box: its upper edge, its texts, and the style-sheet class of its color."""
+    """A box, with its upper edge, its text and the CSS class for its color."""
 
     top: int
     title: str

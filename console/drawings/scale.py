@@ -12,7 +12,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class TimeScale:
-    """Linear scale from times in ms (`first_ms` to `last_ms`) to positions in the drawing (`left` to `right`)."""
+    """Linear scale that maps times (`first_ms` to `last_ms`) to positions in the drawing (`left` to `right`)."""
 
     first_ms: float
     last_ms: float
@@ -25,7 +25,7 @@ class TimeScale:
         return round(self.left + min(max(share, 0.0), 1.0) * (self.right - self.left), 1)
 
     def ticks(self, most: int = 7) -> list[Tick]:
-        """At most `most` ticks at round times."""
+        """Ticks at round times, at most `most` of them."""
         span = self.last_ms - self.first_ms
         if span <= 0:
             return [Tick(self.left, time_text(self.first_ms, 1))]
@@ -43,7 +43,7 @@ _STEPS_MS = (
 
 
 def time_text(ms: float, step_ms: float = 1) -> str:
-    """A time as `250 ms`, `2.5 s`, `3:20` or `1:02:00`. The precision follows from `step_ms`."""
+    """Format a time like `250 ms`, `2.5 s`, `3:20` or `1:02:00`. `step_ms` determines the precision."""
     if step_ms < 1000 and abs(ms) < 1000:
         return f"{ms:.10g} ms"
     if step_ms < 10_000 and abs(ms) < 60_000:

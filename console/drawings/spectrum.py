@@ -1,4 +1,4 @@
-"""Levels of a sound over frequency, as an open curve."""
+"""A sound's levels by frequency, as an open curve."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,15 +17,14 @@ TOP_HZ: Final = 4000
 """Highest frequency of the drawing, slightly above the telephone band."""
 _ROWS: Final = 500
 _MOMENTS: Final = 60
-"""Number of windows over the duration of the sound."""
+"""Number of windows across the sound's duration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """A spectrum.
+    """The curve of a spectrum.
 
-    `points` are the points of an SVG polyline. The polyline shows the highest level of each frequency, relative to the
-    highest level of all frequencies.
+    `points` are the points of an SVG polyline. It shows the peak level at each frequency, relative to the highest peak.
     """
 
     width: int
@@ -39,7 +38,7 @@ class Spectrum:
 
 
 def spectrum(samples: Floats, sample_rate_hz: int) -> Spectrum:
-    """The spectrum of one channel of samples, where 1.0 is full scale."""
+    """Spectrum of one channel of samples, where 1.0 is full scale."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
     def x(hertz: float) -> float:

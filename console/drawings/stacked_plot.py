@@ -1,4 +1,4 @@
-"""Plot of counts over time, stacked by series: the points of the areas and the ticks of the axes."""
+"""Stacked plot of counts over time: the points of each series' area and the ticks of the axes."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ LEFT: Final = 48
 RIGHT: Final = 12
 TOP: Final = 10
 BOTTOM: Final = 24
-"""Margins, in units of the drawing."""
+"""Margins in drawing units."""
 _STEPS: Final = (timedelta(minutes=10), timedelta(hours=4), timedelta(days=1), timedelta(days=7), timedelta(days=30))
 """Possible intervals between time ticks."""
 _MOST_TICKS: Final = 8
@@ -20,7 +20,7 @@ _MOST_TICKS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """The area of one series."""
+    """One series' area."""
 
     name: str
     points: str
@@ -30,7 +30,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A grid line `at` units from the left or the top, with its text."""
+    """A grid line `at` units from the left or the top, with its label."""
 
     at: float
     text: str
@@ -49,7 +49,7 @@ class StackedPlot:
     times: tuple[Tick, ...]
     counts: tuple[Tick, ...]
     unfinished: float | None = None
-    """Position from which the counts are incomplete, or None if all are complete."""
+    """Position where incomplete counts begin, or None if all are complete."""
 
 
 def stacked_plot(
@@ -58,13 +58,13 @@ def stacked_plot(
     step: timedelta | None = None,
     now: datetime | None = None,
 ) -> StackedPlot:
-    """The plot of counts over time.
+    """Stacked plot of counts over time.
 
-    `times` are at least two moments at equal intervals, in local time. `series` maps each name to its counts, one for
-    each moment. If `step` is given, each count is drawn as a step of this length, and one moment is enough. Otherwise
-    each count is drawn as a point.
+    `times` are at least two evenly spaced times in local time. `series` maps each name to its counts, one per time. If
+    `step` is given, each count is drawn as a step of that length, and one time is enough. Otherwise, each count is
+    drawn as a point.
 
-    The count of the interval that contains `now` is drawn as incomplete, together with the line leading to it.
+    The count for the interval that contains `now` is drawn as incomplete, as is the line leading to it.
     """
     first, last = times[0], times[-1] + (step or timedelta(0))
     span_s = (last - first).total_seconds()

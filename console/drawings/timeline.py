@@ -1,4 +1,4 @@
-"""Timeline of a call, drawn to scale: the call setup and the whole call."""
+"""Timeline of a call, drawn to scale, with one band for its setup and one for the whole call."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _LEFT: Final = 110
 _RIGHT: Final = WIDTH - 20
 _LANE: Final = 30
 _ABOVE: Final = 40
-"""Height for the title of a band and the step numbers."""
+"""Height of a band's title and step numbers."""
 _BELOW: Final = 34
 _NUMBERS: Final = 8.0
 """Distance between the step numbers and the lanes below them."""
@@ -28,7 +28,7 @@ _MUCH: Final = 4.0
 
 
 class BarKind(StrEnum):
-    """Kind of a bar and its class in the style sheet."""
+    """Kind of bar, which is also its CSS class."""
 
     RINGING = "ringing"
     SOUND = "sound"
@@ -46,7 +46,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class StepMark:
-    """Mark of one step, or of several steps whose numbers would overlap.
+    """Mark for one step, or for several steps whose numbers would overlap.
 
     `xs` are the positions of the steps. `text`, centered at `x`, shows their numbers from 1, for example `2` or `2–5`.
     """
@@ -59,7 +59,7 @@ class StepMark:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A lane of a band. `party` is None in the lane for the call itself."""
+    """A lane in a band. `party` is None in the lane of the call itself."""
 
     y: float
     party: Party | None
@@ -87,9 +87,9 @@ class Timeline:
 
 
 def timeline(record: Record) -> Timeline:
-    """The timeline of a call, with a band for its setup and one for the whole call.
+    """Timeline of a call, with a band for its setup and one for the whole call.
 
-    If the call is not much longer than its setup, there is only the band for the whole call.
+    If the call is not much longer than its setup, it has only the band for the whole call.
     """
     zero = record.steps[0].at
     at_ms = [(step.at - zero) / timedelta(milliseconds=1) for step in record.steps]
@@ -108,7 +108,7 @@ def timeline(record: Record) -> Timeline:
 
 
 def _setup_ms(record: Record, zero: datetime, last: float) -> float:
-    """End of the setup plus a margin, in milliseconds after `zero`, but at most `last`."""
+    """When the setup ends plus a margin, in milliseconds after `zero`, but at most `last`."""
     times = record.times
     ends = [
         (at - zero) / timedelta(milliseconds=1)
@@ -138,7 +138,7 @@ def _band(title: str, top: float, record: Record, at_ms: Sequence[float], scale:
 
 
 def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: TimeScale) -> Iterable[Bar]:
-    """Yield the bars of a lane: ringing and talking in the call's lane, or the sound in a party's lane."""
+    """Yield a lane's bars: ringing and talking in the call's lane, or the sound in a party's lane."""
     began: tuple[float, BarKind] | None = None
     for step, ms in zip(steps, at_ms, strict=True):
         ending, beginning = _edges(step, lane.party)
@@ -153,7 +153,7 @@ def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: Time
 
 
 def _edges(step: Step, party: Party | None) -> tuple[BarKind | None, BarKind | None]:
-    """The bar that ends at this step in the party's lane, and the bar that begins there."""
+    """The bars that end and begin at this step in the party's lane."""
     if party is None:
         if step.kind in (StepKind.DECIDED, StepKind.FALLBACK):
             return None, BarKind.RINGING
@@ -177,7 +177,7 @@ def _bar(start_ms: float, end_ms: float, lane: Lane, kind: BarKind, scale: TimeS
 
 
 def _marks(shown: Iterable[tuple[int, float]], lanes_top: float, scale: TimeScale) -> list[StepMark]:
-    """The marks from left to right. Steps whose numbers would overlap share a mark."""
+    """Marks from left to right. Steps whose numbers would overlap share a mark."""
     marks: list[StepMark] = []
     numbers: list[list[int]] = []
     for number, ms in sorted(shown, key=lambda each: each[1]):

@@ -1,4 +1,4 @@
-"""Waveform of a sound as a polygon."""
+"""A sound's waveform as a polygon."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,7 +23,7 @@ _COLUMNS: Final = 400
 class Wave:
     """A waveform. `points` are the points of an SVG polygon, scaled to the loudest sample.
 
-    `peak_dbfs` is the level of that sample, or None for silence.
+    `peak_dbfs` is that sample's level, or None for silence.
     """
 
     width: float
@@ -39,7 +39,7 @@ class Wave:
 
 
 def wave(samples: NDArray[np.int16], sample_rate_hz: int) -> Wave:
-    """The waveform of 16-bit samples."""
+    """Waveform of 16-bit samples."""
     floats: NDArray[Any] = samples.astype(np.float64) / 32768
     low, high = envelope(floats, _COLUMNS)
     peak = max(float(-low.min()), float(high.max()))

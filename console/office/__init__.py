@@ -1,1 +1,1 @@
-"""Pages of the association's office."""
+"""Pages for the association's office."""

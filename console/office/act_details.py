@@ -1,4 +1,4 @@
-"""Details of an office act in readable form: names, times in Japan, last days, and words for codes."""
+"""Details of office acts in readable form, with names, times in Japan, last days, and text instead of codes."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -74,7 +74,7 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "via": (template("How it came"), _WAYS),
     **{name: (label, {}) for name, label in FIELDS.items()},
 }
-"""Detail → its label and the words for its codes. Other details are shown unchanged."""
+"""Label and display texts for each detail. All other details are shown unchanged."""
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d")
 _PERIOD: Final = re.compile(r"(\d{4}-\d\d-\d\d)[/_](\d{4}-\d\d-\d\d)")
 
@@ -94,7 +94,7 @@ def detail(name: str, value: object) -> Message:
 
 
 def subject(text: str) -> str:
-    """The subject of an act for display. A period is shown with its last day, and a member's test with its date."""
+    """The subject of an act for display: a period with its last day, a member's test with its date."""
     text = _PERIOD.sub(lambda match: f"{match[1]} – {_last_day(match[2])}", text)
     return _OF_DAY.sub(r"\1, \2", text)
 
@@ -104,9 +104,9 @@ def _last_day(text: str) -> str:
 
 
 def _read(shown: Callable[[], str], text: str) -> str:
-    """The text as formatted by `shown`, or unchanged if its day does not exist.
+    """The text formatted by `shown`, or unchanged if it contains a day that does not exist.
 
-    One damaged line must not hide the others.
+    A single damaged line must not hide the others.
     """
     try:
         return shown()

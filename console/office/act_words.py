@@ -1,4 +1,4 @@
-"""Words for acts, licence states, answers and other codes on the office's pages."""
+"""Display texts for acts, licence states, answers and other codes on the office's pages."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -98,7 +98,7 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "package-signed": template("package signed"),
     "package-published": template("package published"),
 }
-"""Act → its words. Other acts are shown under their own name."""
+"""Display text for each act. All other acts are shown by name."""
 
 
 def words_of(act: str) -> str:
@@ -111,7 +111,7 @@ NO_VALUE_WORDS: Final[Mapping[NoValue, str]] = {
     NoValue.NOT_WHOLE: template("a ledger does not hold the whole period"),
     NoValue.NONE: template("nothing of the kind"),
 }
-"""Reason why a measure has no value → its words."""
+"""Display text for each reason why a measure has no value."""
 LICENCE_WORDS: Final[Mapping[str, str]] = {
     Reason.LICENCE_VALID: template("valid"),
     Reason.LICENCE_EXPIRED: template("expired"),
@@ -136,4 +136,4 @@ CERTIFICATION: Final[Fields] = {
     "mark": FormField(template("Mark of ETOC"), is_required=False),
     "mark_until": FormField(template("End of the mark"), parse_day, is_required=False),
 }
-"""Form fields of a certification."""
+"""Form fields for a certification."""

@@ -1,4 +1,4 @@
-"""The members' agreements besides the pledge: use of the standard form, and the course with its test."""
+"""Members' agreements other than the pledge: to use the standard form, and to take the course and its test."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from .common_parts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/agreements"
 SHOWN: Final = 50
-"""Maximum number of members without an agreement that the page lists."""
+"""Maximum number of members listed as having no agreement."""
 _COLUMNS: Final = ("member", "agreement", "version", "since", "through", "document")
 _RECORD: Final[Fields] = {
     "member": FormField(template("Member"), any_text),

@@ -1,4 +1,4 @@
-"""Receipt, examination and grant of members' applications."""
+"""Members' applications, which the office receives, examines and grants."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -23,7 +23,7 @@ from .common_parts import WHY, attribution_of, do_act, do_act_on_file, files_of,
 
 PATH: Final = "/office/applications"
 LIMIT: Final = 1_000_000
-"""Maximum size of an application, in bytes."""
+"""Maximum size of an application in bytes."""
 NUMBERS_SHOWN: Final = 100
 _REVIEW: Final[Fields] = {"result": FormField(template("Result"), one_of(set(ReviewResult))), **WHY}
 _GRANT: Final[Fields] = {

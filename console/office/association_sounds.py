@@ -1,4 +1,4 @@
-"""The association's sounds: the members licensed for each sound, and the form for a new sound with its master."""
+"""The association's sounds with their licensed members, and the form for a new sound and its master."""
 
 from collections import Counter
 from http import HTTPStatus

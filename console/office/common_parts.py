@@ -1,4 +1,4 @@
-"""Shared parts of the office's pages: the folder's files, the acting user and reason, and the response to an act."""
+"""Helpers for the office's pages: the folder's files, the acting user and reason, and responses to acts."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -28,9 +28,9 @@ from .office_files import OfficeFiles
 WHY: Final[Fields] = {"why": FormField(template("Reason"))}
 
 Shown = Callable[[Visit, HTTPStatus, IdtoneError | None], Awaitable[web.StreamResponse]]
-"""A function that shows the page of a form again, with its errors."""
+"""Function that shows a form's page again with the errors."""
 Change = Callable[[Workspace, Mapping[str, str], Attribution], object]
-"""A function that changes the office's folder according to the fields of a form. Raises IdtoneError."""
+"""Function that changes the office's folder according to a form's fields. Raises IdtoneError."""
 
 
 def files_of(visit: Visit) -> OfficeFiles:
@@ -47,7 +47,7 @@ def attribution_of(visit: Visit) -> Attribution:
 async def do_act(
     visit: Visit, act: Callable[[], object], show: Shown, path: str, fields: Fields | None = None
 ) -> web.StreamResponse:
-    """Run the act of a form and redirect to `path`.
+    """Run a form's act and redirect to `path`.
 
     If a field is invalid or the act fails, show the page again with the errors.
     """
@@ -67,10 +67,9 @@ async def do_act_on_file(
     fields: Fields | None = None,
     needs: Message | None = None,
 ) -> web.StreamResponse:
-    """Run the act of a form with a file of at most `limit` bytes, and redirect to the path that `act` returns.
+    """Run the act of a form with a file of at most `limit` bytes and redirect to the path that `act` returns.
 
-    `needs` is the error text if no file was chosen. If `needs` is None, the file is optional. Errors are shown as in
-    `do_act`.
+    `needs` is the error text if no file was chosen, or None if the file is optional. Errors are shown as in `do_act`.
     """
     try:
         async with receive_upload(visit, limit) as upload:
@@ -85,17 +84,17 @@ async def do_act_on_file(
 
 
 def read_entries(text: str, label: str) -> list[str]:
-    """The entries of a field with one number or range per line. Raises UsageError."""
+    """The entries in a field with one number or range per line. Raises UsageError."""
     return entries_of(text.splitlines())
 
 
 def japanese_moment(text: str, label: str) -> datetime:
-    """The moment in a field for day and time, in Japan time. Raises UsageError."""
+    """The moment entered in a date and time field, in Japan time. Raises UsageError."""
     return parse_moment(with_zone(text), label)
 
 
 def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:
-    """Options of a member field, as pairs of member id and displayed text."""
+    """Options of a member field as pairs of member id and displayed text."""
     return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
 
 
@@ -106,9 +105,9 @@ async def do_change(
     path: str,
     fields: Mapping[str, Fields] | None = None,
 ) -> web.StreamResponse:
-    """Run the act that the address names in its `change` part, as in `do_act`.
+    """Run the act named by the `change` part of the address, as in `do_act`.
 
-    `fields` maps each such act to the fields of its form.
+    `fields` maps each act to the fields of its form.
     """
     name = visit.part("change")
     files, do = files_of(visit), changes.get(name)
@@ -126,12 +125,12 @@ async def do_change(
 
 
 def not_found_page(visit: Visit, what: Message | IdtoneError) -> web.Response:
-    """The page that reports that `what` does not exist."""
+    """A page saying that `what` does not exist."""
     return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
 
 
 def spans_of(entries: Iterable[str]) -> list[str]:
-    """Short forms of number entries: the last four digits of both ends, and the count of numbers."""
+    """Short forms of number entries, with the last four digits of both ends and the count of numbers."""
     return [span_text(read_span(entry)) for entry in entries]
 
 

@@ -1,4 +1,4 @@
-"""Members' contacts in the public list: corporate number, notification, web and mail address."""
+"""Members' contacts in the public list: corporate number, notification, website and email address."""
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -31,7 +31,7 @@ SORTS: Final[Mapping[str, Callable[[Row], object]]] = {
 async def contacts(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the contacts of all members, or only those with missing entries."""
+    """Show the contacts of all members, or only of those with missing entries."""
     registered, lacking = await visit.in_thread(files_of(visit).registered), bool(visit.query("lacking"))
     rows = [each for each in contact_rows(registered.members.values()) if not lacking or not all(each)]
     listed = listing(visit, rows, SORTS)

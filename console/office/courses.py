@@ -1,4 +1,4 @@
-"""The course about the sound and the scheme: its text, the attendees' test, and the results."""
+"""The course about the sound and the scheme, with its text, the attendees' test and the results."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -36,7 +36,7 @@ _AGREEMENT: Final[Fields] = {
     "version": FormField(template("Version")),
     "document": FormField(template("By which document")),
 }
-"""Fields of the agreement that is recorded when a member passes for the first time."""
+"""Fields of the agreement recorded when a member first passes."""
 _CERTIFICATE: Final[Fields] = {
     "test": FormField(template("Test"), any_text),
     "signer": FormField(template("Signed for it by"), any_text),

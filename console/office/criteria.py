@@ -1,4 +1,4 @@
-"""Criteria of the evaluation: the measures, their points, and the percentage for each grade."""
+"""Evaluation criteria: the measures, their points, and the percentage required for each grade."""
 
 import re
 import unicodedata
@@ -41,14 +41,14 @@ _PLACE: Final = re.compile(r"(evaluation|criteria|grades)(?:\[(\d+)\])?(?:\.(\w+
 
 
 def _whole(text: str, label: str) -> int:
-    """A whole number. Raises UsageError."""
+    """Parse a whole number. Raises UsageError."""
     if not (text.isascii() and text.isdigit()):
         raise UsageError("{name}: write a whole number", name=label)
     return int(text)
 
 
 def _pairs(text: str, label: str) -> list[tuple[str, str]]:
-    """The pairs in a field with a value and a number on each line. Raises UsageError."""
+    """Parse a field with a value and a number on each line. Raises UsageError."""
     found = []
     for each in filter(None, map(str.strip, unicodedata.normalize("NFKC", text).splitlines())):
         pair = _PAIR.fullmatch(each)
@@ -114,7 +114,7 @@ async def criteria(
 
 
 def _shown(document: CriteriaDocument) -> tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]:
-    """The values of the form's fields for the document, for each criterion, and for each grade."""
+    """Values of the form's fields for the document, each criterion and each grade."""
     terms = document.evaluation
     whole = {name: str(getattr(terms, name)) for name in _TERMS}
     whole |= {"title_ja": terms.title.ja, "title_en": terms.title.en, "list": terms.list}
@@ -136,14 +136,14 @@ def _shown(document: CriteriaDocument) -> tuple[dict[str, str], list[dict[str, s
 
 
 def _sent(visit: Visit, names: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """The submitted rows of the form with their indexes, in form order."""
+    """The form's submitted rows with their indexes, in form order."""
     sent = visit.fields or {}
     places = takewhile(lambda place: f"{names[0]}_{place}" in sent, count())
     return [(place, {name: visit.field(f"{name}_{place}") for name in names}) for place in places]
 
 
 def _filled(visit: Visit, names: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """The rows with an id or a title. All other rows count as empty."""
+    """Rows that have an id or a title. All others count as empty."""
     return [(place, row) for place, row in _sent(visit, names) if any(row[each] for each in names[:3])]
 
 
@@ -174,7 +174,7 @@ _FORM: Final = Message("the form")
 
 
 def _tree(visit: Visit) -> dict[str, Any]:
-    """The criteria in the structure of the criteria file."""
+    """The submitted criteria, structured like the criteria file."""
     return {
         "evaluation": {
             "title": {"ja": visit.field("title_ja"), "en": visit.field("title_en")},
@@ -208,7 +208,7 @@ def _criterion(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
-    """The faults in the criteria, each attached to its form field.
+    """Faults in the criteria, each attached to its form field.
 
     Returns the original error if a fault has no field.
     """
@@ -230,7 +230,7 @@ def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
 
 
 def _field_of(visit: Visit, fault: Fault) -> str:
-    """The form field of a fault, or an empty string if it has none."""
+    """A fault's form field, or an empty string if it has none."""
     match = _PLACE.fullmatch(fault.field)
     if match is None:
         return ""

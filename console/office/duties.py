@@ -1,4 +1,4 @@
-"""Duties with a due day: open duties, overdue duties, and the acts on them."""
+"""Duties with due dates, and what the office can do with open and overdue ones."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -45,7 +45,7 @@ _WITHDRAW: Final[Fields] = {**_DUTY, **WHY}
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the open duties or all duties."""
+    """Show all duties or only the open ones."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     found = sort_open_first(await visit.in_thread(read_duties, files.folder))
     listed = listing(visit, [each for each in found if visit.query("all") or not each.done], {})

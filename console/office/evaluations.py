@@ -1,4 +1,4 @@
-"""The evaluation of good operators: members' figures, points by criterion, grades and badges."""
+"""Evaluations of good operators, with members' figures, points by criterion, grades and badges."""
 
 from collections import Counter
 from http import HTTPStatus
@@ -24,7 +24,7 @@ PATH: Final = "/office/evaluations"
 
 
 async def evaluations(visit: Visit) -> web.StreamResponse:
-    """Show the evaluated periods, newest first, each with its members."""
+    """Show the evaluated periods with their members, newest first."""
     files = files_of(visit)
     kept = await visit.in_thread(files.evaluations)
     registered = await visit.in_thread(files.registered)
@@ -46,7 +46,7 @@ async def evaluations(visit: Visit) -> web.StreamResponse:
 
 
 async def evaluation(visit: Visit) -> web.StreamResponse:
-    """Show the evaluation of one member for one period, with the points for each criterion."""
+    """Show one member's evaluation for one period, with the points for each criterion."""
     files, period, member = files_of(visit), visit.part("period"), visit.part("member")
     for criteria, results in await visit.in_thread(files.evaluations):
         for result in results:
@@ -70,7 +70,7 @@ async def evaluation(visit: Visit) -> web.StreamResponse:
 
 
 async def badge(visit: Visit) -> web.StreamResponse:
-    """Send the image of a member's badge for a period."""
+    """Send the image of a member's badge for one period."""
     files = files_of(visit)
     octets = await visit.in_thread(kept_badge, files.workspace, visit.part("period"), visit.part("member"))
     if octets is None:

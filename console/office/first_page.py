@@ -30,7 +30,7 @@ PATH: Final = "/office/today"
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
-    """Number of open tasks of one kind and the address of their page. `is_late` is True if they are overdue."""
+    """Open tasks of one kind: their number and their page's address. `is_late` is True if they are overdue."""
 
     count: int
     what: Message
@@ -46,7 +46,7 @@ async def first_page(visit: Visit) -> web.StreamResponse:
 
 
 def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
-    """Yield the open tasks, late tasks first. Raises IdtoneError."""
+    """Yield the open tasks, late ones first. Raises IdtoneError."""
     yield from sorted(_all(files, now), key=lambda each: not each.is_late)
 
 
@@ -85,7 +85,7 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
 
 
 def _terms(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
-    """Yield tasks for licences and pledges, and for certifications, that end soon or have ended."""
+    """Yield tasks for licences, pledges and certifications that end soon or have ended."""
     members = files.registered().document.members
     licences = [
         licence.valid.until
@@ -114,9 +114,9 @@ def _duties(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
 
 
 def _certifications(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
-    """Yield tasks for certifications of members and links that end soon or have ended.
+    """Yield tasks for member and link certifications that end soon or have ended.
 
-    Each entry of the registry counts once, by its earliest end.
+    Each registry entry counts once, with its earliest end.
     """
     document, path = files.registered().document, "/office/members?ending=1"
     links = {(link.reseller, link.certification) for chain in document.chains for link in chain.links}

@@ -1,4 +1,4 @@
-"""History of all changes to the registry and the suspensions, and of all acts of the office, by time."""
+"""Chronological history of all office acts and all changes to the registry and suspensions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ PATH: Final = "/office/history"
 
 @dataclass(frozen=True, slots=True)
 class ActDone:
-    """A change with the keys that signed it (None if unsigned), or an act from the ledger."""
+    """A change with the keys that signed it (None if unsigned), or a ledger act."""
 
     at: datetime
     what: str

@@ -1,4 +1,4 @@
-"""The signing keys: their holders, the missing signatures of a waiting package, and the expiry of signatures."""
+"""The signing keys with their holders, signatures that a waiting package lacks, and when signatures expire."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -48,7 +48,7 @@ async def keys(
 
 
 async def name(visit: Visit) -> web.StreamResponse:
-    """Record the holder of a key."""
+    """Record who holds a key."""
     files, key_id = files_of(visit), visit.field("key")
 
     def act() -> None:

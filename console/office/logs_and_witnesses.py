@@ -1,4 +1,4 @@
-"""Keys of members' evidence logs and the accepted witnesses, with their terms and changes."""
+"""Members' evidence log keys and the accepted witnesses, with their terms and changes."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ _END: Final[Fields] = {**_KEY, "until": FormField(template("Last day"), any_text
 
 
 def _number(text: str, label: str) -> int:
-    """The number of witnesses in a field. Raises UsageError."""
+    """The number of witnesses entered in a field. Raises UsageError."""
     if not (text.isascii() and text.isdigit() and len(text) < 4):
         raise UsageError("write how many witnesses must have cosigned, as a number")
     return int(text)

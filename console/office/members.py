@@ -1,4 +1,4 @@
-"""Members with their licences and numbers: state, history, and the office's changes to the registry."""
+"""Members with their licences, numbers, state and history, and the office's changes to the registry."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ COLUMNS: Final[Mapping[str, Callable[[Member], object]]] = {
     "licence": lambda each: min((one.valid.until for one in each.licences), default=None),
     "pledge": lambda each: each.pledge and each.pledge.until,
 }
-"""Column → sort key of a member. The licence column sorts by the licence that ends first."""
+"""Sort key of a member by column. The licence column sorts by the licence that ends first."""
 
 
 async def members(
@@ -57,7 +57,7 @@ async def members(
 ) -> web.StreamResponse:
     """Show all members, only those with an entry that ends soon, or those that match a search.
 
-    A number to search for comes in a form, never in an address.
+    A search for a number arrives in a form, never in an address.
     """
     registered, now = await visit.in_thread(files_of(visit).registered), datetime.now(UTC)
     found = list(registered.members.values())
@@ -88,13 +88,13 @@ async def members(
 
 
 def words_of_member(member: Member) -> str:
-    """Searchable text of a member."""
+    """A member's searchable text."""
     licences = (licence.id for licence in member.licences)
     return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
 
 
 def _ends(member: Member, now: datetime) -> bool:
-    """True if a licence, the pledge or the certification has ended or ends soon."""
+    """True if one of the member's licences, the pledge or the certification has ended or ends soon."""
     ends = [each.valid.until for each in member.licences if each.status is not LicenceStatus.REVOKED]
     if member.pledge and member.pledge.until:
         ends.append(day_begins(member.pledge.until))
@@ -146,18 +146,18 @@ async def member(
 
 
 def _is_held(agreement: Acceptance, member: str) -> bool:
-    """True if the agreement is the member's and has no last day."""
+    """True if this is the member's agreement and it has no last day."""
     return agreement.member == member and not agreement.through
 
 
 def _has_paper(folder: Path, member: Member) -> bool:
-    """True if the office keeps the PDF of the member's pledge."""
+    """True if the office has the PDF of the member's pledge."""
     sha256 = member.pledge and member.pledge.sha256
     return bool(sha256) and read_pledge(folder, str(sha256)) is not None
 
 
 async def member_numbers(visit: Visit) -> web.StreamResponse:
-    """Show all numbers of a member in full, with their area codes."""
+    """Show all of a member's numbers in full, with their area codes."""
     registered, wanted = await visit.in_thread(files_of(visit).registered), visit.part("member")
     found = registered.members.get(wanted)
     if found is None:
@@ -176,11 +176,11 @@ async def member_numbers(visit: Visit) -> web.StreamResponse:
 # -- acts --------------------------------------------------------------------------------------------------------------
 
 Change = Callable[[Workspace, Mapping[str, str], Attribution, Member], object]
-"""A function that changes one member according to the fields of a form. Raises IdtoneError."""
+"""Function that changes one member according to a form's fields. Raises IdtoneError."""
 
 
 def _licence(fields: Mapping[str, str], member: Member) -> str:
-    """The id of the member's licence in the form. Raises UsageError if the member has no such licence."""
+    """The licence id in the form. Raises UsageError if the member has no such licence."""
     wanted = fields.get("licence", "")
     if wanted not in {licence.id for licence in member.licences}:
         raise UsageError("member {member} has no licence {licence!r}", member=member.id, licence=wanted)

@@ -1,4 +1,4 @@
-"""Form for an application on paper, and the signed pledges as PDF files."""
+"""The form for entering paper applications, and the signed pledges as PDF files."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -25,12 +25,12 @@ from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
 _SHOWN: Final = 16_000
-"""Maximum size of the list of numbers in the form, in bytes. A longer list is not shown.
+"""Maximum size of the form's list of numbers, in bytes. Longer lists are not shown.
 
-Each line end counts as two bytes.
+Each line ending counts as two bytes.
 """
 _FIRST: Final = CHECKS[0]
-"""Number of the identity check that every application needs. The other checks are optional."""
+"""Number of the identity check that every application requires. The other checks are optional."""
 _FIELDS: Final[Fields] = {
     "id": FormField(template("Application"), any_text),
     "received": FormField(template("Received"), parse_day),
@@ -55,7 +55,7 @@ _LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS})
 async def new_application(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the form, empty or filled in from the applicant's submission in the address."""
+    """Show the form, either empty or filled in from the submission named in the address."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     registered = await visit.in_thread(files.registered)
     given = [asked.id for asked, _ in await visit.in_thread(files.applications)]
@@ -86,13 +86,13 @@ async def new_application(
 def _is_long(submission: Submission) -> bool:
     """True if the submission has too many numbers to show.
 
-    Its numbers are then used unless other numbers are typed in.
+    Its numbers are then used unless others are typed in.
     """
     return sum(len(entry) + 2 for entry in submission.handed.numbers) > _SHOWN
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Receive the application under the same rules as a member's own file."""
+    """Receive the application, under the same rules as a member's own file."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:

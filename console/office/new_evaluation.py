@@ -1,4 +1,4 @@
-"""A new evaluation. The office chooses the period, checks the reason for each point, and enters the result."""
+"""A new evaluation, in which the office chooses the period, checks the reason for each point, and enters the result."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -37,7 +37,7 @@ async def new_evaluation(
 
 
 def _shown(visit: Visit) -> dict[str, Any]:
-    """Context of the template `office_evaluated.html`."""
+    """Context for the template `office_evaluated.html`."""
     evaluating = visit.request.app[EVALUATION]
     return {
         "task": evaluating.work.task,
@@ -49,7 +49,7 @@ def _shown(visit: Visit) -> dict[str, Any]:
 
 
 async def evaluate(visit: Visit) -> web.StreamResponse:
-    """Start the evaluation of all members in a past period. Errors are shown at once."""
+    """Start evaluating all members for a past period. Errors are shown immediately."""
     workspace, evaluating = files_of(visit).workspace, visit.request.app[EVALUATION]
     try:
         errors_of(_PERIOD, visit.fields or {}).check()
@@ -62,7 +62,7 @@ async def evaluate(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the progress, followed by the result."""
+    """Stream the progress and finally the result."""
 
     async def shown() -> str:
         return visit.fragment("office_evaluated.html", **_shown(visit))
@@ -76,7 +76,7 @@ async def cancel(visit: Visit) -> web.StreamResponse:
 
 
 async def enter(visit: Visit) -> web.StreamResponse:
-    """Enter the result that the form showed, for the next publication."""
+    """Enter the result shown in the form, for the next publication."""
     files, evaluating = files_of(visit), visit.request.app[EVALUATION]
     return await do_act(
         visit,

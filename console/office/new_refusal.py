@@ -1,4 +1,4 @@
-"""A new refusal of a contractor, and the decision required before the list of refusals is used."""
+"""New refusals of contractors, and the decision required before the list of refusals may be used."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -77,7 +77,7 @@ async def decide(visit: Visit) -> web.StreamResponse:
 
 
 async def add(visit: Visit) -> web.StreamResponse:
-    """Refuse a contractor. The form uploads the key of the refusals, which the console does not keep."""
+    """Refuse a contractor. The form uploads the key for refusals, which the console does not keep."""
     folder = files_of(visit).folder
 
     def act(upload: Upload) -> str:
@@ -98,7 +98,7 @@ async def add(visit: Visit) -> web.StreamResponse:
 
 
 def _identity(given: Mapping[str, str]) -> CustomerIdentity:
-    """The identity in the form, checked like an identity file. Raises DocumentError."""
+    """The identity entered in the form, checked like an identity file. Raises DocumentError."""
     content = {"kind": given.get("kind", ""), **{name: given[name] for name in _IDENTITY if given.get(name)}}
     return parse_customer(yaml.safe_dump({"customer": content}, allow_unicode=True), str(Message("the form")))
 

@@ -1,4 +1,4 @@
-"""A report by telephone, by letter or in person. The office types it in and gives the reporter the receipt."""
+"""Reports made by telephone, by letter or in person, which the office enters before giving the reporter the receipt."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -33,7 +33,7 @@ async def new_report(
 ) -> web.StreamResponse:
     """Show the form, or the receipt of the report just entered. No other page shows the receipt.
 
-    Each form has its own receipt, so a form that is sent twice enters the report only once.
+    Each form has its own receipt, so submitting it twice enters the report only once.
     """
     now = in_japan(datetime.now(UTC))
     within = {minutes: ja if visit.language == "ja" else en for minutes, (ja, en) in WITHIN.items()}
@@ -66,7 +66,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
 
 def _fields(visit: Visit) -> Fields:
-    """The fields of the form. The fields of a call are required unless an operator or service is named."""
+    """The form's fields. Those about a call are required unless an operator or service is named."""
     is_call = not visit.field("service")
     return {
         "by": FormField(template("How it came"), one_of(set(TakenBy))),

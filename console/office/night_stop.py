@@ -1,6 +1,6 @@
-"""Night stop: two officers at home enter, check and sign it on a smartphone.
+"""Night stops, which two officers enter, check and sign on smartphones at home.
 
-A paper for the police confirms the stop.
+The police receive a paper that confirms the stop.
 """
 
 import hashlib
@@ -42,16 +42,16 @@ from .suspensions import APPROVAL, TERMS, span_of_entry
 
 PATH: Final = "/office/night"
 NIGHT_SIGNATURES: Final = web.AppKey("night_signatures", Attempts)
-"""Failed passphrases by user, for keys that are kept at the office."""
+"""Failed passphrases by user, for keys kept at the office."""
 SHOWN: Final = 10
-"""Maximum number of stops on the page. The newest stops are shown."""
+"""Maximum number of stops on the page, which shows the newest."""
 _log = logging.getLogger(__name__)
 _KEY: Final = secrets.token_bytes(32)
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """The package that waits for signatures by duty keys.
+    """The package that is waiting for duty keys to sign it.
 
     It contains the package's digest, its changes with full numbers, and the missing signatures.
     """
@@ -60,7 +60,7 @@ class _Waiting:
     changes: list[str]
     missing: list[Message]
     problem: IdtoneError | None = None
-    """Reason why the package can no longer be published and need not be signed."""
+    """Why the package can no longer be published and need not be signed."""
 
 
 async def night(
@@ -143,7 +143,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 async def approve(visit: Visit) -> web.StreamResponse:
     """Approve an order by entering it again, and prepare a package for two signatures.
 
-    Another officer must have entered the order first. If no package can be prepared, the order stays approved, and the
+    Another officer must have entered the order first. If no package can be prepared, the order stays approved and the
     page says so.
     """
     files = files_of(visit)
@@ -168,9 +168,9 @@ async def discard(visit: Visit) -> web.StreamResponse:
 
 
 async def sign(visit: Visit) -> web.StreamResponse:
-    """Sign the displayed package with the user's own key. The second signature publishes the package.
+    """Sign the displayed package with the user's own key. The second signature publishes it.
 
-    Wrong passphrases are limited like wrong passwords.
+    Wrong passphrases are limited in the same way as wrong passwords.
     """
     files, name, sign_ins = files_of(visit), acting_person().name, visit.console.sign_ins
     attempt, attempts = Attempt(name, ""), visit.request.app[NIGHT_SIGNATURES]
@@ -191,7 +191,7 @@ async def sign(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """Send the paper for the police with the current state of the stop."""
+    """Send the paper for the police, showing the stop's current state."""
     files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("stop")
     found = next((each for each in await visit.in_thread(_stops, files, now) if _id(each.entry) == wanted), None)
     if found is None:
@@ -207,10 +207,9 @@ async def paper(visit: Visit) -> web.StreamResponse:
 
 
 def _id(entry: SuspensionEntry) -> str:
-    """Id of one entry in an address, which does not reveal the number.
+    """Id that identifies an entry in an address without revealing the number.
 
-    The reference cannot serve as the id, because several entries may share it. The id changes when the console
-    restarts.
+    The reference cannot serve as the id, because entries may share it. The id changes when the console restarts.
     """
     return hmac.digest(_KEY, entry.model_dump_json().encode(), hashlib.sha256).hex()
 

@@ -1,4 +1,4 @@
-"""A member's numbers in a spreadsheet table, to assign or take back."""
+"""Member numbers to assign or take back, entered as a spreadsheet table."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

@@ -1,6 +1,6 @@
-"""The office's observations of members for the evaluation, and the counts from the report desk's records.
+"""The office's observations of members for evaluations, and counts from the report desk's records.
 
-The office enters each observation as soon as it is made.
+The office enters observations as soon as it makes them.
 """
 
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ _FORGET: Final[Fields] = {"before": FormField(template("Before the day"), parse_
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the observations, newest first, and the desk's counts of one year, for one member or all members."""
+    """Show the observations, newest first, and the desk's counts for one year, for one or all members."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     members = (await visit.in_thread(files.registered)).members
     wanted, year = visit.query("member"), _year(visit.query("year"), today.year)

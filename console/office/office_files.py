@@ -1,4 +1,4 @@
-"""The association's folder, parsed for the pages. Each part is parsed again only after its files have changed."""
+"""The association's folder, parsed for the pages. Parts are parsed again only after their files have changed."""
 
 import contextlib
 import json
@@ -49,16 +49,16 @@ from ..public.published_files import PublishedFiles
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """Content of registry.yaml, with the members and their number ranges by member id."""
+    """Content of registry.yaml, with members and number ranges by member id."""
 
     document: RegistryDocument
     members: Mapping[str, Member]
     spans: Mapping[str, Sequence[NumberSpan]]
     numbers: Mapping[str, int]
-    """Member id → number of telephone numbers."""
+    """Count of telephone numbers by member id."""
 
     def concerned(self, number: int) -> set[str]:
-        """The ids of the members that hold a number or are in its wholesale chain."""
+        """Ids of the members that hold a number or belong to its wholesale chain."""
         found = {member for member, spans in self.spans.items() if any(number in span for span in spans)}
         for chain in self.document.chains:
             if number in read_span(chain.numbers):
@@ -66,33 +66,33 @@ class Registered:
         return found
 
     def report(self, member: Member, now: datetime) -> MemberReport:
-        """The result of `member_report`, without counting the numbers again."""
+        """Result of `member_report`, without counting the numbers again."""
         told = member_report(member.model_copy(update={"numbers": ()}), now)
         return {**told, "entries": len(member.numbers), "numbers": self.numbers[member.id]}
 
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """Suspensions and never-originating numbers of one edition."""
+    """Suspensions and never-originating numbers in one edition."""
 
     suspensions: SuspensionsDocument
     never_originates: NeverOriginatesDocument | None
-    """The never-originating numbers in this edition, or None if the edition has no such list."""
+    """The edition's never-originating numbers, or None if it has no such list."""
     at: datetime
-    """Time at which the edition was written."""
+    """When the edition was written."""
 
 
 ENDS_SHOWN: Final = timedelta(days=30)
-"""Period for which the page of suspensions shows a suspension after the approval of its end."""
+"""How long the suspensions page shows a suspension after its end was approved."""
 OperatorList = Mapping[str, Mapping[str, Any]]
-"""Member id → its entry in the public list."""
+"""Entries in the public list by member id."""
 HistoryLine = tuple[HistoryEntry, HistorySignature | None]
 
 
 class OfficeFiles:
-    """The parsed files of the folder.
+    """The folder's parsed files.
 
-    The methods block, so pages call them with `visit.in_thread`. They raise IdtoneError if a file is damaged.
+    All methods block, so pages call them with `visit.in_thread`, and raise IdtoneError if a file is damaged.
     """
 
     def __init__(self, desk: DocumentDesk) -> None:
@@ -140,41 +140,41 @@ class OfficeFiles:
         self._published_stops = CachedFiles(lambda: [timestamp], self._read_published_stops)
 
     def registered(self) -> Registered:
-        """The registry in the folder, which may contain unpublished changes."""
+        """The folder's registry, which may contain unpublished changes."""
         return self._registry.get()
 
     def suspensions(self) -> SuspensionsDocument:
         return self._suspensions.get()
 
     def never_originates(self) -> NeverOriginatesDocument | None:
-        """The list of never-originating numbers, or None if there is no list."""
+        """The never-originating numbers, or None if there is no such list."""
         return self._never_originates.get()
 
     def applications(self) -> Sequence[tuple[MemberApplication, ApplicationStatus]]:
-        """The applications with their states, by date of receipt."""
+        """Applications with their states, by date of receipt."""
         return self._applications.get()
 
     def submissions(self) -> Sequence[Submission]:
-        """The applicants' submissions, earliest first."""
+        """Applicants' submissions, earliest first."""
         return self._submissions.get()
 
     def history(self) -> Sequence[HistoryLine]:
-        """The history lines with their signatures, by time."""
+        """History lines with their signatures, in chronological order."""
         return self._history.get()
 
     def acts(self) -> Sequence[OfficeAct]:
-        """The office's acts, in the order of their records."""
+        """The office's acts, in the order they were recorded."""
         return self._acts.get()
 
     def confirmations(self) -> Sequence[Confirmation]:
-        """The confirmations of each published stop by each node, or an empty list before the first publication.
+        """Each node's confirmations of each published stop. Empty before the first publication.
 
-        Ended stops are included if their end is unconfirmed or was recently confirmed.
+        Includes ended stops whose end is unconfirmed or was confirmed recently.
         """
         return self._confirmations.get()
 
     def evaluations(self) -> Sequence[tuple[Criteria, list[Result]]]:
-        """The evaluations with their criteria, earliest period first."""
+        """Evaluations with their criteria, earliest period first."""
         return self._evaluations.get()
 
     def differences(self) -> Sequence[str]:
@@ -182,7 +182,7 @@ class OfficeFiles:
         return self._differences.get()
 
     def operator_lists(self) -> tuple[OperatorList, OperatorList]:
-        """The public list as the next publication would create it, and as it is published now."""
+        """The public list as the next publication would create it and as it is published now."""
         return self._lists.get()
 
     def published(self) -> PublishedFiles:
@@ -194,15 +194,15 @@ class OfficeFiles:
         return self._published_stops.get()
 
     def signed_stops(self) -> Stops | None:
-        """The stops of an unpublished package with all signatures, or None if there is no such package."""
+        """The stops in a fully signed but unpublished package, or None if there is no such package."""
         return self._signed_stops.get()
 
     def published_at(self, role: str, version: int) -> datetime | None:
-        """Time at which this version of the role's metadata was written, or None if the folder does not contain it."""
+        """When this version of the role's metadata was written, or None if the folder does not contain it."""
         return _written(self.workspace.repository.folder / tuf_roles.METADATA / f"{version}.{role}.json")
 
     def read_ahead(self) -> None:
-        """Read changed files now, so that the next visitor does not wait."""
+        """Read changed files now, so that the next visitor need not wait."""
         for read in (
             self._signed_until.get,
             self.registered,
@@ -216,9 +216,9 @@ class OfficeFiles:
 
     @property
     def signed_until(self) -> datetime | None:
-        """The earliest expiry of the published signatures, or None before the first publication.
+        """When the first published signature expires, or None before the first publication.
 
-        This is the value last read by `read_ahead`, so the property does not block.
+        This property does not block, because it returns the value last read by `read_ahead`.
         """
         return self._signed_until.last
 

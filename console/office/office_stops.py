@@ -1,6 +1,6 @@
-"""State of each stop according to the office's files.
+"""The state of each stop according to the office's files.
 
-The state depends on which files contain the stop, since when, and on which nodes have confirmed it.
+It depends on which files contain the stop, since when, and which nodes have confirmed it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ _ENDS: Final = frozenset({Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_N
 class OfficeStop(Generic[E]):
     """A stop with its stages.
 
-    If its entry is only in the published edition, the end of the stop is not published yet.
+    If only the published edition still contains its entry, the end of the stop is not published yet.
     """
 
     entry: E
@@ -43,7 +43,7 @@ class OfficeStop(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class PublishedEnd:
-    """The end of a stop or of an entry of never-originating numbers, as described in the history.
+    """The end of a stop or never-originating entry, as described in the history.
 
     `is_partial` is True if the rest of a range stays suspended.
     """
@@ -61,20 +61,20 @@ class OfficeStops:
         published: Stops | None,
         signed: Stops | None,
     ) -> None:
-        """`written` returns the time at which a version of a role was written.
+        """`written` returns when a version of a role was written.
 
-        `signed` contains the stops of a package with all signatures.
+        `signed` contains the stops in a fully signed package.
         """
         self._history = list(history)
         self._by_words = {words: line for line in self._history for words in line[0].what}
-        """Description of a change → the latest history line with that description."""
+        """The latest history line for each description of a change."""
         self._written = written
         self._published, self._signed = published, signed
 
     def suspensions(
         self, entries: Iterable[SuspensionEntry], confirmations: Iterable[Confirmation], now: datetime
     ) -> list[OfficeStop[SuspensionEntry]]:
-        """The suspensions in file order, followed by suspensions whose end is not published."""
+        """Suspensions in file order, followed by those whose end is not published."""
         nodes: dict[str, list[datetime | None]] = {}
         for each in confirmations:
             nodes.setdefault(each.reference, []).append(each.in_use)
@@ -88,7 +88,7 @@ class OfficeStops:
     def never_originating(
         self, entries: Iterable[NeverOriginatesEntry], limit: int, now: datetime
     ) -> list[OfficeStop[NeverOriginatesEntry]]:
-        """The last `limit` entries of never-originating numbers, with their stages."""
+        """The last `limit` entries for never-originating numbers, with their stages."""
         published, signed = (
             each.never_originates.never_originates if each and each.never_originates else None
             for each in (self._published, self._signed)
@@ -98,9 +98,9 @@ class OfficeStops:
     def published_ends(
         self, since: datetime, confirmations: Iterable[Confirmation], now: datetime
     ) -> list[PublishedEnd]:
-        """The published ends that were approved at or after `since`, newest first.
+        """Published ends that were approved at or after `since`, newest first.
 
-        The nodes' confirmations count for the newest end with the same reference.
+        Node confirmations count for the newest end with the same reference.
         """
         nodes: dict[str, list[datetime | None]] = {}
         for each in confirmations:

@@ -1,4 +1,4 @@
-"""The office's papers: the account of a period, the annual report, certificates and letters."""
+"""The office's papers: accounts of a period, annual reports, certificates and letters."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -38,13 +38,13 @@ _LETTER: Final[Fields] = {
     **_SENDER,
 }
 _YEARS: Final = 5
-"""Number of fiscal years offered on the page."""
+"""Number of fiscal years that the page offers."""
 
 
 async def papers(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the papers, with the account of the period in the address."""
+    """Show the papers, with the account for the period in the address."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     account = None
     if visit.query("since"):
@@ -82,7 +82,7 @@ def _account(visit: Visit) -> PeriodAccount:
 
 
 async def account(visit: Visit) -> web.StreamResponse:
-    """Send one table of the account as CSV, or the whole account as PDF."""
+    """Send a single table of the account as CSV, or the whole account as PDF."""
     name = visit.part("file")
     try:
         made = await visit.in_thread(_account, visit)

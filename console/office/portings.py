@@ -1,4 +1,4 @@
-"""Portings (番号ポータビリティ): numbers that one member transfers to another at a given time."""
+"""Portings (番号ポータビリティ), in which one member transfers numbers to another at a given time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
 class ShownPorting:
     """A porting as a table row.
 
-    A form sends its `name`, which contains no full number. If the list has changed since the form was shown, the name
+    Forms send its `name`, which contains no full number. If the list has changed since the form was shown, the name
     matches nothing.
     """
 
@@ -69,7 +69,7 @@ async def portings(
 
 
 def shown_portings(document: RegistryDocument, now: datetime) -> list[ShownPorting]:
-    """The portings, earliest first."""
+    """Portings as table rows, earliest first."""
     found = [
         ShownPorting(
             f"{place} {entry.giver} {entry.taker} {entry.at.isoformat()} {words}", words, entry, entry.at <= now

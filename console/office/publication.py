@@ -26,7 +26,7 @@ from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
 NEW, CHANGED, GONE = template("new"), template("changed"), template("no more")
-"""Words for the effect of the next publication on an operator in the public list."""
+"""Text for the effect of the next publication on an operator in the public list."""
 ROLES: Final = {
     "root": template("which keys count"),
     "targets": template("which keys sign which file"),
@@ -39,7 +39,7 @@ ROLES: Final = {
 KEYS: Final = {
     "root": template("root keys"), "registry": template("registry keys"), "duty": template("duty keys"),
 }  # fmt: skip
-"""Set of keys → its words. `ROLES` contains the words for roles."""
+"""Display text for each set of keys. `ROLES` contains the texts for roles."""
 
 
 async def publication(
@@ -82,7 +82,7 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 
 
 async def take_back(visit: Visit) -> web.StreamResponse:
-    """Undo the last unpublished change to the registry, if it is the one that the page showed."""
+    """Undo the last unpublished change to the registry if it is the one that the page showed."""
     workspace = files_of(visit).workspace
     return await do_act(
         visit, lambda: undo_last_change(workspace, attribution_of(visit), visit.field("shown")), publication, PATH, WHY
@@ -90,7 +90,7 @@ async def take_back(visit: Visit) -> web.StreamResponse:
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
-    """Show the public list as the next publication would create it, with the differences."""
+    """Show the public list as the next publication would create it, with the differences from the current one."""
     files = files_of(visit)
     coming, present = await visit.in_thread(files.operator_lists)
     rows = [(each, _mark(present.get(member), each)) for member, each in coming.items()]
@@ -103,7 +103,7 @@ def _mark(before: object, after: object) -> str:
 
 
 async def prolong(visit: Visit) -> web.StreamResponse:
-    """Extend the registry's term. Licences keep their own terms."""
+    """Extend the registry's term, but not the terms of licences."""
     files = files_of(visit)
 
     def act() -> None:
@@ -121,7 +121,7 @@ async def prolong(visit: Visit) -> web.StreamResponse:
 
 
 async def note(visit: Visit) -> web.StreamResponse:
-    """Record edits made by hand in the history."""
+    """Record manual edits in the history."""
     workspace = files_of(visit).workspace
 
     def act() -> None:
@@ -138,7 +138,7 @@ async def prepare(visit: Visit) -> web.StreamResponse:
 
 
 def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
-    """The package named in the form or the address, or the waiting package if no name is given."""
+    """The package named in the form or address, or the waiting package if none is named."""
     files = files_of(visit)
     if wanted == "all" or (wanted != "duty" and files.package.folder.is_dir()):
         return files.package
@@ -156,7 +156,7 @@ async def download(visit: Visit) -> web.StreamResponse:
 
 
 async def take(visit: Visit) -> web.StreamResponse:
-    """Accept a copy of the package signed by a key holder, and publish it if no signature is missing."""
+    """Accept a key holder's signed copy of the package, and publish it once no signature is missing."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
@@ -167,13 +167,13 @@ async def take(visit: Visit) -> web.StreamResponse:
 
 
 async def publish(visit: Visit) -> web.StreamResponse:
-    """Publish a package with all signatures after a first attempt failed."""
+    """Publish a fully signed package after an earlier attempt failed."""
     package = _chosen(visit, visit.field("keys"))
     return await do_act(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
 
 
 async def copy(visit: Visit) -> web.StreamResponse:
-    """Copy the published files to the folder that other computers read, after the publication failed to do so."""
+    """Copy the published files to the folder that other computers read if publication failed to do so."""
     workspace = files_of(visit).workspace
 
     def act() -> None:

@@ -1,4 +1,4 @@
-"""Refused contractors (事業者渡り): the refusals in force, and the early end of a refusal."""
+"""Refused contractors (事業者渡り), with the refusals in force and the form to end one early."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -23,7 +23,7 @@ PATH: Final = "/office/refusals"
 async def refusals(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the refusals without the contractors' identities, which are sealed."""
+    """Show the refusals, without the contractors' identities, which are sealed."""
     folder = files_of(visit).folder
     store = Refusals(folder).store
     found = await visit.in_thread(store.refusals)

@@ -1,4 +1,4 @@
-"""Counts of reports for publication. Small counts are hidden."""
+"""Report counts for publication, with small counts hidden."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -29,7 +29,7 @@ BY: Final = {
     CountedBy.FINDING: template("How the chain ended"),
 }
 WORDS: Final = {str(code): words for of in (RESULTS, FINDINGS, STAGES) for code, words in of.items()}
-"""Words for the counted groups. Months are shown unchanged."""
+"""Display texts for the counted groups. Months are shown unchanged."""
 
 
 async def report_statistics(visit: Visit) -> web.StreamResponse:
@@ -54,7 +54,7 @@ async def report_statistics(visit: Visit) -> web.StreamResponse:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """Send the counts on the page as CSV. A hidden count is an empty field."""
+    """Send the page's counts as CSV, with hidden counts as empty fields."""
     by = _by(visit)
     try:
         counted = await visit.in_thread(_counted, visit, by)
@@ -70,7 +70,7 @@ def _by(visit: Visit) -> CountedBy:
 
 
 def _counted(visit: Visit, by: CountedBy) -> PublishableCounts:
-    """The counts for the period in the address, or for a year if no period is given. Raises UsageError."""
+    """Counts for the period in the address, or for a year if it names none. Raises UsageError."""
     now, desk = datetime.now(UTC), files_of(visit).reports()
     start, until = visit.query("since"), visit.query("until")
     begins = parse_moment(start, Message("First day")) if start else now - COUNTED_FOR

@@ -1,4 +1,4 @@
-"""The report desk's pages: reports with deadlines, one report with its trace, reminders, and closing a report."""
+"""The report desk's pages: reports with deadlines, single reports with their traces, reminders, and closing reports."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -44,9 +44,9 @@ RESULT_WORDS: Final = {
 async def reports(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show all reports, the reports that wait for one party, or the reports about a number.
+    """Show all reports, those waiting for one party, or those about a number.
 
-    The number comes in a form, together with the purpose.
+    The number arrives in a form, together with the purpose.
     """
     desk = await visit.in_thread(files_of(visit).reports)
     stage, token = next((each for each in Stage if each == visit.query("stage")), None), None
@@ -77,7 +77,7 @@ async def reports(
 def _page(
     desk: ReportDesk, stage: Stage | None, token: str | None, asked: ListRequest
 ) -> tuple[list[KeptReport], int, ListRequest]:
-    """The rows, the total count, and the request, limited to the last page."""
+    """The rows, the total count, and the request adjusted to an existing page."""
     total = desk.store.count(stage, token)
     asked = asked.within(total)
     order = ReportOrder(asked.column) if asked.column else None
@@ -85,7 +85,7 @@ def _page(
 
 
 def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
-    """Record the search in the office's ledger and return the token of the number.
+    """Record the search in the office's ledger and return the number's token.
 
     Raises UsageError, or LedgerError if the search cannot be recorded.
     """
@@ -95,7 +95,7 @@ def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
 
 
 def subject_of(desk: ReportDesk, kept: KeptReport) -> str | None:
-    """The masked number, or the operator or service, or None if it was erased."""
+    """The masked number, the operator or the service that the report is about, or None if it was erased."""
     if kept.is_forgotten:
         return None
     matter = desk.matter(kept.sealed)
@@ -120,7 +120,7 @@ async def overdue(
 
 
 async def remind(visit: Visit) -> web.StreamResponse:
-    """Remind one member, or all members with an overdue answer."""
+    """Remind one member, or all members whose answers are overdue."""
     files, wanted = files_of(visit), visit.field("request")
 
     def act() -> None:
@@ -141,7 +141,7 @@ async def report(
     problem: IdtoneError | None = None,
     matter: ReportedCall | ReportedService | None = None,
 ) -> web.StreamResponse:
-    """Show a report with a masked number. `matter` is its full content, if the visitor opened it."""
+    """Show a report with its number masked. `matter` is its full content, if the visitor opened it."""
     desk = await visit.in_thread(files_of(visit).reports)
     kept = await visit.in_thread(desk.store.report, visit.part("report")) if desk else None
     if desk is None or kept is None:
@@ -166,7 +166,7 @@ async def report(
 
 
 async def open_report(visit: Visit) -> web.StreamResponse:
-    """Show the full number and the reporter's words, after recording this in the office's ledger."""
+    """Show the full number and the reporter's words after recording this in the office's ledger."""
     files, wanted = files_of(visit), visit.part("report")
 
     def opened() -> ReportedCall | ReportedService:
@@ -201,7 +201,7 @@ async def close(visit: Visit) -> web.StreamResponse:
 
 
 async def forget(visit: Visit) -> web.StreamResponse:
-    """Erase the content and the reporter of old reports, as `idtone-office report forget` does."""
+    """Erase the contents and reporters of old reports, as `idtone-office report forget` does."""
     files = files_of(visit)
 
     def act() -> None:

@@ -1,4 +1,4 @@
-"""The association's published stopping conditions (利用停止条件): the consequence of each finding about a member."""
+"""The association's published stopping conditions (利用停止条件): the consequences of findings about a member."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -26,7 +26,7 @@ _FIELDS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")
 async def conditions(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the conditions of the registry in a form, or idtone's sample conditions if there are none."""
+    """Show a form with the registry's conditions, or with idtone's sample conditions if there are none."""
     document = (await visit.in_thread(files_of(visit).registered)).document
     given = document.stopping_conditions or sample_conditions().stopping_conditions
     rows = [
@@ -51,7 +51,7 @@ async def conditions(
 
 
 def _sent(visit: Visit) -> list[tuple[int, dict[str, str]]]:
-    """The submitted rows of the form with their indexes, in form order."""
+    """The form's submitted rows with their indexes, in form order."""
     sent = visit.fields or {}
     places = takewhile(lambda place: f"id_{place}" in sent, count())
     return [(place, {name: visit.field(f"{name}_{place}") for name in _FIELDS}) for place in places]
@@ -62,7 +62,7 @@ def _filled(visit: Visit) -> list[tuple[int, dict[str, str]]]:
 
 
 def _fields(visit: Visit) -> Fields:
-    """The fields of the form. An empty row has no required field."""
+    """The form's fields. Empty rows have no required fields."""
     found = {"version": FormField(template("Version")), **WHY}
     for place, row in _filled(visit):
         for name, (label, read) in _IN_ROW.items():
@@ -72,7 +72,7 @@ def _fields(visit: Visit) -> Fields:
 
 
 def _days(text: str, label: str) -> int:
-    """A number of days. Raises UsageError."""
+    """Parse a number of days. Raises UsageError."""
     if not (text.isascii() and text.isdigit()):
         raise UsageError("{name}: write a number of days", name=label)
     return int(text)
@@ -101,7 +101,7 @@ _FORM: Final = Message("the form")
 
 
 def _row(sent: dict[str, str]) -> dict[str, Any]:
-    """A submitted row in the structure of the conditions file."""
+    """A submitted row, structured as in the conditions file."""
     given = {"id": sent["id"], "leads_to": sent["leads_to"], "within_days": sent["within_days"]}
     finding = {"finding": sent["finding"]} if sent["finding"] else {}
     return {**given, **finding, "text": {"ja": sent["ja"], "en": sent["en"]}}

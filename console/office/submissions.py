@@ -1,4 +1,4 @@
-"""An applicant's submission, which is unverified until the office examines it."""
+"""Applicants' submissions, which are unverified until the office examines them."""
 
 import hashlib
 from http import HTTPStatus
@@ -36,7 +36,7 @@ async def submission(
 
 
 def stamp_of(found: Submission | None) -> str:
-    """Digest of a submission's state, or an empty string for None.
+    """Digest of a submission's state. Empty for None.
 
     Forms send it, so that they act only on the state that a person has read.
     """
@@ -44,7 +44,7 @@ def stamp_of(found: Submission | None) -> str:
 
 
 def seen_submission(folder: Path, id_: str, seen: str) -> Submission:
-    """The submission as shown on the page. Raises UsageError if the applicant has changed it since."""
+    """The submission that the page showed. Raises UsageError if the applicant has changed it since."""
     found = Submissions(folder).named(id_)
     if stamp_of(found) != seen:
         raise UsageError("the applicant has changed this application since you read it; read it again")
@@ -65,7 +65,7 @@ async def answer(visit: Visit) -> web.StreamResponse:
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
-    """Send the applicant's PDF as a download, which browsers save instead of opening."""
+    """Send the applicant's PDF as a download, so that browsers save it instead of opening it."""
     kept, id_ = Submissions(files_of(visit).folder), visit.part("submission")
 
     def read() -> bytes:

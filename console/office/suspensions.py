@@ -1,6 +1,6 @@
 """Current suspensions, the nodes that have not confirmed them, and the forms for new suspensions.
 
-Two persons must enter each suspension.
+Two people must enter each suspension.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ _ENTERED: Final[Fields] = {
 }
 APPROVAL: Final[Fields] = {"entered": FormField(template("The same, from the request"), any_text), **WHY}
 SHOWN: Final = 200
-"""Maximum number of never-originating entries on the page.
+"""Maximum number of never-originating entries shown on the page.
 
 `idtone-office never-originating list` lists all of them.
 """
@@ -68,7 +68,7 @@ SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """Number of nodes that have confirmed a suspension (by its reference) or its end, and the other nodes."""
+    """How many nodes have confirmed a suspension (by its reference) or its end, and which have not."""
 
     reference: str
     confirmed: int
@@ -118,7 +118,7 @@ async def suspensions(
 class _Found:
     """Content of the page.
 
-    `trouble` is the reason for missing times: the history or the package is unreadable.
+    `trouble` says why times are missing: the history or the package is unreadable.
     """
 
     stops: Sequence[OfficeStop[SuspensionEntry]]
@@ -131,7 +131,7 @@ class _Found:
 
 
 def _read(files: OfficeFiles, now: datetime) -> _Found:
-    """The content of the page. Raises IdtoneError."""
+    """Read the content of the page. Raises IdtoneError."""
     document, listed, confirmations = files.suspensions(), files.never_originates(), files.confirmations()
     history: Sequence[HistoryLine] = ()
     signed, trouble = None, None
@@ -162,7 +162,7 @@ def span_of_entry(entry: SuspensionEntry) -> str | None:
 
 
 def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
-    """The confirmations by reference, incomplete ones first, without ends that all nodes have confirmed."""
+    """Confirmations by reference, incomplete ones first. Ends that all nodes have confirmed are omitted."""
     of: dict[str, list[Confirmation]] = {}
     for row in rows:
         of.setdefault(row.reference, []).append(row)

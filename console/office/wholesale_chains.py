@@ -1,4 +1,4 @@
-"""Wholesale chains of numbers (卸): their members, the checks of resellers, and changes to links."""
+"""Wholesale chains of numbers (卸), with their members, reseller checks and changes to links."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,1 +1,1 @@
-"""Pages of an operator."""
+"""Pages for operators."""

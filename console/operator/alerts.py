@@ -1,4 +1,4 @@
-"""Alerts from the operator's Prometheus, on their own page and in a live part of the health page."""
+"""Alerts from the operator's Prometheus, shown on their own page and live on the health page."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from ..prometheus_alerts import MOST, AlertState, PrometheusAlerts
 
 PATH: Final = "/health/alerts"
 PROMETHEUS: Final = web.AppKey("prometheus", PrometheusAlerts)
-"""Key of the operator's Prometheus, present only if the settings name one."""
+"""Key for the operator's Prometheus, present only if the settings name one."""
 ASK_EVERY_S: Final = 10.0
 STATES: Final = {AlertState.FIRING: template("firing"), AlertState.PENDING: template("pending")}
 
@@ -37,7 +37,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 async def _now(visit: Visit) -> dict[str, Any]:
-    """Context of the template `alerts_now.html`."""
+    """Context for the template `alerts_now.html`."""
     prometheus = visit.request.app.get(PROMETHEUS)
     now = await prometheus.now() if prometheus else None
     return {

@@ -1,4 +1,4 @@
-"""Numbers and lines that the brake has marked, slowed or stopped on any node. Only a command can release them."""
+"""Numbers and lines that the brake has marked, slowed or stopped on any node. Only a command releases them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from ..access.rights import Right
 from ..page import Page, Visit
 
 ROWS: Final = 500
-"""Maximum number of rows. Stopped subjects come first, then the newest."""
+"""Maximum number of rows. Stopped subjects come first, followed by the newest."""
 STEPS: Final = {
     BrakeStep.MARK: template("marked"),
     BrakeStep.SLOW: template("slowed"),
@@ -45,14 +45,14 @@ SIGNALS: Final = {
     Signal.HOUR_CALLED.word: template("called numbers in an hour"),
 }
 _SHOWN: Final = 8
-"""Number of characters shown of a token, as in `idtone brake list`."""
+"""Number of a token's characters shown, as in `idtone brake list`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrakedRow:
-    """A hold of the brake as a table row.
+    """A brake hold as a table row.
 
-    `name` is empty for a number. Visitors who may see the number find it in the call.
+    `name` is empty for a number, which visitors who may see it can find in the call.
     """
 
     step: BrakeStep
@@ -90,7 +90,7 @@ def _holds(settings: Settings) -> tuple[Hold, ...]:
 
 
 def rows(holds: tuple[Hold, ...], node: str) -> list[BrakedRow]:
-    """At most `ROWS` holds, with the most severe step first and newer holds before older ones."""
+    """At most `ROWS` holds, with the most severe step first and newer holds before older ones within each step."""
     return [
         BrakedRow(
             hold.step,

@@ -1,6 +1,6 @@
-"""One call: its steps, the delivery of its sounds, the reasons for its decision, and the proof.
+"""One call, with its steps, sound delivery, reasons for the decision, and proof.
 
-The page also shows the call's numbers if the visitor states a purpose.
+Visitors who state a purpose can also see the call's numbers.
 """
 
 from collections.abc import Sequence
@@ -73,14 +73,14 @@ class _StepLine:
 
 @dataclass(frozen=True, slots=True)
 class _SoundFor:
-    """The sound for one party, with the evidence of its delivery."""
+    """The sound for one party, with evidence of its delivery."""
 
     party: str
     profile: str
     delivery: str
     known_by: str
     failed: str
-    """Reason why playback of the sound failed."""
+    """Why playback of the sound failed."""
     sha256: str
     sound: PlayedSound | None
     wave: Wave | None
@@ -95,7 +95,7 @@ class _Proven:
 
 @dataclass(frozen=True, slots=True)
 class _Proofs:
-    """Proofs of the call's leaves, or the reason why the leaves cannot be proven on this node (`problem`)."""
+    """Proofs of the call's leaves. If this node cannot prove them, `problem` says why."""
 
     leaves: tuple[_Proven, ...] = ()
     log: VerifierKey | None = None
@@ -199,7 +199,7 @@ def _leaves(ledger: SelectedLedger, call_id: str) -> Sequence[ProvenLeaf]:
 
 
 def _sounds_for(directory: Path, record: Record, language: str, node: str = "") -> tuple[_SoundFor, ...]:
-    """The sounds that were intended for or played to each party."""
+    """The sounds intended for or played to each party."""
     started = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_STARTED}
     failed = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_FAILED}
     found = []
@@ -232,7 +232,7 @@ def _party(step: Step) -> str:
 
 
 async def proof(visit: Visit) -> web.StreamResponse:
-    """Send the file that `idtone ledger prove` prints. `leaf` in the address selects one of several leaves."""
+    """Send what `idtone ledger prove` prints, as a file. `leaf` in the address selects one of several leaves."""
     call_id = visit.part("call_id")
 
     def look() -> dict[str, ProvenLeaf]:
@@ -270,7 +270,7 @@ async def sound(visit: Visit) -> web.StreamResponse:
 
 
 async def open_numbers(visit: Visit) -> web.StreamResponse:
-    """Show the call's numbers once, after recording this act in the ledger."""
+    """Show the call's numbers once, after recording this in the ledger."""
     if is_other_node(visit.console.settings, visit.query("node")):
         problem = Message("Numbers are opened on the node of the call alone: its keys do not leave it.")
         return visit.render("problem.html", HTTPStatus.FORBIDDEN, problem=problem)
@@ -290,7 +290,7 @@ async def open_numbers(visit: Visit) -> web.StreamResponse:
 
 
 def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
-    """Label of each role → the number. Records the act first, and raises LedgerError if that fails."""
+    """Record the act and return the number for each role's label. Raises LedgerError if recording fails."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
     person, ledger = console_person(visit.user.name), console.settings.ledger

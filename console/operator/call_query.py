@@ -1,4 +1,4 @@
-"""A search for calls, represented by an address that can be bookmarked.
+"""A search for calls as an address that can be bookmarked.
 
 The address never contains telephone numbers.
 """
@@ -28,15 +28,15 @@ FIELDS: Final = (
     "from", "until", "outcome", "reason", "direction", "member", "licence", "delivery", "fallback", "odd", "call",
     "node",
 )  # fmt: skip
-"""Fields of the search form, in the order of their parameters in the address."""
+"""Fields of the search form, in the order in which the address lists them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallQuery:
     """A search for calls.
 
-    `values` are the visitor's entries by field name. `call` is the start of a call id. `node` is the name of another
-    node, or empty for this node. `before` or `after` is the place where a page continues.
+    `values` contains the visitor's entries by field name. `call` is the start of a call id. `node` is another node's
+    name, or empty for this node. `before` or `after` is the place where a page continues.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class CallQuery:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> CallQuery:
-        """The search in the query of an address. Raises UsageError."""
+        """Parse the search from an address's query. Raises UsageError."""
         values = {name: text for name in FIELDS if (text := query.get(name, "").strip())}
 
         def text_of(name: str) -> str | None:
@@ -78,12 +78,12 @@ class CallQuery:
         )
 
     def since(self, begin: datetime) -> str:
-        """The address of this search, restricted to calls since `begin`."""
+        """The address of this search, limited to calls since `begin`."""
         values = {name: value for name, value in self.values.items() if name != "until"}
         return replace(self, values=values | {"from": begin.strftime("%Y-%m-%dT%H:%M")}).address()
 
     def address(self, path: str = PATH, **places: object) -> str:
-        """The address of this search, continued from another place (`before` or `after`)."""
+        """The address for continuing this search from another place (`before` or `after`)."""
         parts = {**self.values, **{name: str(value) for name, value in places.items()}}
         return f"{path}?{urlencode(parts)}" if parts else path
 
@@ -93,13 +93,13 @@ def place_text(place: CallPlace) -> str:
 
 
 def path_of(call_id: str, *more: str, **query: str) -> str:
-    """The address of a call's page, or of part of it. Empty query values are omitted."""
+    """The address of a call's page or a part of that page. Empty query values are omitted."""
     asked = {name: value for name, value in query.items() if value}
     return "/".join((PATH, quote(call_id, safe=""), *more)) + (f"?{urlencode(asked)}" if asked else "")
 
 
 def local_moment(name: str, text: str) -> datetime | None:
-    """The moment in a browser field, in Japan time, or None if the field is empty.
+    """The moment entered in a browser's time field, in Japan time. None if the field is empty.
 
     A date without a time means the start of that day. Raises UsageError.
     """

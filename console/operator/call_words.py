@@ -1,4 +1,4 @@
-"""Words that the pages show for a call, derived from its record."""
+"""Text that pages show for a call, derived from its record."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +36,7 @@ EXPLAINED: Final = {
     CallState.INTERRUPTED: template("The service was down when the call ended, so its end is not known."),
     CallState.IN_PROGRESS: template("Its end is not in the ledger yet. Reload this page to see its next steps."),
 }
-"""State of a call → its explanation."""
+"""Explanation of each call state."""
 
 
 def state_of(record: Record) -> CallState:
@@ -48,7 +48,7 @@ def state_of(record: Record) -> CallState:
 
 @dataclass(frozen=True, slots=True)
 class CallLine:
-    """A call as a row of the list."""
+    """A call as a row in the list."""
 
     path: str
     record: Record
@@ -70,7 +70,7 @@ class CallLine:
 
 
 def line_of(record: Record, node: str = "") -> CallLine:
-    """The row of a call. `node` is the name of the call's node, or empty for this node."""
+    """The row for a call. `node` is the name of the call's node, or empty for this node."""
     return CallLine(
         path_of(record.call_id, node=node),
         record,
@@ -81,7 +81,7 @@ def line_of(record: Record, node: str = "") -> CallLine:
 
 
 def direction_words(code: str | None) -> str:
-    """The words for a direction, or the code itself if it is unknown."""
+    """Display text for a direction, or the code itself if it is unknown."""
     return DIRECTIONS[Direction(code)] if code in set(Direction) else code or ""
 
 
@@ -94,7 +94,7 @@ def outcome_words(code: str | None) -> OutcomeWords | None:
 
 
 def in_language(words: Words | None, language: str, code: str = "") -> str:
-    """The words for a code in `language`, or the code itself if `words` is None."""
+    """The text for a code in `language`, or the code itself if `words` is None."""
     if words is None:
         return code
     return words.japanese if language == "ja" else words.english

@@ -1,4 +1,4 @@
-"""Search for calls by decision or call id. A search by number or SIP Call-ID requires a recorded purpose."""
+"""Search for calls by decision or call id, or by number or SIP Call-ID with a recorded purpose."""
 
 import asyncio
 import logging
@@ -42,12 +42,12 @@ from .call_query import CSV_PATH, PATH, CallQuery, local_moment, path_of, place_
 
 PAGE_CALLS: Final = 50
 NUMBER_CALLS: Final = 50
-"""Maximum number of calls of a number on the page. The newest are shown."""
+"""Maximum number of calls shown for a number. The newest are shown."""
 CSV_CALLS: Final = 10_000
 CSV_PART: Final = 2000
 EXPORTS_OF_USER: Final = 1
 EXPORTS: Final = 16
-"""Maximum number of exports in progress for all users together. Parts of different exports alternate."""
+"""Maximum number of simultaneous exports by all users together. Their parts alternate."""
 
 
 _log = logging.getLogger(__name__)
@@ -55,10 +55,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A page of the list.
+    """One page of the list.
 
-    `newer` and `older` are the addresses of the adjacent pages. `on` is the address at which an unfinished search
-    continues, and `searched` is the time that the search has reached. Each is None if it does not apply.
+    `newer` and `older` are the addresses of the adjacent pages. `on` is the address where an unfinished search
+    continues, and `searched` is how far back it has searched. Each is None if it does not apply.
     """
 
     shown: ShownCalls = NO_CALLS
@@ -114,7 +114,7 @@ async def _page(
 
 
 def quick_ranges(now: datetime) -> list[tuple[str, datetime]]:
-    """The usual periods of a search as pairs of label and start."""
+    """Common search periods as pairs of label and start."""
     return [
         (template("Last hour"), now - timedelta(hours=1)),
         (template("Since midnight"), now.replace(hour=0, minute=0)),
@@ -160,10 +160,10 @@ def _answer(query: CallQuery, shown: ShownCalls) -> _Found:
 
 
 async def by_number(visit: Visit) -> web.StreamResponse:
-    """Show the calls of a number, after recording the act in the ledger.
+    """Show a number's calls after recording the act in the ledger.
 
-    Recording waits for the disk and the service, so the search runs at the same time. If either fails, nothing is
-    shown.
+    The search runs while the act is being recorded, which waits for the disk and the service. If either fails, nothing
+    is shown.
     """
     if not admits_number_search(visit):
         return _by_number_page(visit, NO_CALLS, TOO_MANY_NUMBERS, HTTPStatus.TOO_MANY_REQUESTS)
@@ -215,7 +215,7 @@ def _by_number_page(
 
 
 def _wanted(number_text: str, sip_call_id: str) -> Number | str:
-    """The number, or the SIP Call-ID if only that is entered. Raises NumberError, UsageError."""
+    """The entered number, or the SIP Call-ID if there is no number. Raises NumberError, UsageError."""
     if kept := truncated_sip_call_id(sip_call_id):
         if number_text.strip():
             raise UsageError("a number and a SIP Call-ID are two searches; leave out one of them")
@@ -227,7 +227,7 @@ def _wanted(number_text: str, sip_call_id: str) -> Number | str:
 
 
 def _purpose(text: str) -> str:
-    """The purpose, if it is valid. Raises UsageError."""
+    """The entered purpose. Raises UsageError if it is invalid."""
     if objection := purpose_objection(text):
         raise UsageError(objection)
     return text
@@ -251,7 +251,7 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
 async def as_csv(visit: Visit) -> web.StreamResponse:
     """Send at most `CSV_CALLS` calls of the search as one CSV file.
 
-    The rows are sent after the search has ended, so a slow client does not delay other exports.
+    Rows are sent after the search has ended, so slow clients do not delay other exports.
     """
     try:
         query = CallQuery.of(visit.request.query)
@@ -275,16 +275,16 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 def _wait(visit: Visit, problem: Message) -> web.Response:
-    """A short refusal in plain text, so that many refusals cost little."""
+    """A short plain-text refusal, so that even many refusals cost little."""
     headers = {"Retry-After": "60"}
     return web.Response(text=f"{translated(problem)}\n", status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 
 
 async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) -> bytes:
-    """Send the CSV header in `answer` and return the rows of the search.
+    """Send the CSV header in `answer` and return the search's rows.
 
-    Stops when the visitor leaves. Raises UsageError or LedgerError before the header is sent, and afterwards
-    ConnectionAbortedError.
+    Stops when the visitor leaves. Raises UsageError or LedgerError before the header is sent, or ConnectionAbortedError
+    afterward.
     """
     settings, opens = visit.console.settings, visit.may(Right.OPEN_NUMBERS)
     parts, count, place = list[str](), 0, query.before

@@ -1,4 +1,4 @@
-"""Form for a request of evidence: reads the fields and collects their errors."""
+"""The form for requesting evidence, which reads the fields and collects their errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class DisclosureForm:
 
 
 def read_form(settings: Settings, reader: LedgerReader, given: Mapping[str, str], now: datetime) -> DisclosureForm:
-    """The request in the fields. Raises FormErrors, or DocumentError if the legal bases cannot be read."""
+    """Read the request from the form. Raises FormErrors, or DocumentError if the legal bases cannot be read."""
     errors, fields = FormErrors(), {name: value.strip() for name, value in given.items()}
     case = errors.read("case", lambda: _case(fields.get("case", "")))
     calls = fields.get("calls", "").split()
@@ -60,7 +60,7 @@ def _case(text: str) -> str:
 
 
 def _check_calls(reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Check the call ids. Raises UsageError if one matches no call or several calls.
+    """Check the call ids. Raises UsageError unless each one matches exactly one call.
 
     Also raises UsageError if there are no ids or more than `CALLS_LIMIT`.
     """
@@ -75,7 +75,7 @@ def _basis_objection(basis: str) -> Message:
 
 
 def _fact(fact: BasisFact, text: str, rule: BasisRule | None, now: datetime) -> str | None:
-    """The fact in the format of the command's option, or None if it is empty and not needed. Raises UsageError."""
+    """The fact, formatted like the command's option, or None if it is empty and not needed. Raises UsageError."""
     if not text:
         if rule and fact in rule.needs:
             raise UsageError("this legal basis needs it")
@@ -114,9 +114,9 @@ def _refuse(objection: str | None) -> None:
 
 
 def facts_of(reader: LedgerReader, call_id: str) -> dict[str, str]:
-    """Values of a call for the fields of a request: its id and a description of the scope.
+    """Values that a call provides for a request's fields: its id and a description of the scope.
 
-    The values contain no telephone number.
+    They contain no telephone number.
     """
     record = reader.record(call_id) if reader.knows(call_id) else None
     if record is None:

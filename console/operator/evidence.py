@@ -1,4 +1,4 @@
-"""The evidence: its verification, the witnesses that cosigned it, and the keys that others need to verify it."""
+"""The evidence page: verification, the witnesses that cosigned, and the keys that others need to verify."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOOK_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WitnessRow:
-    """A witness in the settings. `leaves` is the size of the tree that it last cosigned, or 0 if unknown."""
+    """A witness in the settings. `leaves` is the size of the last tree that it cosigned, or 0 if unknown."""
 
     name: str
     url: str
@@ -47,11 +47,11 @@ class WitnessRow:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The latest signed checkpoint of the tree, the latest cosigned checkpoint, and the log's key.
+    """The tree's latest signed and latest cosigned checkpoints, and the log's key.
 
     `leaves` is the size of the tree. `stamped` is the size and time of the largest tree with a timestamp.
-    `unsigned_ends` are this node's earlier logs whose end is not signed yet. `given_up` maps each earlier log that
-    ended without a signature to the recorded reason, or to a general text if no reason is recorded.
+    `unsigned_ends` lists this node's earlier logs whose ends are not signed yet. `given_up` maps each earlier log that
+    ended without a signature to the recorded reason, or to a general text if none is recorded.
     """
 
     signed: Note | None
@@ -68,12 +68,12 @@ class Heads:
 
     @property
     def unsigned(self) -> int:
-        """Number of leaves that are not signed yet."""
+        """Number of leaves not signed yet."""
         return max(0, self.leaves - (self.checkpoint.size if self.checkpoint else 0))
 
     @classmethod
     def read(cls, settings: Settings) -> Heads:
-        """The checkpoints of this node's ledger. Raises LedgerError."""
+        """Read the checkpoints of this node's ledger. Raises LedgerError."""
         ledger = settings.ledger
         with LedgerReader.open(ledger.own_url()).on_one_connection() as reader:
             # Leaves are read first: a leaf that is signed meanwhile must not count as unsigned.
@@ -96,7 +96,7 @@ class Heads:
 def witness_rows(
     witnesses: Sequence[str], cosigned: Note | None, told: Sequence[Mapping[str, Any]]
 ) -> list[WitnessRow]:
-    """The rows of the witnesses in the settings.
+    """Rows for the witnesses in the settings.
 
     `told` is the running service's report on the witnesses. Raises UsageError, ProofError.
     """
@@ -147,7 +147,7 @@ def _heads(settings: Settings) -> Heads | IdtoneError | OSError:
 
 
 def _verification(visit: Visit, verified: VerificationResult | None) -> dict[str, Any]:
-    """Context of the template `evidence_verification.html`."""
+    """Context for the template `evidence_verification.html`."""
     verification = visit.request.app[VERIFICATION]
     return {
         "task": verification.work.task,
@@ -168,7 +168,7 @@ async def cancel(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the progress of the verification, followed by its result."""
+    """Stream the progress of the verification and finally its result."""
 
     async def shown() -> str:
         verified = await visit.in_thread(visit.request.app[VERIFICATION].last)

@@ -1,7 +1,7 @@
-"""Disclosure of evidence by two persons: request, approval, pack, receipt and confirmation.
+"""Disclosure of evidence, which takes two people: request, approval, pack, receipt and confirmation.
 
-This module also lists a year's disclosures. `idtone ledger` has the same acts and rules. No address contains a
-telephone number.
+This module also lists a year's disclosures. The acts and rules are the same as in `idtone ledger`. No address contains
+a telephone number.
 """
 
 import hashlib
@@ -66,7 +66,7 @@ FIELDS: Final = {
     "by": template("Received by"),
     "on": template("Day on the document"),
 }
-"""Option of the commands → its label on the pages."""
+"""Labels that the pages use for the commands' options."""
 LABELS: Final = {name.replace("-", "_"): words for name, words in FIELDS.items()} | {
     "calls": template("Calls, by their ids")
 }
@@ -84,7 +84,7 @@ _OPTION: Final = re.compile(r"--([a-z-]+)")
 
 
 def in_fields(error: object) -> str:
-    """A command's error in the visitor's language, with form fields named instead of options."""
+    """A command's error in the visitor's language, naming form fields instead of options."""
     text = translated(error if isinstance(error, str) else str(error))
     return _OPTION.sub(lambda match: f"“{translated(FIELDS[match[1]])}”" if match[1] in FIELDS else match[0], text)
 
@@ -98,7 +98,7 @@ def _refused(visit: Visit) -> web.Response:
 
 
 async def list_exports(visit: Visit) -> web.StreamResponse:
-    """Show the disclosures that wait for an act, followed by the others, newest first."""
+    """Show the disclosures that are waiting for someone to act, followed by the others, newest first."""
     now, trouble = datetime.now(UTC), None
     try:
         entries = await visit.in_thread(_entries, visit, now)
@@ -135,14 +135,14 @@ def _entries(visit: Visit, now: datetime) -> list[IndexEntry]:
 
 
 def _in_words(problem: object) -> object:
-    """The problem with form fields named instead of command options."""
+    """The problem, naming form fields instead of command options."""
     if isinstance(problem, FormErrors):
         return problem.in_words(lambda field, error: f"{translated(LABELS[field])}: {in_fields(error)}")
     return problem and in_fields(problem)
 
 
 def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None = None) -> web.Response:
-    """The page with the form for a request."""
+    """The page with the request form."""
     status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
     bases = load_legal_bases(visit.console.settings.ledger.legal_bases).bases
     return visit.render(
@@ -159,7 +159,7 @@ def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None =
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Show the form to request a disclosure. If the address names a call, its record fills in the fields."""
+    """Show the form for requesting a disclosure, filled in from the record of the call in the address, if any."""
     call = visit.query("call")[:255]
     filled = await visit.in_thread(_of_call, visit, call) if call else {}
     return _asked(visit, {"sealed": "yes", **{name: translated(value) for name, value in filled.items()}})
@@ -219,7 +219,7 @@ def _is_user(person: Any, name: str) -> bool:
 
 
 def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
-    """The entry of the disclosure with this id or request id. Raises HTTPNotFound."""
+    """The entry for the disclosure with this id or request id. Raises HTTPNotFound."""
     for each in entries:
         if act in (each.act, each.request and each.request.act):
             return each
@@ -227,7 +227,7 @@ def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
 
 
 def _calls(visit: Visit, entry: IndexEntry) -> list[Any]:
-    """The calls of a request. Only a visitor who may open numbers gets the last digits of their numbers."""
+    """The calls in a request. Only visitors who may open numbers see the last digits of the numbers."""
     with reader_for(visit) as reader:
         wanted = entry.request.calls if entry.request else ()
         return [record for call_id in wanted if (record := reader.record(call_id))]
@@ -288,7 +288,7 @@ async def make(visit: Visit) -> web.StreamResponse:
 
 
 async def pack(visit: Visit) -> web.StreamResponse:
-    """Send the pack to the person who created it. Raises HTTPNotFound for other visitors."""
+    """Send the pack to the person who created it. Raises HTTPNotFound for anyone else."""
     assert visit.user
     act = visit.part("act")
     octets = visit.request.app[PACK_CACHE].get(act, visit.user.name)
@@ -298,7 +298,7 @@ async def pack(visit: Visit) -> web.StreamResponse:
 
 
 async def sheet(visit: Visit) -> web.StreamResponse:
-    """Send the receipt for the receiving officer to sign, for the uploaded pack or the pack in memory."""
+    """Send the receipt for the uploaded pack or the pack in memory, which the receiving officer signs."""
     settings = visit.console.settings
 
     async def do(upload: Upload) -> web.StreamResponse:
@@ -327,7 +327,7 @@ def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: byt
 
 
 def _made_by(upload: Upload, known: Mapping[str, Disclosure], key: Any) -> Disclosure:
-    """The disclosure of the uploaded pack. Raises UsageError, which does not mention the temporary file."""
+    """The uploaded pack's disclosure. Raises UsageError, which does not mention the temporary file."""
     try:
         return disclosure_of_pack(upload.file, known, key, FILE_LIMIT)
     except IdtoneError as error:
@@ -349,7 +349,7 @@ def _pdf(paper: Paper) -> bytes:
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Record that the receiving office has signed for the pack, with the digest of the uploaded scan, if any."""
+    """Record that the receiving office signed for the pack, with the digest of the uploaded scan, if any."""
     settings, act = visit.console.settings, visit.part("act")
 
     def record(upload: Upload) -> None:
@@ -373,7 +373,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
 
 
 async def _uploaded(visit: Visit, do: Callable[[Upload], Any]) -> web.StreamResponse:
-    """Receive a form with a file from a visitor who may disclose evidence, and run the act `do`."""
+    """Receive a form with a file and run `do`, if the visitor may disclose evidence."""
     if not _person_may(visit):
         return _refused(visit)
     try:

@@ -1,4 +1,4 @@
-"""Counts of calls by day, hour, outcome, reason, member and licence, for the period in the address."""
+"""Call counts by day, hour, outcome, reason, member and licence for the period in the address."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from ..statistics import Statistics
 
 PATH: Final = "/evidence/statistics"
 STATISTICS: Final = web.AppKey("statistics", dict[str, Statistics])
-"""Key of the statistics by node name. The empty name is this node."""
+"""Key for the statistics by node name. An empty name means this node."""
 LOOK_EVERY_S: Final = 0.5
 PERIOD: Final = timedelta(days=29)
-"""Distance between the first and last day of the default period."""
+"""Time between the first and last days of the default period."""
 HOURS_WITHIN: Final = timedelta(days=7)
-"""Periods whose first and last day are closer than this are drawn by hour."""
+"""Periods whose first and last days are closer together than this are plotted by hour."""
 MOST_DAYS: Final = 3700
 SHOWN: Final = 100
-"""Maximum number of rows in a table on the page. The CSV file contains all rows."""
+"""Maximum number of rows in each table on the page. CSV files contain all rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Period:
 
     @classmethod
     def of(cls, first: str, last: str, today: date) -> Period:
-        """The period between the days in an address. A day outside the years 2000 to 2199 counts as missing.
+        """The period between the days in an address. Days outside the years 2000 to 2199 count as missing.
 
         The first day is at most `MOST_DAYS` days before the last.
         """
@@ -60,7 +60,7 @@ class Period:
 
     @property
     def days(self) -> dict[str, str]:
-        """The first and last day as query parameters."""
+        """The first and last days as query parameters."""
         return {"from": self.first.isoformat(), "to": self.last.isoformat()}
 
     @property
@@ -81,7 +81,7 @@ def _period(visit: Visit) -> Period:
 
 
 def plot_of(counts: Counts, period: Period, now: datetime) -> StackedPlot:
-    """The calls by outcome for each day, or for each hour if the period is short."""
+    """Plot of calls by outcome for each day, or for each hour if the period is short."""
     first = day_begins(period.first).astimezone(JAPAN)
     step = timedelta(hours=1) if period.by_hour else timedelta(days=1)
     places = ((period.last - period.first).days + 1) * (24 if period.by_hour else 1)
@@ -96,7 +96,7 @@ def plot_of(counts: Counts, period: Period, now: datetime) -> StackedPlot:
 
 @dataclass(frozen=True, slots=True)
 class CountedPeriod:
-    """Values for the page of a period, reused until the counts or the hour change."""
+    """Values for a period's page, reused until the counts or the hour change."""
 
     counts: Counts
     period: Period
@@ -105,9 +105,9 @@ class CountedPeriod:
 
     @classmethod
     def of(cls, counts: Counts, period: Period, now: datetime, before: CountedPeriod | None) -> CountedPeriod:
-        """The values for a period, or `before` itself if nothing has changed.
+        """Values for a period, or `before` itself if nothing has changed.
 
-        Reuse matters because drawing the plot takes half of the page's time.
+        Reuse matters, because drawing the plot takes half of the page's time.
         """
         hour = now.replace(minute=0, second=0, microsecond=0)
         if before and before.counts is counts and (before.period, before.hour) == (period, hour):
@@ -127,7 +127,7 @@ def _most(tallies: Sequence[Tally]) -> list[Tally]:
 
 
 def _counted(statistics: Statistics, period: Period) -> CountedPeriod | None:
-    """The values for the period, or None before the first count."""
+    """Values for the period, or None before the first count."""
     if statistics.counts is None:
         return None
     before = statistics.shown if isinstance(statistics.shown, CountedPeriod) else None
@@ -136,7 +136,7 @@ def _counted(statistics: Statistics, period: Period) -> CountedPeriod | None:
 
 
 def _part(visit: Visit, period: Period, found: CountedPeriod | None) -> str:
-    """The part of the page with the tables and the plot, or an empty string before the first count."""
+    """The tables and the plot as part of the page, or an empty string before the first count."""
     if found is None:
         return ""
 
@@ -157,7 +157,7 @@ def _node(visit: Visit) -> str:
 
 
 def _statistics(visit: Visit, known: Sequence[str] = ()) -> Statistics:
-    """The statistics of the node in the address. They are stored only for this node and the `known` nodes."""
+    """Statistics of the node in the address. They are kept only for this node and the `known` nodes."""
     node, stored = _node(visit), visit.request.app[STATISTICS]
     found = stored.get(node) or Statistics(visit.console.settings, node)  # a new one reads a file
     if node in ("", *known):
@@ -197,7 +197,7 @@ async def statistics(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the progress of the count, followed by the counts."""
+    """Stream the progress of the count and finally the counts."""
     period, counted = _period(visit), _statistics(visit)
     work = counted.work
 

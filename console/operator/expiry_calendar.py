@@ -1,4 +1,4 @@
-"""Expiries by month: of the registry, licences, pledges, reseller checks and certifications."""
+"""Expiries of the registry, licences, pledges, reseller checks and certifications by month."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from ..page import Page, Visit
 from ..time_formats import day, last_moment
 
 MONTHS: Final = 12
-"""Number of months in the chart, beginning with the current month."""
+"""Number of months in the chart, starting with the current month."""
 SHOWN: Final = 1000
 """Maximum number of entries in the list. The earliest are shown."""
 KINDS: Final = {
@@ -34,7 +34,7 @@ KINDS: Final = {
     ExpiryKind.CERTIFICATION_CHECK: template("next check of a certification"),
 }
 _TOGETHER: Final = dict.fromkeys((ExpiryKind.MARK, ExpiryKind.CERTIFICATION_CHECK), ExpiryKind.CERTIFICATION)
-"""Kind of expiry → the kind under which the chart counts it."""
+"""The kind under which the chart counts each kind of expiry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def by_month(rows: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
 
 
 def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
-    """The chart of future expiries, starting with the current month."""
+    """Chart of future expiries, starting with the current month."""
     months, first = [], now.astimezone(JAPAN).replace(day=1)
     for _ in range(MONTHS):
         months.append(first.strftime("%Y-%m"))
@@ -94,9 +94,9 @@ def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
 
 
 def ends(expiry: Expiry) -> str:
-    """Text of an expiry: the last valid day in Japan, or the moment of the end.
+    """Text for an expiry: the last valid day in Japan or the moment it ends.
 
-    The text of a certification check is its due day.
+    For a certification check, the text is its due date.
     """
     return day(expiry.at) if expiry.kind is ExpiryKind.CERTIFICATION_CHECK else last_moment(expiry.at)
 

@@ -1,4 +1,4 @@
-"""Findings and remedies of `idtone doctor`, run on request, beside the live state."""
+"""Findings and remedies from `idtone doctor`, run on request, next to the live state."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ WORST_FIRST: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FindingGroup:
-    """The findings of one state, grouped by remedy. Several findings may share a remedy."""
+    """Findings of one state, grouped by remedy, because several findings may share one."""
 
     state: State
     words: str
@@ -47,7 +47,7 @@ async def run(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the progress of the current run until it ends."""
+    """Stream the current run's progress until it ends."""
 
     async def events() -> AsyncIterator[bytes]:
         async for _ in visit.request.app[DOCTOR].follow():
@@ -74,7 +74,7 @@ def _state(visit: Visit) -> dict[str, Any]:
 
 
 def groups(run: DoctorRun) -> Sequence[FindingGroup]:
-    """The findings by state, worst state first, without states that have no findings."""
+    """Findings by state, worst state first. States without findings are omitted."""
     found = []
     for state, words in WORST_FIRST.items():
         chosen = [finding for finding in run.findings if finding.state is state]

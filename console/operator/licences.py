@@ -1,6 +1,6 @@
-"""The registry in use: members, licences and wholesale chains.
+"""The registry in use, with its members, licences and wholesale chains.
 
-This page also shows the current decision for a number, with its reasons.
+The page also shows the current decision for a number, with the reasons for it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -43,15 +43,15 @@ class MemberRow:
     pledge_until: datetime | None
     pledge_in_force: bool
     licences: list[tuple[Licence, Reason]]
-    """Each licence with its validity, regardless of the direction of a call."""
+    """Each licence with its validity, regardless of call direction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The current decision for a call of a number."""
+    """The current decision on a call with a given number."""
 
     number: str
-    """The number with only its last four digits."""
+    """The number, masked except for its last four digits."""
     direction: Direction
     decision: Decision
     outcome: OutcomeWords
@@ -67,7 +67,7 @@ _FIELDS: Final[Fields] = {
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Show the current decision for a call of a number.
+    """Show the current decision on a call with the entered number.
 
     The form sends the number in its body, so it appears in no address and no log.
     """
@@ -88,7 +88,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def answer_for(number: Number, direction: Direction, read: ReadRegistry, settings: Settings, clock: datetime) -> Answer:
-    """The decision for a number according to the rules of the call controller."""
+    """The decision for a number under the call controller's rules."""
     policy, now = settings.policy.policy(settings.association.member), time_by(read.index, clock)
     call = ForwardedCall("question", direction, number, parse(""), parse(""))
     decision = decide(call, read.index, policy, now)

@@ -1,4 +1,4 @@
-"""Current state: the service, the calls in progress, and the calls of the last hour and day."""
+"""The current state: the service, calls in progress, and calls in the last hour and day."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from ..shared_reads import Shared
 
 PLOTS: Final = web.AppKey("plots", Shared[DecisionPlots])
 STUCK: Final = timedelta(hours=2)
-"""Duration after which a connected call is marked."""
+"""How long a connected call may last before it is marked."""
 RINGS_TOO_LONG: Final = timedelta(minutes=5)
-"""Duration after which a call that is not connected is marked."""
+"""How long a call may stay unconnected before it is marked."""
 STATES: Final = {
     "dialling": template("being dialled"),
     "answered": template("answered, hears the sound"),
@@ -46,7 +46,7 @@ class RunningCall:
 async def now(visit: Visit) -> web.StreamResponse:
     """Show the current state.
 
-    The page does not wait for the first count of a day's calls. The event stream sends it later.
+    The page does not wait for the first count of a day's calls, which the event stream sends later.
     """
     plots = visit.request.app[PLOTS]
     counted = await plots.get() if plots.is_ready else DecisionPlots()
@@ -54,7 +54,7 @@ async def now(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the state each second, and the plots less often."""
+    """Stream the state every second and the plots less often."""
     shared_plots = visit.request.app[PLOTS]
 
     def counted(plots: DecisionPlots) -> bytes:
@@ -74,7 +74,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 def _state(visit: Visit, state: ServiceState) -> dict[str, Any]:
-    """Context of the templates `now_state.html` and `now_service.html`."""
+    """Context for the templates `now_state.html` and `now_service.html`."""
     feed = state.feed
     return {
         "state": state,
@@ -99,9 +99,9 @@ def running_call(call: Mapping[str, Any], at: datetime) -> RunningCall:
 
 
 def calls_a_second(live: LiveState) -> float | None:
-    """Decided calls per second, averaged over the last seconds, or None.
+    """Decided calls per second over the last few seconds, or None if unknown.
 
-    The result is None with only one state in memory, or if the service was down or restarted in the meantime.
+    It is unknown if only one state is in memory, or if the service was down or restarted in the meantime.
     """
     first, last = live.states[0], live.states[-1]
     if first is last or first.feed is None or last.feed is None:

@@ -1,6 +1,6 @@
 """The ledger as a visitor may see it.
 
-Numbers are replaced by their kinds. A visitor who may open numbers sees their last digits.
+Numbers are replaced with their kinds, except that visitors who may open numbers see the last digits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def reader_for(visit: Visit) -> LedgerReader:
-    """The ledger for this visitor. Only a visitor who may open numbers gets their last digits.
+    """A ledger reader for this visitor. Only visitors who may open numbers see their last digits.
 
     Raises LedgerError if there is no ledger.
     """
@@ -27,7 +27,7 @@ def reader_for(visit: Visit) -> LedgerReader:
 
 
 def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
-    """The ledger. `opens` is True if the visitor may open numbers. Raises LedgerError if there is no ledger."""
+    """A ledger reader. `opens` is True if the visitor may open numbers. Raises LedgerError if there is no ledger."""
     if opens:
         try:
             return opening_reader(settings)
@@ -37,5 +37,5 @@ def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
 
 
 def opening_reader(settings: Settings) -> LedgerReader:
-    """A reader of the ledger with the keys of the numbers. Raises LedgerError if the keys cannot be read."""
+    """A ledger reader with the keys for numbers. Raises LedgerError if the keys cannot be read."""
     return LedgerReader.open(settings.ledger.own_url(), day_keys_beside(settings.ledger.key_file))

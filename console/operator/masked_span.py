@@ -1,4 +1,4 @@
-"""Telephone numbers of the registry, masked except for the last four digits."""
+"""Telephone numbers from the registry, masked except for their last four digits."""
 
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
@@ -7,7 +7,7 @@ from idtone.registry.number_notation import read_span
 
 
 def masked_span(entry: str | NumberSpan) -> str:
-    """The masked text of a number or a range. `entry` is an entry of the registry or its span."""
+    """The masked text of a number or range. `entry` is a registry entry or its span."""
     span = read_span(entry) if isinstance(entry, str) else entry
     first, last = (str(parse_japanese(f"+{end}")) for end in (span.first, span.last))
     if len(span) == 1:

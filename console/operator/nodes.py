@@ -1,4 +1,4 @@
-"""Nodes that share PostgreSQL: live states, faults, differences, and the progress of their replicas."""
+"""Nodes that share PostgreSQL, with their live states, faults, differences and replica progress."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -34,7 +34,7 @@ class NodeRow:
     lag: int
     heard: datetime
     newest: datetime | None
-    """Time of the node's newest step."""
+    """When the node's newest step was recorded."""
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -45,7 +45,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the states each second."""
+    """Stream the states every second."""
 
     async def events() -> AsyncIterator[bytes]:
         while True:
@@ -57,7 +57,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 def _states(seen: FleetLook) -> dict[str, Any]:
-    """Context of the template `nodes_states.html`."""
+    """Context for the template `nodes_states.html`."""
     fleet = seen.fleet
     if fleet is None:
         return {"fleet": None, "fleet_trouble": seen.trouble}
@@ -71,7 +71,7 @@ def _states(seen: FleetLook) -> dict[str, Any]:
 
 
 def _ledgers(settings: LedgerSettings) -> Ledgers:
-    """The nodes' ledgers in PostgreSQL. Raises LedgerError if no server responds."""
+    """Read the nodes' ledgers in PostgreSQL. Raises LedgerError if no server responds."""
     return Ledgers.in_postgresql(Server.all_of(settings), {})
 
 
@@ -96,7 +96,7 @@ def node_rows(ledgers: Ledgers) -> list[NodeRow]:
 
 
 def pages(settings: LedgerSettings) -> Sequence[Page]:
-    """The pages of the nodes, or none if the ledger is a file on this node."""
+    """The pages about nodes, or none if the ledger is a file on this node."""
     if not settings.is_shared():
         return ()
     return (

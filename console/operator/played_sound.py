@@ -1,4 +1,4 @@
-"""The file of a played sound, if it is still unchanged on the PBX. The evidence contains its SHA-256."""
+"""Finds the file of a played sound on the PBX, if it still matches the SHA-256 in the evidence."""
 
 import hashlib
 import io
@@ -25,8 +25,8 @@ _LONGEST_S: Final = 60.0
 class PlayedSound:
     """A played sound.
 
-    `content` contains the 16-bit samples if the file is the one that was played. Otherwise `content` is None and
-    `problem` is the reason.
+    `content` contains the 16-bit samples if this is the file that was played. Otherwise, `content` is None and
+    `problem` says why.
     """
 
     content: bytes | None
@@ -38,7 +38,7 @@ class PlayedSound:
         return np.frombuffer(self.content or b"", dtype="<i2").astype(np.int16)
 
     def as_wav(self) -> bytes:
-        """The sound as a WAV file for a browser's player."""
+        """The sound as a WAV file for browsers."""
         file = io.BytesIO()
         with wave_file.open(file, "wb") as written:
             written.setnchannels(1)
@@ -49,7 +49,7 @@ class PlayedSound:
 
 
 def played_sound(directory: Path, profile: str, sha256: str, file_format: str = "") -> PlayedSound:
-    """The sound, if a file in the folder matches the evidence.
+    """The played sound, if a file in the folder matches the evidence.
 
     `profile`, `sha256` and `file_format` come from the evidence. If no format is given, `sha256` is compared with the
     combined digest of all formats.

@@ -1,4 +1,4 @@
-"""Searches for calls that users have saved under a name."""
+"""Call searches that users have saved under a name."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -23,10 +23,9 @@ NAME_LIMIT: Final = 60
 
 
 def with_search(user: User, name: str, query: str) -> User:
-    """The user with this search added. It replaces a search of the same name.
+    """The user with this search added, replacing any search of the same name.
 
-    `query` is the query string of a page's address. Parameters that are not search fields are omitted. Raises
-    UsageError.
+    `query` is the query string of a page's address. Parameters other than search fields are dropped. Raises UsageError.
     """
     kept = CallQuery.of(dict(parse_qsl(query))).address().partition("?")[2]
     if not kept:
@@ -58,7 +57,7 @@ async def remove(visit: Visit) -> web.StreamResponse:
 
 
 async def _changed(visit: Visit, query: str, change: Callable[[User], User]) -> web.StreamResponse:
-    """Change the user in the file and redirect back to the search."""
+    """Save the changed user and redirect back to the search."""
     assert visit.user is not None
     name = visit.user.name
 

@@ -1,4 +1,4 @@
-"""The ledger that a page shows: this node's ledger, or the replica of another node's ledger."""
+"""The ledger that a page shows: either this node's own or a replica of another node's."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SelectedLedger:
-    """A ledger for the pages. `replica` is None for this node's own ledger.
+    """The ledger to show. `replica` is None for this node's own ledger.
 
-    The numbers in another node's calls stay sealed, because this node does not have its keys.
+    Numbers in another node's calls stay sealed, because this node lacks its keys.
     """
 
     settings: Settings
@@ -40,7 +40,7 @@ class SelectedLedger:
 
     @contextmanager
     def held(self) -> Iterator[SelectedLedger]:
-        """Share one connection among several short reads of one thread, for the duration of the context.
+        """Share one connection among several short reads in one thread for the duration of the context.
 
         Raises LedgerError.
         """
@@ -48,27 +48,27 @@ class SelectedLedger:
             yield replace(self, reader=reader)
 
     def log(self) -> VerifierKey:
-        """The verifier key of the log, read from PostgreSQL for another node's log. Raises LedgerError."""
+        """The log's verifier key, read from PostgreSQL for another node's log. Raises LedgerError."""
         if self.replica and self.replica.key:
             return self.replica.key
         return own_key(self.settings.ledger, self.settings.node, self.reader.origin())
 
     def cosigned(self) -> Note | None:
-        """The latest checkpoint cosigned by witnesses, or None if there is none. Raises LedgerError."""
+        """The latest checkpoint that witnesses have cosigned, or None. Raises LedgerError."""
         if self.replica:
             return self.replica.cosigned
         return cosigned_note(self.settings.ledger, self.settings.node, self.reader.origin())
 
 
 def ledger_for(visit: Visit) -> SelectedLedger:
-    """The ledger of the node in the address. Raises LedgerError, or UsageError if there is no such node."""
+    """The ledger of the node in the address. Raises LedgerError, or UsageError if the node does not exist."""
     return ledger_of(visit.console.settings, visit.query("node"), opens=visit.may(Right.OPEN_NUMBERS))
 
 
 def ledger_of(settings: Settings, node: str, *, opens: bool) -> SelectedLedger:
-    """The ledger of a node. `opens` is True if the visitor may open numbers.
+    """A node's ledger. `opens` is True if the visitor may open numbers.
 
-    Raises LedgerError, or UsageError if there is no such node.
+    Raises LedgerError, or UsageError if the node does not exist.
     """
     if not is_other_node(settings, node):
         return SelectedLedger(settings, reader_of(settings, opens=opens))

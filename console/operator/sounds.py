@@ -1,4 +1,4 @@
-"""The sounds that idtone plays: their files, compared with the expected files, as audio and as drawings."""
+"""The sounds that idtone plays, as audio and drawings, with their files compared against the expected ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ WAV: Final = "audio/wav"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One sound on the page. `measured` is None if no file is readable, and `trouble` is the reason."""
+    """One sound on the page. If no file is readable, `measured` is None and `trouble` says why."""
 
     state: SoundState
     measured: MeasuredSound | None
     drawn: str
-    """Format of the drawn file."""
+    """Format of the file that is drawn."""
     trouble: object = None
 
 
 async def show(visit: Visit) -> web.StreamResponse:
     """Show all sounds.
 
-    The page loads the files of each sound later, because the first rendering and measurement of a sound take long.
+    The page loads each sound's files later, because rendering and measuring a sound for the first time take long.
     """
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
     profiles = await visit.in_thread(_profiles, settings, tones)
@@ -43,7 +43,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def show_one(visit: Visit) -> web.StreamResponse:
-    """Show one sound, either as part of the page of all sounds or on its own page."""
+    """Show one sound, either on its own page or as part of the page with all sounds."""
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
     each = await visit.in_thread(_shown, settings, visit.part("sound"), tones)
     if each is None:
@@ -61,11 +61,11 @@ def _page(
 
 
 Tones = Mapping[str, str | None]
-"""The registry's sounds: id → SHA-256 of the master."""
+"""SHA-256 of the master for each of the registry's sounds, by sound id."""
 
 
 async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
-    """The registry's sounds and None, or None and the reason if the registry cannot be read."""
+    """The registry's sounds and None or, if the registry cannot be read, None and the reason."""
     try:
         return (await visit.console.registry.look()).index.tones, None
     except IdtoneError as error:
@@ -73,7 +73,7 @@ async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
 
 
 def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
-    """The profiles of the sounds that calls can play, sorted by kind of sound.
+    """Profiles of the sounds that calls can play, sorted by kind of sound.
 
     Raises DocumentError if a profile is faulty.
     """
@@ -104,7 +104,7 @@ def _drawn(state: SoundState) -> Shown:
 
 
 async def play(visit: Visit) -> web.StreamResponse:
-    """Send a file as WAV, either in full or the range that the browser requests."""
+    """Send a file as WAV, or just the range that the browser requests."""
     path = await visit.in_thread(_file, visit.console.settings, visit.part("sound"), visit.part("format"))
     try:
         octets = await visit.in_thread(as_wav, path) if path else None
@@ -116,10 +116,10 @@ async def play(visit: Visit) -> web.StreamResponse:
 
 
 def _file(settings: Settings, sound: str, name: str) -> Path | None:
-    """The path of a sound's file, or None if the sound or the format is unknown.
+    """Path of a sound's file, or None if the sound or format is unknown.
 
-    The path cannot lead outside the folder, because sound and format must be listed in the library and the table of
-    formats.
+    The path cannot lead outside the folder, because the sound and the format must be listed in the library and the
+    table of formats.
     """
     if sound not in load_library(settings.sounds.profiles) or name not in formats():
         return None

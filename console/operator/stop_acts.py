@@ -1,7 +1,7 @@
-"""Stops of numbers from the console, under the same rules as `idtone suspend` and `idtone suspensions`.
+"""Stops numbers from the console, under the same rules as `idtone suspend` and `idtone suspensions`.
 
-The records are the same too, and name the user. No address contains a number. The form sends it in its body, first to
-get the summary, and then with the digest of that summary to order the stop.
+The ledger records are also the same, and they name the user. No address contains a number. The form sends it in its
+body, first to get the summary and then, with the digest of that summary, to order the stop.
 """
 
 from collections.abc import Callable, Iterable
@@ -55,7 +55,7 @@ def _form(
     summary: StopSummary | None = None,
     digest: str = "",
 ) -> web.Response:
-    """The page with the form, or with the summary in place of the form's fields."""
+    """The page with the form or, in place of its fields, the summary."""
     settings = visit.console.settings
     return visit.render(
         "stop_order.html",
@@ -73,10 +73,9 @@ def _form(
 
 
 async def stop(visit: Visit) -> web.StreamResponse:
-    """Show the summary of the order, or order the stop if the form contains the digest of this summary.
+    """Show the order's summary, or order the stop if the form contains the summary's digest.
 
-    Showing the number's holder counts as a search by number and is limited accordingly. The number of stops is not
-    limited.
+    Showing a number's holder counts as a search by number and is limited accordingly. Stops are not limited.
     """
     if visit.field("change"):
         return _form(visit)
@@ -115,7 +114,7 @@ async def stop(visit: Visit) -> web.StreamResponse:
 
 
 def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
-    """The suspension that the form orders. Raises FormErrors with the errors of all fields."""
+    """The suspension ordered by the form. Raises FormErrors with the errors of all fields."""
     errors, customer = FormErrors(), visit.field("customer")
     is_customer = bool(customer) and not visit.field("entered") and desk.settings.lines.source is not None
     spans = errors.read(
@@ -137,7 +136,7 @@ def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
 
 
 def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
-    """The spans of the entered numbers or of the customer's numbers. Raises UsageError."""
+    """Spans of the entered numbers or the customer's numbers. Raises UsageError."""
     if bool(entered) == bool(customer):
         raise UsageError("give a number, range or prefix, or a customer")
     if customer:
@@ -149,7 +148,7 @@ def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
 
 
 def _moment(text: str, label: str) -> datetime:
-    """The moment in a field, which must be in the past. Raises UsageError."""
+    """The moment entered in a field. Raises UsageError unless it is in the past."""
     try:
         at = parse_typed_time(text)
     except (ValueError, OverflowError) as error:
@@ -174,9 +173,9 @@ def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension, 
 
 
 def lines_of(settings: Settings) -> Iterable[Entry] | None:
-    """The entries in the table of customer lines, or None if there is no readable table.
+    """Entries in the table of customer lines, or None if there is no readable table.
 
-    A stop does not require the table.
+    Stops do not require the table.
     """
     if settings.lines.source is None:
         return None
@@ -219,7 +218,7 @@ _CLOSED: Final[Fields] = {
 
 
 async def close_duty(visit: Visit) -> web.StreamResponse:
-    """Close a duty of the stop, as `idtone-evidence duty close` does."""
+    """Close one of the stop's duties, as `idtone-evidence duty close` does."""
 
     def act(desk: SuspensionActs, name: str) -> None:
         errors_of(_CLOSED, visit.fields or {}).check()
@@ -235,7 +234,7 @@ async def close_duty(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """Send the signed paper for the police, with full numbers. The ledger records who received it."""
+    """Send the signed paper for the police, with full numbers, and record in the ledger who received it."""
     name = visit.field("id")
 
     def make() -> tuple[str, bytes]:
@@ -252,7 +251,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
 
 
 async def _acted(visit: Visit, act: Callable[[SuspensionActs, str], object]) -> web.StreamResponse:
-    """Run the act and redirect to the stop's page, or show that page with the reason for a refusal."""
+    """Run the act and redirect to the stop's page, or show that page with the reason if the act is refused."""
     name = visit.field("id")
     try:
         await visit.in_thread(lambda: act(SuspensionActs(visit.console.settings), name))

@@ -1,4 +1,4 @@
-"""One stop by this node's operator: its order, the confirmation of each node, its duties, and its paper."""
+"""One stop ordered by this node's operator, with its order, each node's confirmation, its duties and its paper."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -33,7 +33,7 @@ EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """One node's report on a stop. `by_service` is False if only Asterisk refuses the calls."""
+    """A node's report on a stop. `by_service` is False if only Asterisk refuses the calls."""
 
     node: str
     in_force: datetime | None
@@ -91,7 +91,7 @@ def _state(visit: Visit, one: OwnSuspension) -> Mapping[str, Any]:
 
 
 def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
-    """The state of each node, this node first. The others are nodes that have reported or must report."""
+    """The state of each node, starting with this one. The others have reported or must report."""
     others = (
         NodeState(each.node, each.in_force, each.by_service, each.over, each.taken_over, each.calls_ended)
         for each in one.elsewhere
@@ -100,7 +100,7 @@ def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the state of the stop at each change. The forms are part of the page itself."""
+    """Stream the stop's state whenever it changes. The forms are part of the page itself."""
     wanted, path = visit.query("stop"), suspensions_path(visit.console.settings)
     if all(each.id != wanted for each in (await visit.in_thread(read_suspensions, path)).suspensions):
         raise web.HTTPNotFound

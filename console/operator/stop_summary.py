@@ -1,4 +1,4 @@
-"""Summary shown before a stop is ordered: the holders of the numbers, and their current suspensions."""
+"""The summary shown before a stop is ordered, with the numbers' holders and current suspensions."""
 
 import hashlib
 import json
@@ -24,14 +24,14 @@ SHOWN: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class StopSummary:
-    """Summary of a stop.
+    """Summary of a stop that is about to be ordered.
 
-    `holders` is None if the registry cannot be read. `customers` is None if there is no readable table of customer
+    `holders` is None if the registry cannot be read, and `customers` is None if there is no readable table of customer
     lines. If `is_bare` is True, neither was looked up.
     """
 
     numbers: Sequence[str]
-    """Unmasked numbers and ranges, which the person has typed in or requested for a customer."""
+    """Unmasked numbers and ranges, as typed in or requested for a customer."""
     count: int
     holders: Sequence[NumberHolder] | None
     customers: Sequence[str] | None
@@ -41,13 +41,13 @@ class StopSummary:
 
     @property
     def more(self) -> int:
-        """Number of numbers and ranges that are not listed."""
+        """How many numbers and ranges are not listed."""
         return max(0, len(self.numbers) - SHOWN)
 
     def digest(self, key: str) -> str:
         """Digest of the summary, keyed with the session's secret `key`.
 
-        The order must contain this digest, so that it covers exactly what the person has seen.
+        The order must contain this digest, so that it covers exactly what the person saw.
         """
         shown = [
             *self.numbers,
@@ -60,7 +60,7 @@ class StopSummary:
 
 
 def bare_summary(spans: Sequence[NumberSpan]) -> StopSummary:
-    """A summary with only the numbers, without holders or suspensions."""
+    """A summary of only the numbers, without holders or suspensions."""
     return StopSummary([span_notation(each) for each in spans], sum(map(len, spans)), None, None, (), (), is_bare=True)
 
 
@@ -111,7 +111,7 @@ def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetim
 
 
 def _stops(entry: SuspensionEntry, spans: Sequence[NumberSpan], holders: Iterable[NumberHolder], now: datetime) -> bool:
-    """True if the suspension blocks calls of any of the numbers, now or later."""
+    """True if the suspension blocks calls from any of the numbers, now or later."""
     if entry.kind is not SuspensionKind.STOP or (entry.until is not None and entry.until <= now):
         return False
     scope = scope_of(entry)

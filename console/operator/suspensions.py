@@ -1,4 +1,4 @@
-"""Suspensions in the registry in use, and this node's confirmations."""
+"""Suspensions in the registry in use, with this node's confirmations."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,23 +41,23 @@ KINDS: Final = {
 @dataclass(frozen=True, slots=True)
 class SuspensionRow:
     scope: str
-    """The masked numbers, or the member."""
+    """The masked numbers or the member."""
     kind: str
     since: datetime
     until: datetime | None
     reference: str
     authority: str
     stages: Sequence[Stage]
-    """Stages of the suspension on this node. The node's registry is always a published one."""
+    """The suspension's stages on this node, whose registry is always a published one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Effects of suspensions since the service started."""
+    """What suspensions have done since the service started."""
 
     since: datetime
     ended: Mapping[str, int]
-    """Reference of a suspension → number of calls in progress that it ended."""
+    """Number of calls in progress that each suspension ended, by its reference."""
     refused: int
     spoofed: int
     """Number of calls refused because their number never originates calls."""
@@ -74,13 +74,13 @@ class OwnRow:
     by: str
     calls_ended: int
     duties: tuple[tuple[str, str, bool], ...]
-    """Each open duty: its words, its due day, and True if it is overdue."""
+    """Each open duty, as its text, its due date, and True if it is overdue."""
     waiting: tuple[str, ...]
     """Other nodes that have not confirmed the suspension."""
 
 
 def stop_path(suspension: str) -> str:
-    """The address of one of this node's own stops."""
+    """Address of one of this node's own stops."""
     return f"{STOPS}/{quote(suspension)}"
 
 
@@ -123,7 +123,7 @@ def _on_disk(settings: Settings) -> tuple[ConfirmedSuspensions, tuple[list[OwnRo
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
-    """The node's own suspensions, newest first, and an error text that is empty on success."""
+    """The node's own suspensions, newest first, and an error text, which is empty on success."""
     now = datetime.now(UTC)
     try:
         found = read_suspensions(suspensions_path(settings)).suspensions
@@ -145,7 +145,7 @@ def _own(settings: Settings) -> tuple[list[OwnRow], str]:
 
 
 def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
-    """The act that waits for a second person, and True if `me` requested it.
+    """The act that is waiting for a second person, and True if `me` requested it.
 
     The act is `stop`, `lift`, or an empty string.
     """
@@ -168,7 +168,7 @@ COLUMNS: Final[Mapping[str, Callable[[SuspensionEntry], object]]] = {
     "reference": lambda entry: entry.reference,
     "authority": lambda entry: entry.authority,
 }
-"""Column → sort key. Numbers are excluded, because their order would reveal them."""
+"""Sort keys by column. Numbers are excluded, because their order would reveal them."""
 OWN_COLUMNS: Final[Mapping[str, Callable[[OwnRow], object]]] = {
     "id": lambda row: row.id,
     "state": lambda row: row.stages[-1].state,
@@ -202,9 +202,9 @@ def rows(entries: Iterable[SuspensionEntry], told: ConfirmedSuspensions, now: da
 
 
 def _stages(entry: SuspensionEntry, told: ConfirmedSuspensions, now: datetime) -> tuple[Stage, ...]:
-    """Stages of a suspension.
+    """The stages of a suspension.
 
-    The confirmation has no time, because the file of confirmations contains no times for single entries.
+    The confirmation has no time, because the confirmations file does not record times for single entries.
     """
     facts = StopFacts({StopState.PUBLISHED: None}, begins=entry.since, until=entry.until)
     found = stages(facts, now)

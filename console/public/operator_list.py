@@ -1,4 +1,4 @@
-"""The signed list of licensed operators, and the verification of a badge."""
+"""The signed list of licensed operators, and the page that verifies badges."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from ..uploads import receive_upload
 
 PATH: Final = "/public/operators"
 BADGE_LIMIT: Final = 1_000_000
-"""Maximum size of a badge, in bytes."""
+"""Maximum size of a badge in bytes."""
 _KINDS: Final = {".json": "application/json", ".yaml": "text/yaml", ".svg": "image/svg+xml"}
 
 
@@ -45,7 +45,7 @@ async def operators(visit: Visit) -> web.StreamResponse:
 
 
 async def table(visit: Visit) -> web.StreamResponse:
-    """Send the list as CSV for a spreadsheet. Excel recognizes UTF-8 by the byte order mark."""
+    """Send the list as CSV for spreadsheets, with a byte order mark that lets Excel recognize UTF-8."""
     rows = operator_rows((await visit.in_thread(_files(visit).published)).operators)
     headers = {"Content-Disposition": 'attachment; filename="operators.csv"'}
     return web.Response(text="\ufeff" + csv_lines(rows), content_type="text/csv", charset="utf-8", headers=headers)
@@ -60,7 +60,7 @@ async def file(visit: Visit) -> web.StreamResponse:
 
 
 async def badge(visit: Visit) -> web.StreamResponse:
-    """Show the operator of the uploaded badge."""
+    """Show which operator the uploaded badge belongs to."""
     try:
         async with receive_upload(visit, BADGE_LIMIT) as upload:
             upload.need("badge", Message("choose the file of the badge"))

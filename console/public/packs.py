@@ -1,4 +1,4 @@
-"""Verification of an evidence pack uploaded by a visitor. No part of the pack is stored."""
+"""Verifies evidence packs that visitors upload. No part of a pack is stored."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -22,16 +22,16 @@ from ..uploads import receive_upload
 
 PATH: Final = "/public/pack"
 HERE: Final = "/verify"
-"""Path of the page on an operator's node, for signed-in users."""
+"""Path on an operator's node, where the page is for signed-in users."""
 LIMIT: Final = 50_000_000
-"""Maximum size of a pack, compressed or uncompressed, in bytes."""
+"""Maximum size of a pack in bytes, both compressed and uncompressed."""
 AT_ONCE: Final = LIMITS[Reads.PUBLIC_PACK].count
 WAITING: Final = 8
-"""Maximum number of waiting visitors. Further visitors are asked to try again later."""
+"""Maximum number of waiting visitors. Others are asked to try again later."""
 
 
 class PackVerification:
-    """Pages that verify packs, a few at a time."""
+    """Verifies uploaded packs, a few at a time."""
 
     def __init__(self, kind: Reads) -> None:
         self._kind = kind
@@ -43,7 +43,7 @@ class PackVerification:
     async def verify(self, visit: Visit) -> web.StreamResponse:
         """Verify an uploaded pack.
 
-        Verification begins after the complete upload, so a slow upload does not delay other visitors.
+        Verification begins once the upload is complete, so slow uploads do not delay other visitors.
         """
         try:
             async with receive_upload(visit, LIMIT) as upload:
@@ -73,17 +73,17 @@ class PackVerification:
 
 
 def _holder(verdict: PackVerdict, files: OfficeFiles | None) -> str | None:
-    """The member whose key in the registry signed the pack, or None. Raises IdtoneError."""
+    """The member whose registered key signed the pack, or None. Raises IdtoneError."""
     return holder_of(verdict.log, files.desk.registry()) if files and verdict.log else None
 
 
 def holder_of(log: VerifierKey, registry: RegistryDocument) -> str | None:
-    """The id of the member with this key in the registry, or None if no member has it."""
+    """Id of the member with this key in the registry, or None if no member has it."""
     return next((member.id for member in registry.members if str(log) in member.keys), None)
 
 
 def pages(is_office: bool) -> Sequence[Page]:
-    """The pages, public at the association, and only for signed-in users on an operator's node."""
+    """The pages, public at the association but restricted to signed-in users on an operator's node."""
     verification = PackVerification(Reads.PUBLIC_PACK if is_office else Reads.PACK)
     if is_office:
         return (Page(PATH, verification.show, None), Page(PATH, verification.verify, None, Method.POST, uploads=True))

@@ -1,4 +1,4 @@
-"""Published files for everyone: the signed list of operators and the files that belong to it."""
+"""Files published for everyone: the signed list of operators and the files that belong to it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from idtone.registry.trust import tuf_roles
 
 @dataclass(frozen=True, slots=True)
 class PublishedFiles:
-    """Files of the association's website: the list of operators, and all files by name."""
+    """Files for the association's website: the list of operators, and all files by name."""
 
     listed: Mapping[str, Any]
     files: Mapping[str, bytes]
     stopped: Set[str] = frozenset()
     """Members whose numbers are all suspended.
 
-    The pages and operators.json omit them at once. The signed list omits them when it is next signed with the
+    The pages and operators.json omit them immediately. The signed list omits them once it is next signed with the
     registry's keys.
     """
 
@@ -36,7 +36,7 @@ class PublishedFiles:
 
     @classmethod
     def read(cls, office: Path) -> PublishedFiles:
-        """The published files. Raises TrustError if nothing was published or a file has changed."""
+        """Read the published files. Raises TrustError if nothing was published or a file has changed."""
         workspace = Workspace(office)
         octets = workspace.repository.operator_list()
         listed = json.loads(octets)
@@ -51,9 +51,9 @@ class PublishedFiles:
         return cls(listed, files, stopped)
 
     def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
-        """The operator of a valid badge or mark, even if the operator is stopped.
+        """The operator with this valid badge or mark, even if it is stopped.
 
-        None if the badge or mark is forged, changed, expired or not valid yet.
+        None if the badge or mark is forged, altered, expired or not yet valid.
         """
         sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
         for operator in self.listed["operators"]:

@@ -1,6 +1,6 @@
 """Writes an empty form for one kind of customer as YAML.
 
-Each field has its label and a mark that shows if the field is required.
+Each field has a label and a mark that shows whether it is required.
 """
 
 from collections.abc import Iterator
@@ -31,9 +31,9 @@ class _Leaf:
 
 
 def blank_form(kind: CustomerKind, id_: str, rules: FormRules, today: date) -> str:
-    """The text of an empty form. Groups that this kind of customer does not need are omitted.
+    """Text of an empty form. Groups that this kind of customer does not need are omitted.
 
-    Fields left empty count as missing.
+    Fields that are left empty count as missing.
     """
     required = {row.field for row in rules.required(kind)}
     optional_groups = {group for group in ("representative", "agent") if group not in required}

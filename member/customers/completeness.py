@@ -1,4 +1,4 @@
-"""Checks a form against the rules and lists its faults, each with its field."""
+"""Checks a form against the rules and lists faults by field."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
@@ -15,7 +15,7 @@ _MONTH: Final = timedelta(days=31)
 
 
 def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[ValidationFault]:
-    """Yield the faults of a form under these rules. `today` is the date in Japan."""
+    """Yield the form's faults under these rules. `today` is the date in Japan."""
     application = form.application
     for row in rules.required(application.kind, application.number_kinds()):
         for location in missing_locations(application, row.field):
@@ -30,7 +30,7 @@ def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[Valida
 
 
 def missing_locations(application: Application, path: str) -> list[Location]:
-    """The locations at which a field is empty. Locations in a missing group are not included."""
+    """Locations where the field is empty. Those in missing groups are not included."""
     return [location for location, value in _values(application, path.split("."), (ROOT,)) if value in (None, ())]
 
 
@@ -116,7 +116,7 @@ def _verification(
 def _document(
     place: Location, document: IdentityDocument, method: Method, rules: FormRules, day: date
 ) -> Iterator[ValidationFault]:
-    """Yield the faults of an identity document that was seen on `day`."""
+    """Yield the faults of an identity document seen on `day`."""
     if document.kind is None:
         return  # reported as a missing field
     kind = rules.document(document.kind)

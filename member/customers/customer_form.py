@@ -1,7 +1,7 @@
-"""Types of the customer's application form.
+"""Types for customers' application forms.
 
-A form is checked in two steps: these types check single values, and the rules check completeness. Almost every field
-may be missing, because a form is filled in step by step. `FormRules` lists the fields that a kind of customer needs.
+Forms are checked in two steps: these types check single values, and the rules check completeness. Almost every field
+may be missing, because forms are filled in step by step. `FormRules` lists the fields that each kind of customer needs.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class CustomerKind(StrEnum):
     PERSON = "person"
     COMPANY = "company"
     FOREIGN_PERSON = "foreign-person"
-    """A person without a residence in Japan."""
+    """A person who does not reside in Japan."""
     FOREIGN_COMPANY = "foreign-company"
-    """A company with its head office outside Japan."""
+    """A company whose head office is outside Japan."""
 
     @property
     def party(self) -> Party:
@@ -36,7 +36,7 @@ class CustomerKind(StrEnum):
 
 
 class Party(StrEnum):
-    """Kind of the verified person: natural or legal."""
+    """Kind of person verified: natural or legal."""
 
     NATURAL = "natural"
     LEGAL = "legal"
@@ -76,7 +76,7 @@ Ends = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,4}$")]
 
 
 class FormName(Model):
-    """A name. `ja` is the spelling in the document that was seen, and `kana` is the reading."""
+    """A name. `ja` is its spelling in the document that was seen, and `kana` is its reading."""
 
     ja: Text | None = None
     kana: Text | None = None
@@ -95,7 +95,7 @@ class Customer(NamedPerson):
 
     corporate_number: CorporateNumber | None = None
     registration: Text | None = None
-    """Number of a foreign company in its register, and the name of that register."""
+    """A foreign company's registration number and the name of the register."""
     occupation: Text | None = None
     business: Text | None = None
 
@@ -118,13 +118,13 @@ class Agent(NamedPerson):
 
 class BeneficialOwner(NamedPerson):
     basis: Text | None = None
-    """Reason why this person counts as an owner, for example their share of the votes."""
+    """Why this person counts as an owner, for example their share of the votes."""
 
 
 class IdentityDocument(Model):
-    """An identity document that was seen. The form keeps only the last four characters of its number.
+    """An identity document that was seen. The form stores only the last four characters of its number.
 
-    `copy_sha256` is the digest of a copy that is kept elsewhere.
+    `copy_sha256` is the digest of a copy kept elsewhere.
     """
 
     kind: Id | None = None
@@ -135,10 +135,10 @@ class IdentityDocument(Model):
 
 
 class Verification(Model):
-    """A verification of identity.
+    """How a person's identity was verified.
 
-    `at` is the time at which the document was seen or received. `posted` is the day on which the non-forwardable letter
-    was sent. `reference` identifies the transaction of the verifying service or the electronic signature.
+    `at` is when the document was seen or received. `posted` is the day the non-forwardable letter was sent. `reference`
+    identifies the verification service's transaction or the electronic signature.
     """
 
     of: Subject = Subject.CUSTOMER
@@ -158,7 +158,7 @@ class SiteCheck(Model):
 
 
 class Site(Model):
-    """A place from which the service is used (利用場所)."""
+    """A place where the service is used (利用場所)."""
 
     address: Text | None = None
     use: Text | None = None
@@ -167,9 +167,9 @@ class Site(Model):
 
 AskedKind = Literal["fixed", "050", "mobile", "0120"]
 UNASKED: Final = frozenset({NumberKind.OTHER.value})
-"""Kinds of numbers without a field in the form, such as 0570 and 020.
+"""Kinds of numbers that the form has no field for, such as 0570 and 020.
 
-They can be assigned but not requested in the form.
+They can be assigned, but not requested in the form.
 """
 
 
@@ -178,16 +178,16 @@ class RequestedNumbers(Model):
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
     kinds: tuple[AskedKind, ...] = ()
-    """Kinds of the requested numbers. Separate acts regulate 050 and mobile numbers."""
+    """Kinds of numbers requested. Separate acts regulate 050 and mobile numbers."""
     area: Text | None = None
-    """Numbering area (番号区画) or its area code."""
+    """Numbering area (番号区画), or its area code."""
     transfer_told: Day | None = None
-    """Day on which the operator explained that passing the line on to others requires the operator's consent."""
+    """Day when the operator explained that passing the line on to others requires the operator's consent."""
     assigned: tuple[AssignedNumber, ...] = Field(default=(), repr=False)
 
 
 class Application(Model):
-    """One customer's form. `purposes` are ids from the rules, or free text."""
+    """One customer's form. `purposes` contains ids from the rules or free text."""
 
     id: Id
     kind: CustomerKind
@@ -197,14 +197,14 @@ class Application(Model):
     agent: Agent | None = None
     beneficial_owners: tuple[BeneficialOwner, ...] = ()
     no_beneficial_owner: Text | None = None
-    """Reason why no owner has to be named, for example because the customer is a listed company."""
+    """Why no owner has to be named, for example because the customer is a listed company."""
     purposes: tuple[Text, ...] = ()
     numbers: RequestedNumbers = RequestedNumbers()
     sites: tuple[Site, ...] = ()
     verifications: tuple[Verification, ...] = ()
 
     def number_kinds(self) -> set[str]:
-        """The kinds of all requested and assigned numbers."""
+        """Kinds of all requested and assigned numbers."""
         return {*self.numbers.kinds, *(number.kind.value for number in self.assigned())}
 
     def assigned(self) -> list[Number]:

@@ -1,4 +1,4 @@
-"""Labels of a form's fields in Japanese and English, for the empty form and the printed form."""
+"""Japanese and English labels for a form's fields, for empty and printed forms."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -76,7 +76,7 @@ LABELS: Final[Mapping[str, str]] = {
     "verifications.reference": "取引番号 / reference",
     "verifications.by": "確認者 / verified by",
 }
-"""Field path → its label, in form order."""
+"""Labels by field path, in form order."""
 _OF_COMPANY: Final[Mapping[str, str]] = {
     "customer.name.ja": "名称 / name",
     "customer.name.en": "名称(英字) / name in Latin letters",
@@ -90,7 +90,7 @@ _COMPANIES_ALONE: Final = ("representative", "beneficial_owners", "no_beneficial
 
 
 def labels(kind: CustomerKind) -> dict[str, str]:
-    """Field path → its label, for the fields that apply to this kind of customer."""
+    """Labels by field path, for the fields that apply to this kind of customer."""
     natural = kind.party is Party.NATURAL
     return {
         field: label if natural else _OF_COMPANY.get(field, label)

@@ -1,4 +1,4 @@
-"""Printed form, filled in or empty, for the customer's signature."""
+"""The printed form, filled in or empty, for the customer to sign."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
@@ -30,7 +30,7 @@ _NOTE: Final = (
 
 
 def form_paper(kind: CustomerKind, form: Application | None, rules: FormRules, at: datetime) -> Paper:
-    """The printed form. If `form` is None, it is an empty form for this kind of customer, to fill in by hand.
+    """The printed form. If `form` is None, this is an empty form for this kind of customer to fill in by hand.
 
     `at` is the time of printing.
     """
@@ -62,7 +62,7 @@ def _head(kind: CustomerKind, form: Application | None) -> list[tuple[str, str]]
 
 
 def _items(group: str, kind: CustomerKind, form: Application | None, rules: FormRules) -> Iterable[Any]:
-    """The items of a group, one for each printed section. None represents an empty section."""
+    """Items of a group, one per printed section. None represents an empty section."""
     if form is None:
         subjects = [row.of for row in rules.verified if kind in row.kinds]
         optional = {"agent"} - {row.field for row in rules.required(kind)}
@@ -74,9 +74,9 @@ def _items(group: str, kind: CustomerKind, form: Application | None, rules: Form
 
 
 def _facts(fields: Mapping[str, str], item: Any, options: Mapping[str, Mapping[Any, str]]) -> list[tuple[str, str]]:
-    """Label and value of each field.
+    """Each field's label and value.
 
-    Empty fields are included, to be filled in by hand, except in a verification that is already filled in.
+    Empty fields are included so that they can be filled in by hand, except in a verification that is already filled in.
     """
     facts = []
     is_done = isinstance(item, Verification) and item.method is not None
@@ -95,9 +95,9 @@ def _facts(fields: Mapping[str, str], item: Any, options: Mapping[str, Mapping[A
 def _options(
     kind: CustomerKind, item: Any, rules: FormRules, day: date, numbers: Collection[str]
 ) -> dict[str, dict[Any, str]]:
-    """Field → id → name of the value, for fields whose values are listed in the rules.
+    """Names of values by field and id, for fields whose values the rules list.
 
-    Methods and documents are limited to those that fit the filled-in fields.
+    Methods and documents are limited to those that match the filled-in fields.
     """
     options: dict[str, dict[Any, str]] = {
         "sites.checked.how": {each.id: str(each.name) for each in rules.site_checks},

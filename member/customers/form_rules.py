@@ -1,6 +1,6 @@
-"""Requirements for a form, as data (`customer_rules.yaml`).
+"""Requirements for forms, as data (`customer_rules.yaml`).
 
-The rules are idtone's own. An operator may replace them.
+The rules are idtone's own, and operators may replace them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from idtone.registry.model import Day, Id, Text
 from .customer_form import Application, AskedKind, CustomerKind, Party, Subject
 
 LEAST_YEARS: Final = 7
-"""Minimum retention after the end of the contract, in years, per 犯罪による収益の移転防止に関する法律."""
+"""Minimum retention after a contract ends, in years, per 犯罪による収益の移転防止に関する法律."""
 SHIPPED: Final = "customer_rules.yaml"
 
 
 class Term(Model):
-    """A text in Japanese and English."""
+    """Text in Japanese and English."""
 
     ja: Text
     en: Text
@@ -44,14 +44,14 @@ FieldPath = Annotated[str, AfterValidator(_field)]
 
 
 class Demand(Model):
-    """A legal requirement. `act` is the key of the act that contains it."""
+    """A legal requirement. `act` is the key of the act that imposes it."""
 
     act: Id
     demand: Term
 
 
 class Requirement(Demand):
-    """A field that the form needs for these kinds of customers.
+    """A field that these kinds of customers must fill in.
 
     A field in a group is required only if the group is filled in.
     """
@@ -61,7 +61,7 @@ class Requirement(Demand):
     """Another field that may be filled in instead."""
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
     numbers: tuple[AskedKind, ...] = ()
-    """Kinds of numbers for which the field is required. If empty, it is always required."""
+    """Kinds of numbers that require the field. If empty, it is always required."""
 
     @property
     def fields(self) -> list[str]:
@@ -69,7 +69,7 @@ class Requirement(Demand):
 
 
 class Verified(Demand):
-    """A person whose identity must be verified. An agent must be verified only if the form names one."""
+    """A person whose identity must be verified. Agents must be verified only if the form names one."""
 
     of: Subject
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
@@ -79,8 +79,8 @@ class DocumentKind(Model):
     """A kind of identity document.
 
     If `keeps_number` is True, the form must contain the end of the document's number or the digest of a copy.
-    Otherwise, it must not contain the end of the number. If `expires` is True, the document has a last day of validity.
-    `months` is the document's maximum age when it is seen.
+    Otherwise, it must not contain the end of the number. If `expires` is True, the document has an expiration date.
+    `months` is the document's maximum age when seen.
     """
 
     id: Id
@@ -91,7 +91,7 @@ class DocumentKind(Model):
 
 
 class Method(Demand):
-    """A method of verification, allowed from `since` through `until`. `needs` are fields of the verification."""
+    """A verification method, allowed from `since` through `until`. `needs` lists required verification fields."""
 
     id: Id
     name: Term
@@ -106,10 +106,10 @@ class Method(Demand):
 
 
 class NumberMethod(Model):
-    """A method of verification that an act also allows for these kinds of numbers, from `since` through `until`.
+    """A verification method that an act also allows for these kinds of numbers, from `since` through `until`.
 
-    From the earliest `since` of an act's rows for a kind of number, the act allows only the methods in these rows for
-    that kind. A method must be allowed for each kind of number in a form.
+    Starting with the earliest `since` in an act's rows for a kind of number, the act allows only the methods in those
+    rows for that kind. A method must be allowed for every kind of number in a form.
     """
 
     act: Id
@@ -145,7 +145,7 @@ class FormRules(Model):
     purposes: tuple[Purpose, ...]
 
     def required(self, kind: CustomerKind, numbers: Collection[str] = ()) -> list[Requirement]:
-        """The required fields for a kind of customer. `numbers` are the kinds of numbers in the form."""
+        """Required fields for a kind of customer. `numbers` contains the kinds of numbers in the form."""
         return [
             row
             for row in self.requirements
@@ -159,7 +159,7 @@ class FormRules(Model):
         return next((each for each in self.methods if each.id == id_), None)
 
     def methods_for(self, party: Party, day: date, numbers: Collection[str] = ()) -> list[Method]:
-        """The methods allowed on this day in Japan, also by the acts on these kinds of numbers."""
+        """Methods allowed on this day in Japan, including by the acts on these kinds of numbers."""
         return [
             each
             for each in self.methods
@@ -167,7 +167,7 @@ class FormRules(Model):
         ]
 
     def forbidden_by(self, method: str, day: date, numbers: Collection[str]) -> list[str]:
-        """The acts that do not allow the method on this day for at least one of these kinds of numbers."""
+        """Acts that forbid the method on this day for at least one of these kinds of numbers."""
         rows = [(row.act, kind, row) for row in self.number_methods for kind in row.numbers if kind in numbers]
         in_force = {(act, kind) for act, kind, row in rows if (row.since or date.min) <= day}
         allowed = {(act, kind) for act, kind, row in rows if row.method == method and row.is_allowed(day)}
@@ -182,7 +182,7 @@ class RulesFile(Model):
 
 
 def field_names(model: type[BaseModel] = Application, above: str = "") -> Iterator[str]:
-    """Yield the paths of all fields of a form in form order, each group before its fields."""
+    """Yield the paths of all form fields in form order, each group before its fields."""
     for name, field in model.model_fields.items():
         yield f"{above}{name}"
         inner = _model_in(field.annotation)
@@ -200,7 +200,7 @@ FIELDS: Final = tuple(field_names())
 
 
 def load_rules(path: Path | None) -> FormRules:
-    """The rules in a file, or idtone's own rules if `path` is None. Raises DocumentError."""
+    """Load the rules from a file, or idtone's own rules if `path` is None. Raises DocumentError."""
     if path is not None:
         return load(path, RulesFile, _contradictions).customer_rules
     text = (resources.files("idtone.config") / SHIPPED).read_text("utf-8")
@@ -208,7 +208,7 @@ def load_rules(path: Path | None) -> FormRules:
 
 
 def _contradictions(file: RulesFile) -> Iterator[ValidationFault]:
-    """Yield a fault for each name that the rules use without a definition, and for each repeated id."""
+    """Yield a fault for each name used without a definition and for each duplicate id."""
     rules, above = file.customer_rules, ("customer_rules",)
     for table in ("requirements", "verified", "methods", "number_methods", "site_checks"):
         for number, row in enumerate(getattr(rules, table)):

@@ -1,6 +1,6 @@
-"""History of customers' records, from the acts in the ledger: recorded, ended, opened, forgotten.
+"""Histories of customer records, derived from ledger acts: recorded, ended, opened, forgotten.
 
-The end of a contract is stored only in the ledger, so editing a file cannot cause a record to be forgotten early. Acts
+When a contract ended is stored only in the ledger, so editing a file cannot cause a record to be forgotten early. Acts
 that are not allowed have no effect.
 """
 
@@ -20,9 +20,9 @@ from .form_rules import LEAST_YEARS
 
 EARLIEST_END: Final = timedelta(days=31)
 LATEST_END: Final = timedelta(days=366)
-"""Maximum time from the act that records it to a contract's end. `EARLIEST_END` is the limit into the past."""
+"""How far in the future a contract's end may be when it is recorded. `EARLIEST_END` is the limit for the past."""
 _CLOCK: Final = timedelta(hours=1)
-"""Maximum amount by which the machine's clock may have been set back."""
+"""How far the machine's clock may have been set back."""
 
 
 class FormAct(StrEnum):
@@ -38,10 +38,10 @@ class FormAct(StrEnum):
 
 @dataclass(slots=True)
 class RecordHistory:
-    """History of one record.
+    """The history of one record.
 
-    `digest` comes from `RecordKey.digest`. `act` is the id of the recording act in the ledger. `ends` is the last day
-    of the contract in Japan.
+    `digest` comes from `RecordKey.digest`. `act` is the id of the ledger act that recorded it. `ends` is the contract's
+    last day in Japan.
     """
 
     id: str
@@ -54,11 +54,11 @@ class RecordHistory:
     forgotten: datetime | None = None
 
     def kept_until(self, years: int) -> date | None:
-        """The last day of the record's retention, or None if no end of the contract is recorded."""
+        """The last day that the record is kept, or None if the contract's end is not recorded."""
         return years_after(self.ends, years) if self.ends else None
 
     def is_over(self, years: int, today: date) -> bool:
-        """True if the retention is over and the record must be forgotten."""
+        """True if the retention period is over and the record must be forgotten."""
         until = self.kept_until(years)
         return until is not None and until < today
 
@@ -72,10 +72,10 @@ def years_after(day: date, years: int) -> date:
 
 
 def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
-    """The histories of all forms by id, in the order of recording. `acts` must be in the order of writing.
+    """Histories of all forms by id, in the order they were recorded. `acts` must be in the order written.
 
-    If an id is recorded several times, the first time counts. If several ends are recorded, the latest day counts. An
-    act counts as no earlier than the acts before it. An act more than an hour after `now` has no effect.
+    If an id is recorded several times, the first time counts. If several ends are recorded, the latest day counts. No
+    act is treated as earlier than the acts before it. Acts more than an hour after `now` have no effect.
     """
     found: dict[str, RecordHistory] = {}
     at = datetime.min.replace(tzinfo=UTC)
@@ -104,7 +104,7 @@ def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
 
 
 def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
-    """The reason why an act at the time `at` cannot end a contract on this day, or None if it can.
+    """Why an act at `at` cannot end a contract on this day, or None if it can.
 
     This check prevents anyone from shortening a record's retention by more than 31 days.
     """
@@ -130,7 +130,7 @@ class OpeningRequest:
     opened: datetime | None = None
 
     def objection(self, now: datetime, person: Person) -> str | None:
-        """The reason why this person cannot open the record with the request now, or None if they can."""
+        """Why this person cannot use the request to open the record now, or None if they can."""
         if self.opened:
             return Message("it was used already")
         if now >= self.until:
@@ -142,7 +142,7 @@ class OpeningRequest:
         return Message("another person has requested and approved it")
 
     def approval_objection(self, now: datetime, person: Person) -> str | None:
-        """The reason why this person cannot approve the request now, or None if they can."""
+        """Why this person cannot approve the request now, or None if they can."""
         if self.opened or self.approved_by is not None:
             return Message("it is approved already")
         if now >= self.until:
@@ -155,7 +155,7 @@ class OpeningRequest:
 
 
 def opening_requests(acts: Iterable[Step]) -> dict[str, OpeningRequest]:
-    """The requests to open records by act id, oldest first."""
+    """Requests to open records by act id, oldest first."""
     found: dict[str, OpeningRequest] = {}
     for step in acts:
         details = step.details

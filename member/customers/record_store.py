@@ -1,7 +1,7 @@
-"""Folder of the customers' records: `records/ID` is a sealed form, and `keys/ID` is its key.
+"""The folder of customer records, where `records/ID` is a sealed form and `keys/ID` is its key.
 
-Only the service's user can read these files. A record is forgotten in this order: its key is overwritten, then the
-key's file is removed, and then the record.
+Only the service's user can read these files. To forget a record, its key is overwritten first, then the key file is
+removed, and finally the record itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class CustomerRecord:
-    """Content of a record. `form` is the unchanged text of the form's file. `numbers` are in E.164 format."""
+    """Content of a record. `form` is the form file's unchanged text. `numbers` are in E.164 format."""
 
     id: str
     form: str
@@ -53,13 +53,13 @@ class CustomerRecord:
 
 
 class RecordFolder:
-    """The files of the records, without access to their contents. Several processes may use the folder."""
+    """The record files, without access to their contents. Several processes may use the folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def ids(self) -> list[str]:
-        """The sorted ids of the records in the folder."""
+        """Sorted ids of the records in the folder."""
         return sorted(path.name for path in (self._folder / _RECORDS).glob("*") if _ID.fullmatch(path.name))
 
     def has_key(self, id_: str) -> bool:
@@ -67,7 +67,7 @@ class RecordFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock for recording and forgetting, which only one process at a time can hold.
+        """Hold the lock for recording and forgetting, which only one process can hold at a time.
 
         Raises CustomerError.
         """
@@ -83,7 +83,7 @@ class RecordFolder:
             os.close(descriptor)
 
     def destroy(self, id_: str) -> None:
-        """Overwrite the record's key on disk, then remove the key and the record. Raises CustomerError."""
+        """Overwrite the record's key on disk, and then remove the key and the record. Raises CustomerError."""
         path = self._path(_KEYS, id_)
         try:
             with path.open("r+b") as file:
@@ -115,7 +115,7 @@ class RecordFolder:
 
 
 class RecordStore(RecordFolder):
-    """The folder with its key, which seals and opens records."""
+    """The folder with the key that seals and opens its records."""
 
     def __init__(self, folder: Path, key: bytes) -> None:
         super().__init__(folder)
@@ -130,7 +130,7 @@ class RecordStore(RecordFolder):
         return cls(settings.directory, (load_key if make else read_key)(settings.key_file()))
 
     def put(self, record: CustomerRecord) -> str:
-        """Seal a record durably and return its digest. An earlier record with this id is replaced.
+        """Durably store a sealed record, replacing any earlier one with this id, and return its digest.
 
         Raises CustomerError if the record cannot be written.
         """
@@ -146,7 +146,7 @@ class RecordStore(RecordFolder):
     def get(self, id_: str) -> tuple[CustomerRecord, str]:
         """The record and its digest.
 
-        Raises CustomerError if the record is missing, was changed, or belongs to another id.
+        Raises CustomerError if the record is missing, has been changed, or belongs to another id.
         """
         try:
             key = self._key.unwrap(id_, self._path(_KEYS, id_).read_bytes())

@@ -1,4 +1,4 @@
-"""Automatic destruction of customers' forms after their retention period, run by the service."""
+"""Destroys customer forms automatically after their retention period. Run by the service."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 async def forget_in_time(
     settings: Settings, evidence: Evidence, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
-    """Destroy forms whose retention is over, repeatedly until the task is cancelled.
+    """Destroy forms whose retention period is over, repeatedly until the task is cancelled.
 
     A cancelled task does not wait for the folder's lock, because a command may hold it while it waits for a person's
     answer.
@@ -47,9 +47,9 @@ async def forget_in_time(
 
 
 def forget_due(settings: Settings, evidence: Evidence, now: datetime) -> list[str]:
-    """Destroy forms whose retention is over and return their ids. Blocks.
+    """Destroy forms whose retention period is over and return their ids. Blocks.
 
-    Raises IdtoneError, or OSError for the folder.
+    Raises IdtoneError, or OSError if the folder cannot be used.
     """
     if not settings.customers.directory.exists():
         return []
@@ -73,10 +73,11 @@ def forget_over(
     today: date,
     enter: Callable[[RecordHistory], None],
 ) -> list[str]:
-    """Destroy forms whose retention is over, and return the ids of those not forgotten before.
+    """Destroy forms whose retention period is over and return the ids of those not already forgotten.
 
-    The folder must be locked. `enter` first records the act, so that the ledger contains it even after an interruption.
-    A form already recorded as forgotten is destroyed again, because an earlier attempt may have been interrupted.
+    The folder must be locked. `enter` records the act first, so that the ledger contains it even if destruction is
+    interrupted. Forms already recorded as forgotten are destroyed again, because an earlier attempt may have been
+    interrupted.
     """
     over = [each for each in known if each.is_over(years, today)]
     due = [each for each in over if each.forgotten is None]

@@ -1,1 +1,1 @@
-"""The evaluation of good operators (優良事業者評価): figures, criteria, points, grades, and verified results."""
+"""Evaluations of good operators (優良事業者評価): figures, criteria, points, grades, and verified results."""

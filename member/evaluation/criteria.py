@@ -1,4 +1,4 @@
-"""Criteria of an evaluation, in a YAML file with a version. The association publishes it with the results."""
+"""Evaluation criteria in a versioned YAML file, which the association publishes with the results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Points = Annotated[int, Field(ge=0, le=1000)]
 
 
 class Terms(Model):
-    """Terms of the evaluation as a whole. `list` is the address of the public list, which badges show."""
+    """Terms of the whole evaluation. `list` is the address of the public list, which badges show."""
 
     version: Annotated[int, Field(ge=1, le=9999)]
     title: Name
@@ -59,7 +59,7 @@ class Terms(Model):
 
 
 class Step(Model):
-    """A row of a points table: `points` for values of at least `at_least`, or at most `at_most`."""
+    """A row in a points table: gives `points` for values of at least `at_least` or at most `at_most`."""
 
     at_least: Bound | None = None
     at_most: Bound | None = None
@@ -76,10 +76,10 @@ class Step(Model):
 
 
 class Criterion(Model):
-    """A criterion.
+    """A criterion in an evaluation.
 
-    `points` are the rows of its table, best row first. A value that meets no row gets 0 points. `minimum` contains the
-    points that each grade requires in this criterion. `without` is the rule for a measure without a value.
+    `points` contains the rows of its table, best row first. Values that meet no row get 0 points. `minimum` contains
+    the points that each grade requires in this criterion. `without` says what happens if the measure has no value.
     """
 
     id: Id
@@ -96,7 +96,7 @@ class Criterion(Model):
 
 
 class Grade(Model):
-    """A grade and its minimum percentage of points."""
+    """A grade and the minimum percentage of points for it."""
 
     id: Id
     title: Name
@@ -104,7 +104,7 @@ class Grade(Model):
 
 
 class CriteriaDocument(Model):
-    """Content of the file. `grades` begins with the best grade."""
+    """Contents of the file. `grades` starts with the best grade."""
 
     evaluation: Terms
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)]
@@ -113,7 +113,7 @@ class CriteriaDocument(Model):
 
 @dataclass(frozen=True)
 class Criteria:
-    """Criteria with the bytes of their file, because the file itself is published."""
+    """Criteria with the bytes of their file, which is itself published."""
 
     document: CriteriaDocument
     octets: bytes
@@ -124,7 +124,7 @@ class Criteria:
 
     @property
     def is_sample(self) -> bool:
-        """True if the address of the public list is still the sample's placeholder, a reserved domain name."""
+        """True if the public list's address is still the sample's placeholder, a reserved domain name."""
         host = f".{urlsplit(self.terms.list).hostname}".rstrip(".")
         return host.endswith((".example", ".example.com", ".example.net", ".example.org"))
 
@@ -141,12 +141,12 @@ class Criteria:
 
 
 def read_criteria(path: Path) -> Criteria:
-    """The criteria in a file. Raises DocumentError with all faults."""
+    """Read criteria from a file. Raises DocumentError with all faults."""
     return parse_criteria(read_text(path, size_limit=1024 * 1024), str(path))
 
 
 def criteria_document(tree: Mapping[str, object], name: str) -> CriteriaDocument:
-    """The criteria from values in the structure of the file, for example from a web form.
+    """Create criteria from values structured like the file, for example from a web form.
 
     Raises DocumentError with all faults.
     """
@@ -154,7 +154,7 @@ def criteria_document(tree: Mapping[str, object], name: str) -> CriteriaDocument
 
 
 def parse_criteria(text: str, name: str) -> Criteria:
-    """The criteria in a text. Raises DocumentError with all faults, which call the file `name`."""
+    """Parse criteria. Raises DocumentError with all faults, which refer to the file as `name`."""
     return Criteria(parse(text, name, CriteriaDocument, _faults), text.encode())
 
 

@@ -1,4 +1,4 @@
-"""Offline verification of the evaluations in the association's public list.
+"""Verifies evaluations in the association's public list offline.
 
 operators.json              names the digest of each of these files (`idtone.registry.trust.licensed_operators`)
 evaluation/criteria.yaml    the criteria
@@ -23,17 +23,17 @@ from .result import check_result
 FOLDER: Final = "evaluation"
 CRITERIA: Final = "criteria.yaml"
 _BADGE_LIMIT: Final = 1024 * 1024
-"""Maximum size of a badge, in bytes."""
+"""Maximum size of a badge in bytes."""
 
 
 def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[str, Any]:
     """The member's entry in the list, with its evaluation.
 
-    `what` is a member's id, or the path of a badge or mark. An entry found by the mark of a licensed operator has no
+    `what` is a member's id or the path of a badge or mark. An entry found by a licensed operator's mark has no
     evaluation.
 
     Raises TrustError if the list, the criteria, the result or the badge differs from what the association published, if
-    the member has no evaluation, or if the evaluation is not valid now.
+    the member has no evaluation, or if the evaluation is not currently valid.
     """
     listed = read_site(site, trust, now)
     operator = _of_badge(listed, Path(what)) if what.endswith(".svg") else _of_member(listed, what)
@@ -73,9 +73,9 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
 
 
 def _licensed(operator: dict[str, Any], site: Path, now: datetime) -> dict[str, Any]:
-    """The entry of an operator that is licensed but not evaluated, found by its mark.
+    """The entry of a licensed operator without an evaluation, found by its mark.
 
-    Raises TrustError if the mark is not valid now.
+    Raises TrustError if the mark is not currently valid.
     """
     try:
         start, until = (datetime.fromisoformat(operator["mark"][end]) for end in ("valid_from", "valid_until"))

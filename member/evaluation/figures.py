@@ -1,8 +1,8 @@
-"""Figures that a member's node computes from its ledger and signs, and the checks of these figures.
+"""Figures that a member's node computes from its ledger and signs, and checks for them.
 
-They are the content of a signed document of kind `figures`. They contain the head of the node's tree, cosigned by a
-witness after the period. This head fixes the ledger in which the figures were counted. The node cannot change that
-ledger later without being noticed, and an auditor can repeat the count.
+The figures are the content of a signed document of kind `figures`. They include the head of the node's tree, which a
+witness cosigned after the period. This head pins down the ledger from which the figures were counted, so the node
+cannot change that ledger unnoticed, and an auditor can repeat the count.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
 class Month(Model):
-    """Counts of the calls that began in this month on days of the period, under the rules of `Tally`."""
+    """Counts of calls that began in this month on days in the period, under the rules of `Tally`."""
 
     month: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
     calls: Count
@@ -43,11 +43,11 @@ class Month(Model):
 
 
 class Figures(Model):
-    """Figures of one node.
+    """One node's figures.
 
-    `head` is the cosigned checkpoint as a signed note. `began` is the time of the ledger's first step, or None if the
-    ledger is empty. `continues` is the name of the tree that this tree continues, or None. `missing_steps` is the
-    number of steps that could not be written.
+    `head` is the cosigned checkpoint as a signed note. `began` is the time of the ledger's first step, or None if it is
+    empty. `continues` is the name of the tree that this one continues, or None. `missing_steps` is how many steps could
+    not be written.
     """
 
     version: Literal[1] = 1
@@ -80,7 +80,7 @@ class Figures(Model):
 
 @dataclass(frozen=True, slots=True)
 class NodeFigures:
-    """Figures from a signed document. `key` has signed it, and `checkpoint` is the content of `head`."""
+    """Figures from a document signed by `key`. `checkpoint` is the content of `head`."""
 
     figures: Figures
     checkpoint: Checkpoint
@@ -93,7 +93,7 @@ class NodeFigures:
 
 
 def counted_months(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
-    """One row for each month of the period, counting completed calls that began in the period."""
+    """Count completed calls that began in the period, with one row for each of its months."""
 
     def month_of(at: datetime) -> date:
         return at.astimezone(JAPAN).date().replace(day=1)
@@ -113,9 +113,9 @@ def counted_months(records: Iterable[Record], period: Period) -> tuple[Month, ..
 
 
 def figures_of(document: SignedDocument) -> NodeFigures:
-    """The figures in a document.
+    """Read the figures in a document.
 
-    Raises TrustError unless they are well-formed and their head belongs to the signer's tree.
+    Raises TrustError unless they are well formed and their head belongs to the signer's tree.
     """
     try:
         figures = Figures.model_validate(dict(document.content))
@@ -132,7 +132,7 @@ def figures_of(document: SignedDocument) -> NodeFigures:
 
 
 def cosigned_by(head: str, witnesses: Iterable[VerifierKey]) -> dict[VerifierKey, datetime]:
-    """Witness → time of its last cosignature, for each witness that cosigned the head.
+    """Times of the last cosignatures, by witness that cosigned the head.
 
     Raises TrustError if a signature is invalid.
     """
@@ -154,9 +154,9 @@ def figures_objection(
     earlier: Sequence[NodeFigures],
     now: datetime,
 ) -> Message | None:
-    """The reason why the figures are refused, or None if they are accepted.
+    """Why the figures are refused, or None if they are accepted.
 
-    `earlier` are the accepted figures with the same key. Raises TrustError if a cosignature is invalid.
+    `earlier` contains the accepted figures signed by the same key. Raises TrustError if a cosignature is invalid.
     """
     return next(_objections(new, witnesses, needed, earlier, now), None)
 
@@ -206,7 +206,7 @@ def _objections(
 
 
 def figures_doubts(new: NodeFigures, earlier: Iterable[NodeFigures], factor: int) -> Iterator[Message]:
-    """Yield questions for the member about unusual figures. None of them proves an error."""
+    """Yield questions for the member about unusual figures, none of which prove an error."""
     figures, name = new.figures, new.key.name
     if figures.missing_steps:
         yield Message("{node}: {count} steps could not be written", node=name, count=figures.missing_steps)

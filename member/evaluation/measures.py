@@ -1,4 +1,4 @@
-"""All measures of a member for a period, each with its formula."""
+"""All measures of a member over a period, with their formulas."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from typing import Final
 
 
 class Measure(StrEnum):
-    """The measures. Their names are public, because they appear in criteria and results."""
+    """The measures. Their names are public because they appear in criteria and results."""
 
     SENT_RATIO = "sent-ratio"
-    """Share of calls on which every intended sound was sent, among connected calls with a sound for a party."""
+    """Share of connected calls with a sound for a party on which every intended sound was sent."""
     FALLBACK_SHARE = "fallback-share"
-    """Share of all calls that the hook decided without the service."""
+    """Share of all calls decided by the hook without the service."""
     STOP_HOURS = "stop-hours"
-    """Longest time from the request to stop a number until the stop, in hours."""
+    """Longest time from a request to stop a number until the stop, in hours."""
     FORMS_COMPLETE = "forms-complete"
-    """Share of inspected application forms without a gap."""
+    """Share of inspected application forms that had no gaps."""
     REPORTS_IN_TIME = "reports-in-time"
-    """Share of reports about the member's numbers that the member answered in time."""
+    """Share of reports about the member's numbers that were answered in time."""
     REACHABILITY = "reachability"
-    """Share of attempts to reach the member's contact that succeeded."""
+    """Share of successful attempts to reach the member's contact."""
     ASSESSMENT = "assessment"
     """Mean of the external assessors' points, from 0 to 10."""
 
@@ -32,11 +32,11 @@ class NoValue(StrEnum):
 
     NOT_ENOUGH_CALLS = "not-enough-calls"
     NO_FIGURES = "no-figures"
-    """Figures of a node are missing for a day of the period."""
+    """A node's figures are missing for a day in the period."""
     NOT_WHOLE = "not-whole"
-    """A node's ledger continues another ledger and does not cover every day of the period."""
+    """A node's ledger continues another one and does not cover every day of the period."""
     NONE = "none"
-    """There is nothing to measure: no event occurred, or nothing was submitted."""
+    """There is nothing to measure, because no event occurred or nothing was submitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Known facts about one member in one period.
+    """What is known about one member in one period.
 
-    `fallback` and `sent` are counted in the ledgers of all nodes. If they are unknown, they are None, and `no_calls` is
-    the reason. `stops_hours` contains one time for each stopped number.
+    `fallback` and `sent` are counted across the ledgers of all nodes. If they are unknown, they are None and `no_calls`
+    says why. `stops_hours` contains one time per stopped number.
     """
 
     fallback: Share | None = None
@@ -70,10 +70,10 @@ Value = Decimal | NoValue
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """Formula of a measure.
+    """Formula for a measure.
 
     `compute` takes the facts and the minimum number of calls. `digits` is the number of decimal places. Values are
-    rounded in the direction that is worse for the member.
+    rounded in the direction less favorable to the member.
     """
 
     compute: Callable[[Facts, int], Fraction | NoValue]
@@ -107,7 +107,7 @@ FORMULAS: Final[Mapping[Measure, Formula]] = {
 
 
 def compute_measures(facts: Facts, enough_calls: int) -> dict[Measure, Value]:
-    """The value of each measure, or the reason why it has none."""
+    """Compute each measure's value, or the reason why it has none."""
     return {measure: _rounded(formula, formula.compute(facts, enough_calls)) for measure, formula in FORMULAS.items()}
 
 

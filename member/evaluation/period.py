@@ -1,4 +1,4 @@
-"""Period of an evaluation: whole days in Japan Standard Time."""
+"""Evaluation periods in whole days, in Japan Standard Time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Period:
 
     @property
     def months(self) -> list[str]:
-        """All months with a day in the period, formatted like `2026-11`."""
+        """All months that have a day in the period, formatted like `2026-11`."""
         return list(dict.fromkeys(f"{day:%Y-%m}" for day in self._firsts()))
 
     def _firsts(self) -> Iterator[date]:
@@ -54,7 +54,7 @@ class Period:
     def parse(cls, since: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
         """The period from `since` through `until`. Raises UsageError.
 
-        `name` returns the names of the two fields for the error.
+        `name` returns the names of the two fields, for the error.
         """
         first, last = name("since"), name("until")
         found = cls(_day(since, first), _day(until, last) + timedelta(days=1))

@@ -1,6 +1,6 @@
-"""Result of one member as a JSON file: values, points, percentage and grade.
+"""A member's result as a JSON file, with values, points, percentage and grade.
 
-Points and grade can be computed again from this file and the criteria. It contains no call counts.
+Points and grade can be recomputed from this file and the criteria. It contains no call counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .scoring import Score, score
 
 @dataclass(frozen=True)
 class Result:
-    """Result of one member for one period."""
+    """One member's result for one period."""
 
     member: str
     period: Period
@@ -32,7 +32,7 @@ class Result:
     percent: Decimal | None
     grade: str | None
     excluded: str | None = None
-    """Reason why the member gets no grade, regardless of its values."""
+    """Why the member gets no grade, regardless of its values."""
 
     @classmethod
     def of(
@@ -58,7 +58,7 @@ class Result:
 
 
 def result_file(result: Result, criteria: Criteria) -> bytes:
-    """The content of the result file."""
+    """Content of the result file."""
     found = score(criteria.document, {**dict.fromkeys(Measure, NoValue.NONE), **result.values})
     content = {
         "member": result.member,
@@ -87,7 +87,7 @@ def result_file(result: Result, criteria: Criteria) -> bytes:
 
 
 def read_result(file: bytes, name: str) -> Result:
-    """The result in a file. Raises TrustError if the file has an invalid format."""
+    """Read the result in a file. Raises TrustError if the format is invalid."""
     try:
         content = json.loads(file)
         period = Period(*(date.fromisoformat(content["period"][end]) for end in ("from", "until")))
@@ -110,7 +110,7 @@ def _value(row: Mapping[str, Any]) -> Value:
 
 
 def check_result(file: bytes, name: str, criteria: Criteria) -> Result:
-    """The result in a file. Raises TrustError unless its points and grade follow from its values and the criteria."""
+    """Read a result. Raises TrustError unless its points and grade follow from its values and the criteria."""
     result = read_result(file, name)
     if result_file(result, criteria) != file:
         raise TrustError("{name}: its points do not follow from its values by the criteria", name=name)

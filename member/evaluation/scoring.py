@@ -1,4 +1,4 @@
-"""Points and grade of one member, computed from the criteria and the values of its measures."""
+"""Computes a member's points and grade from the criteria and the values of its measures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .measures import Measure, NoValue, Value
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One criterion with its value and points. `points` is None if the criterion is not counted."""
+    """A criterion with its value and points. `points` is None if it is not counted."""
 
     criterion: Criterion
     value: Value
@@ -19,11 +19,11 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Points and grade of one member.
+    """A member's points and grade.
 
-    `percent` is the member's share of the weighted points in the counted criteria, rounded down to one decimal. It is
-    None if too few criteria are counted (`counted_percent`), or if the member has not sent its figures. `missed` maps
-    each grade that the percentage would have given to the criteria that prevented it.
+    `percent` is the member's share of the weighted points in the counted criteria, rounded down to one decimal place.
+    It is None if too few criteria are counted (`counted_percent`) or if the member has not sent its figures. `missed`
+    maps each grade that the percentage would have earned to the criteria that prevented it.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -34,11 +34,11 @@ class Score:
 
 
 def score(criteria: CriteriaDocument, values: Mapping[Measure, Value]) -> Score:
-    """The score, with the best grade whose percentage and minimums are all reached.
+    """Compute the score, with the best grade whose percentage and minimums are all reached.
 
-    A criterion without a value is omitted, with its weight and its minimum, if its rule is `skip`. If its rule is
-    `zero`, it gets no points. If less than `counted_percent` of the total weight is counted, there is neither a
-    percentage nor a grade. The same applies if figures are missing, because a member must not gain by withholding them.
+    If a criterion has no value, the rule `skip` omits it along with its weight and minimum, and the rule `zero` gives
+    it no points. If less than `counted_percent` of the total weight is counted, there is neither a percentage nor a
+    grade. The same applies if figures are missing, because members must not benefit from withholding them.
     """
     rows = tuple(_row(criterion, values[criterion.measure]) for criterion in criteria.criteria)
     counted = [(row.criterion, row.points) for row in rows if row.points is not None]

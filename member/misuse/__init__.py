@@ -1,1 +1,1 @@
-"""Misuse detection in a member's own ledger: calls whose times, numbers or order look like fraud."""
+"""Detects misuse in a member's own ledger: calls whose times, numbers or order look like fraud."""

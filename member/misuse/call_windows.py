@@ -1,4 +1,4 @@
-"""Types used by the rules (`Subject`, `Sign`), and the windows and intervals in which rules count calls."""
+"""Types that the rules use (`Subject`, `Sign`), and the windows and intervals in which they count calls."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +10,10 @@ from idtone.ledger.evidence.call_outline import CallOutline
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Calls of one number, party or licence on one day, in the order of their decisions.
+    """Calls of one number, party or licence on one day, in the order they were decided.
 
-    `past` is used only for a licence. It contains the number of calls on each of the days before, or 0 for a day
-    without calls.
+    `past` is used only for licences. It contains the number of calls on each preceding day, or 0 for a day without
+    calls.
     """
 
     start_s: float
@@ -26,8 +26,8 @@ class Subject:
 class Series:
     """A rule's counts over time.
 
-    Each interval of `width_s`, starting at `start_s`, has a count and a limit. A count at or above its limit is
-    reported. The limit is None if the rule has none for the interval.
+    Each interval of `width_s`, starting at `start_s`, has a count and a limit. Counts at or above their limits are
+    reported. The limit is None if the rule has none for that interval.
     """
 
     start_s: float
@@ -38,10 +38,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A rule's sign of misuse.
+    """A sign of misuse that a rule found.
 
-    `chance` is the probability that the sign occurs by chance, or None for a rule without statistics. `fields` fills in
-    the rule's `reason`.
+    `chance` is the probability that the sign occurs by chance, or None if the rule uses no statistics. `fields` fills
+    in the rule's `reason`.
     """
 
     calls: Sequence[CallOutline]
@@ -51,7 +51,7 @@ class Sign:
 
 
 class Window(NamedTuple):
-    """The window `calls[first:end]`. `counted` is the number of wanted calls in it."""
+    """The window `calls[first:end]`, which contains `counted` wanted calls."""
 
     first: int
     end: int
@@ -59,7 +59,7 @@ class Window(NamedTuple):
 
 
 def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float) -> Iterator[Window]:
-    """Yield the windows of length `width_s`, one ending at each call."""
+    """Yield windows of length `width_s`, one ending at each call."""
     first = counted = 0
     for place, call in enumerate(calls):
         counted += wanted[place]
@@ -70,15 +70,15 @@ def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float
 
 
 def aligned_start(start_s: float, window_s: float, width_s: float) -> float:
-    """The start of consecutive intervals of `width_s`, one of which begins with the window.
+    """The start for consecutive intervals of `width_s`, so that one of them begins with the window.
 
-    The start is at least a millisecond before `start_s`, which allows for rounding.
+    It is at least a millisecond before `start_s`, to allow for rounding.
     """
     return window_s - math.ceil((window_s - start_s) / width_s) * width_s - 0.001
 
 
 def split_into_intervals(start_s: float, calls: Sequence[CallOutline], width_s: float) -> list[list[CallOutline]]:
-    """The calls in each interval of `width_s`, from `start_s` through the interval of the last call."""
+    """Calls by interval of `width_s`, from `start_s` through the interval of the last call."""
     parts: list[list[CallOutline]] = []
     for call in calls:
         place = int((call.at_s - start_s) // width_s)

@@ -1,4 +1,4 @@
-"""Drawings of a finding in the terminal and as PNG: the rule's counts over time, with the limit."""
+"""Draws a finding in the terminal or as PNG: the rule's counts over time, with the limit."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,7 +23,7 @@ _DAY_S: Final = 86_400
 
 
 def count_lines(finding: Finding) -> Iterator[Text]:
-    """Yield a line per interval, from the first count to the last: time in Japan, bar, count and limit."""
+    """Yield one line per interval from the first count to the last, with time in Japan, bar, count and limit."""
     series = finding.sign.series
     places = _shown(series)
     most = max([series.counts[place] for place in places] + [series.limits[place] or 0 for place in places])
@@ -42,7 +42,7 @@ def count_lines(finding: Finding) -> Iterator[Text]:
 
 
 def draw_finding(finding: Finding, path: Path) -> None:
-    """Write the drawing as PNG. An existing file is replaced atomically.
+    """Write the drawing as PNG, atomically replacing any existing file.
 
     Raises UsageError if matplotlib is not installed or the file cannot be written.
     """
@@ -66,12 +66,12 @@ def draw_finding(finding: Finding, path: Path) -> None:
 
 
 def heading(finding: Finding) -> str:
-    """The id and title of the finding, in the language of the environment."""
+    """The finding's id and title, in the environment's language."""
     return f"{finding.id}: {translated(finding.rule.title)}"
 
 
 def _shown(series: Series) -> range:
-    """The intervals from the first nonzero count to the last, always at least one."""
+    """Intervals from the first nonzero count to the last, always at least one."""
     counted = [place for place, count in enumerate(series.counts) if count] or [0]
     return range(counted[0], counted[-1] + 1)
 

@@ -1,4 +1,4 @@
-"""Findings of the rules for each day of a ledger, with stable ids."""
+"""The rules' findings for each day in a ledger, with stable ids."""
 
 import hashlib
 import re
@@ -20,9 +20,9 @@ from .call_windows import Sign, Subject
 from .rules import RULES, Grouping, Rule, grouping_key, sign_reason
 
 REVIEWED: Final = "misuse-reviewed"
-"""Name of the act that records the review of a finding in the ledger."""
+"""Name of the ledger act that records a finding's review."""
 CALLS_SHOWN: Final = 1000
-"""Maximum number of call ids in a finding's JSON. Its `calls` counts all calls."""
+"""Maximum number of call ids in a finding's JSON, whose `calls` counts all calls."""
 _DAY_S: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _TOKEN_SHOWN: Final = 8
@@ -45,13 +45,13 @@ class ReviewResult(StrEnum):
 class FindingState(StrEnum):
     NEW = "new"
     GROWN = "grown"
-    """The finding has more calls than at its review."""
+    """The finding has more calls than when it was reviewed."""
     REVIEWED = "reviewed"
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person's review of a finding. `calls` is the number of calls in the finding at that time."""
+    """A person's review of a finding. `calls` is how many calls the finding had at that time."""
 
     at: datetime
     by: str
@@ -65,10 +65,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Finding of a rule on one day (UTC) of one node. `subject` is a licence or the token of a number.
+    """A rule's finding on one node for one day (UTC). `subject` is a licence or a number's token.
 
-    Rule, day, node and subject identify a finding. Its id (`finding_id`) therefore stays the same under other limits,
-    and when the day gets more calls.
+    Rule, day, node and subject identify a finding. Its id (`finding_id`) therefore stays the same if limits change or
+    the day gets more calls.
     """
 
     id: str
@@ -91,12 +91,12 @@ class Finding:
 
     @property
     def shown_subject(self) -> str:
-        """The licence, or the first digits of a token, which identifies a number only on its day."""
+        """The licence or the first digits of a token, which identifies a number only on that day."""
         return self.subject if self.rule.grouping is Grouping.LICENCE else self.subject[:_TOKEN_SHOWN]
 
     @property
     def first(self) -> datetime:
-        """The time in UTC of the decision on the first call."""
+        """When the first call was decided, in UTC."""
         return datetime.fromtimestamp(self.sign.calls[0].at_s, UTC)
 
     @property
@@ -104,9 +104,9 @@ class Finding:
         return datetime.fromtimestamp(self.sign.calls[-1].at_s, UTC)
 
     def to_json(self) -> dict[str, Any]:
-        """The finding in JSON form, with times in UTC and the reason in English.
+        """The finding as JSON, with times in UTC and the reason in English.
 
-        It contains the ids of the first `CALLS_SHOWN` calls.
+        Includes the ids of the first `CALLS_SHOWN` calls.
         """
         return {
             "id": self.id,
@@ -127,7 +127,7 @@ class Finding:
 
 
 class DayJudge:
-    """Judges the days of one node in order, and keeps each licence's earlier call counts."""
+    """Evaluates one node's days in order and keeps earlier call counts for each licence."""
 
     def __init__(
         self,
@@ -137,9 +137,9 @@ class DayJudge:
         rules: Sequence[Rule] = RULES,
         expected: Callable[[str], frozenset[str]] = lambda day: frozenset(),
     ) -> None:
-        """`reviews` maps the id of a finding to its review.
+        """`reviews` maps finding ids to reviews.
 
-        `expected` returns the tokens on a given day of numbers that are exempt from rules with `of_volume`.
+        `expected` returns the tokens that exempt numbers have on a given day. Rules with `of_volume` skip them.
         """
         self._expected = expected
         self._node = node
@@ -147,10 +147,10 @@ class DayJudge:
         self._reviews = reviews
         self._rules = [rule for rule in rules if rule.limits(limits).enabled]
         self._past: dict[str, dict[int, int]] = {}
-        """Licence → day (`date.toordinal`) → number of calls."""
+        """Numbers of calls by licence and day (`date.toordinal`)."""
 
     def day(self, outlined: OutlinedDay) -> Iterator[Finding]:
-        """Yield the findings of a day, in the order of the rules."""
+        """Yield a day's findings in the order of the rules."""
         today = date.fromisoformat(outlined.day).toordinal()
         start_s = (today - _EPOCH) * _DAY_S
         expected = self._expected(outlined.day)
@@ -181,13 +181,13 @@ def _grouped(calls: Iterable[CallOutline], grouping: Grouping) -> dict[str, list
 
 
 def finding_id(rule: Rule, node: str, day: str, subject: str) -> str:
-    """The id of a finding, for example `2026-11-26-pings-0123456789`."""
+    """A finding's id, for example `2026-11-26-pings-0123456789`."""
     named = "\n".join((rule.name, node, day, subject))
     return f"{day}-{rule.name}-{hashlib.sha256(named.encode()).hexdigest()[:10]}"
 
 
 def parse_finding_id(text: str) -> tuple[str, Rule]:
-    """The day and the rule in the id of a finding. Raises UsageError if the text is not such an id."""
+    """The day and rule in a finding's id. Raises UsageError if the text is not one."""
     match = _ID.fullmatch(text)
     rule = next((rule for rule in RULES if match and rule.name == match[2]), None)
     try:
@@ -199,7 +199,7 @@ def parse_finding_id(text: str) -> tuple[str, Rule]:
 
 
 def reviews_in(acts: Iterable[Step]) -> dict[str, Review]:
-    """The latest review of each finding by finding id, from the acts in a ledger."""
+    """Each finding's latest review by finding id, from a ledger's acts."""
     found = {}
     for act in acts:
         details = act.details

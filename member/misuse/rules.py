@@ -1,7 +1,8 @@
-"""Rules for misuse. Each rule judges the calls of one number, one party or one licence on one day.
+"""Rules for detecting misuse. Each rule evaluates one day's calls of one number, party or licence.
 
-Telephone numbers stay sealed, so rules compare tokens. The token of a number changes each day (UTC, from 9:00 to 9:00
-in Japan). A number is therefore compared with itself only within one day, and only a licence is compared with its past.
+Telephone numbers stay sealed, so rules compare tokens. A number's token changes every day (UTC, from 9:00 to 9:00 in
+Japan). Numbers are therefore compared with themselves only within a day, and only licences are compared with their
+past.
 """
 
 from collections import deque
@@ -37,12 +38,12 @@ _DAY_S: Final = 86_400.0
 
 
 class Grouping(StrEnum):
-    """Kind of subject by which a rule groups calls."""
+    """Kind of subject that a rule groups calls by."""
 
     NUMBER = "number"
     """A forwarding number."""
     PARTY = "party"
-    """The party that uses forwarding numbers: the caller of outgoing calls, or the called party of incoming calls."""
+    """The party that uses forwarding numbers: the caller in outgoing calls, the called party in incoming calls."""
     LICENCE = "licence"
 
 
@@ -50,9 +51,8 @@ class Grouping(StrEnum):
 class Rule:
     """A rule.
 
-    `judge` returns a sign or None. `limits` selects the rule's limits. `reason` is the template of a sentence about a
-    sign. A rule with `of_volume` reports numbers with many calls, and exempts numbers that are expected to make many
-    calls.
+    `judge` returns a sign or None. `limits` selects the rule's limits. `reason` is the template for a sentence about a
+    sign. Rules with `of_volume` report numbers with many calls, except numbers that are expected to make many.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Rule:
 
 
 def short_calls(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that too many of the connected calls within some minutes were short."""
+    """A sign that too many of the connected calls within some minutes were short."""
     limit = limits.short_calls
     connected = [call for call in subject.calls if call.talk_s is not None]
     return _too_many_of(
@@ -81,7 +81,7 @@ def short_calls(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def pings(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that the caller ended too many outgoing calls after brief ringing."""
+    """A sign that the caller ended too many outgoing calls after brief ringing."""
     limit = limits.pings
     outgoing = [call for call in subject.calls if call.direction == Direction.OUTGOING and call.ended_s is not None]
     return _too_many_of(
@@ -97,7 +97,7 @@ def pings(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def many_called(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that more different numbers than usual were called within an hour."""
+    """A sign that more different numbers than usual were called within an hour."""
     limit = limits.many_called
     calls = [call for call in subject.calls if call.called]
     best, latest = Window(0, 0, 0), deque[int]()
@@ -130,7 +130,7 @@ def many_called(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def refusals(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that more outgoing calls than usual were refused, as with repeated attempts."""
+    """A sign that more outgoing calls than usual were refused, as with repeated attempts."""
     limit = limits.refusals
     refused = [
         call for call in subject.calls if call.outcome == Outcome.REFUSE and call.direction == Direction.OUTGOING
@@ -148,7 +148,7 @@ def refusals(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def after_suspension(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that a party continued with another number after its number was suspended."""
+    """A sign that a party continued with another number after its number was suspended."""
     stopped: set[str] = set()
     first: CallOutline | None = None
     others: list[CallOutline] = []
@@ -174,7 +174,7 @@ def after_suspension(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def rotation(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that the party used its forwarding numbers in an order that is unlikely by chance."""
+    """A sign that the party used its forwarding numbers in an order unlikely to occur by chance."""
     limit = limits.rotation
     calls = [call for call in subject.calls if call.forwarding]
     order = [str(call.forwarding) for call in calls]
@@ -194,7 +194,7 @@ def rotation(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that too large a share of the number's calls went abroad at night."""
+    """A sign that too large a share of the number's calls went abroad at night."""
     limit = limits.night_abroad
     found = [
         call
@@ -223,7 +223,7 @@ def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def number_surge(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that one hour has many more calls than the earlier hours of the day."""
+    """A sign that one hour has many more calls than the day's earlier hours."""
     limit = limits.number_surge
     hours = [len(each) for each in split_into_intervals(subject.start_s, subject.calls, _HOUR_S)]
     level = level_per_window(limits.false_alarm, len(hours))
@@ -256,7 +256,7 @@ def number_surge(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def licence_surge(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that the licence has many more calls on this day than on the days before."""
+    """A sign that the licence has many more calls on this day than on the days before."""
     limit = limits.licence_surge
     past = list(subject.past)[-limit.past_days :]
     with_calls = [
@@ -330,11 +330,11 @@ RULES: Final = (
                  "{usual}, and {times} times that is still ordinary"),
     ),
 )  # fmt: skip
-"""All rules. The findings of a day are listed in this order."""
+"""All rules, in the order in which a day's findings are listed."""
 
 
 def grouping_key(call: CallOutline, grouping: Grouping) -> str | None:
-    """The number, party or licence to which a call belongs, or None if it is unknown."""
+    """The number, party or licence that a call belongs to, or None if it is unknown."""
     match grouping:
         case Grouping.NUMBER:
             return call.forwarding
@@ -359,7 +359,7 @@ def _too_many_of(
     false_alarm: float,
     fields: Mapping[str, float],
 ) -> Sign | None:
-    """The sign of the window whose count of `wanted` calls is the least probable.
+    """A sign for the window whose count of `wanted` calls is the least probable.
 
     Returns None if no window is improbable enough.
     """
@@ -408,7 +408,7 @@ def _is_night(at_s: float, from_hour: int, until_hour: int) -> bool:
 
 
 def _clock(at_s: float) -> str:
-    """Hour and minute in Japan."""
+    """Hours and minutes in Japan time."""
     return f"{datetime.fromtimestamp(at_s, UTC).astimezone(JAPAN):%H:%M}"
 
 

@@ -1,6 +1,6 @@
-"""Scan of a ledger for signs of misuse.
+"""Scans a ledger for signs of misuse.
 
-The ledger is read once in the order of writing, and each day is judged. Numbers stay sealed.
+The ledger is read once, in the order written, and each day is evaluated. Numbers stay sealed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,17 +18,17 @@ from .findings import DayJudge, Finding, reviews_in
 from .rules import RULES, Grouping, Rule
 
 Progress = Callable[[int, int], None]
-"""A function that receives the number of steps read and the total number."""
+"""Callback that receives the number of steps read and the total number."""
 _TELL_EVERY: Final = 5000
 """Number of steps between progress reports."""
 _UNTIL_OVER: Final = timedelta(days=1) + LATE
 
 
 class LedgerScan:
-    """The rules' findings in one ledger.
+    """Finds signs of misuse in one ledger.
 
-    After `findings` has ended, `calls` is the number of judged calls. `left_out` is the number of calls that were
-    written too late to be judged.
+    Once `findings` has ended, `calls` is the number of calls evaluated, and `left_out` is the number written too late
+    to be evaluated.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class LedgerScan:
         rules: Sequence[Rule] = RULES,
         expected: Sequence[Number] = (),
     ) -> None:
-        """`expected` are numbers whose customers have announced many calls.
+        """`expected` contains numbers whose customers have announced many calls.
 
-        To recognize them, the reader needs the day keys.
+        The reader needs the day keys to recognize them.
         """
         self.calls = 0
         self.left_out = 0
@@ -54,7 +54,7 @@ class LedgerScan:
     def findings(
         self, since: date, until: date | None = None, progress: Progress = lambda done, total: None
     ) -> Iterator[Finding]:
-        """Yield the findings of the days (UTC) from `since` through `until`. Raises LedgerError."""
+        """Yield the findings for the days (UTC) from `since` through `until`. Raises LedgerError."""
         reviews = reviews_in(self._reader.acts(frozenset({StepKind.DUTY})))
         judge = DayJudge(
             self._node, self._limits, reviews, self._rules, lambda day: self._reader.tokens(self._expected, day)
@@ -81,7 +81,7 @@ class LedgerScan:
 
     @property
     def _compared(self) -> timedelta:
-        """Period before the first day of a scan that is read for comparison."""
+        """How long before the first day of a scan the ledger is read for comparison."""
         surge = self._limits.licence_surge
         needed = surge.enabled and any(rule.grouping is Grouping.LICENCE for rule in self._rules)
         return timedelta(days=surge.past_days) if needed else timedelta(0)

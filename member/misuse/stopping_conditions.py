@@ -1,4 +1,4 @@
-"""The association's published stopping conditions (利用停止条件) for a finding."""
+"""The association's published stopping conditions (利用停止条件) that apply to a finding."""
 
 from idtone.core.errors import IdtoneError
 from idtone.core.settings.settings import RegistrySettings
@@ -10,7 +10,7 @@ from idtone.registry.stopping_conditions import condition_words
 def conditions_for(registry: RegistrySettings, finding: str) -> list[Message]:
     """The conditions as lines of text.
 
-    If the registry is unreadable or has no such condition, a line says so.
+    If the registry is unreadable or has no conditions for the finding, a line says so.
     """
     try:
         document = read_local_registry(registry).document

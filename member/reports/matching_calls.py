@@ -1,4 +1,4 @@
-"""Matches of a reported call in a member's ledger."""
+"""Finds calls in a member's ledger that match a reported call."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from .report_documents import AnswerResult, MatchingCalls
 
 
 def matching_calls(records: Sequence[Record], at: datetime) -> MatchingCalls:
-    """The number of matching calls, and the call closest to `at`. Canary calls are not counted."""
+    """The number of matching calls and the one closest to `at`. Canary calls are not counted."""
     records = [record for record in records if not record.canary]
     if not records:
         return MatchingCalls(calls=0)
@@ -24,5 +24,5 @@ def matching_calls(records: Sequence[Record], at: datetime) -> MatchingCalls:
 
 
 def suggested_answer(facts: MatchingCalls) -> AnswerResult:
-    """The answer that fits the ledger. Only a person can determine that a call came from another member."""
+    """The answer that the ledger suggests. Only a person can determine that a call came from another member."""
     return AnswerResult.CUSTOMER_HELD if facts.calls else AnswerResult.NOT_OURS

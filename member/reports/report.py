@@ -1,4 +1,4 @@
-"""A report (申告) in the reporter's words, from a YAML file or the form on the association's page."""
+"""A report (申告) in the reporter's words, from a YAML file or the form on the association's website."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,13 +13,13 @@ from idtone.core.yaml_documents import Model, ValidationFault, parse
 from idtone.registry.model import Moment, Sha256, Text
 
 SIZE_LIMIT: Final = 64 * 1024
-"""Maximum size of the file, in bytes."""
+"""Maximum size of the file in bytes."""
 WORDS_LIMIT: Final = 4000
 ATTACHMENTS_LIMIT: Final = 10
 _DIGITS: Final = 6
-"""Maximum number of digits in the name of a service. More digits may be a telephone number."""
+"""Maximum number of digits in a service's name. More digits could be a telephone number."""
 WITHIN_LIMIT: Final = 31 * 24 * 60
-"""Maximum time before and after the reported time of a call, in minutes."""
+"""Maximum time before and after a call's reported time, in minutes."""
 
 
 def _number(value: str) -> str:
@@ -53,7 +53,7 @@ def _service(value: str) -> str:
 
 
 class Attachment(Model):
-    """A file that the reporter keeps. The report contains its `sha256`, so a later change is detected."""
+    """A file that the reporter keeps. The report contains its `sha256`, so later changes are detected."""
 
     name: Text
     sha256: Sha256
@@ -62,7 +62,7 @@ class Attachment(Model):
 class Reporter(Model):
     """The person who reports.
 
-    If `disclose` is True, the reporter agrees to be named by the association, for example to the police.
+    If `disclose` is True, the reporter agrees that the association may name them, for example to the police.
     """
 
     name: Text
@@ -71,16 +71,16 @@ class Reporter(Model):
 
 
 class ReportedMatter(Model):
-    """The event in the reporter's words (`what`), and the files that the reporter keeps."""
+    """What happened, in the reporter's words (`what`), and the files that the reporter keeps."""
 
     what: Annotated[str, Field(repr=False), AfterValidator(_words)]
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=ATTACHMENTS_LIMIT, repr=False)] = ()
 
 
 class ReportedCall(ReportedMatter):
-    """A call reported for the time `at`, plus or minus `within_minutes`.
+    """A reported call at `at`, plus or minus `within_minutes`.
 
-    `number` is the number that called or was shown, in E.164 format.
+    `number` is the number that called or was displayed, in E.164 format.
     """
 
     number: Annotated[str, Field(repr=False), AfterValidator(_number)]
@@ -91,7 +91,7 @@ class ReportedCall(ReportedMatter):
 class ReportedService(ReportedMatter):
     """A reported operator or service, in the reporter's words, with or without a call.
 
-    Lists show the name, so it must not contain a telephone number.
+    The name must not contain a telephone number, because lists show it.
     """
 
     service: Annotated[Text, Field(repr=False), AfterValidator(_service)]
@@ -110,13 +110,13 @@ class ServiceReport(ReportedService):
 
 
 class ReportDocument(Model):
-    """Content of the file."""
+    """Contents of the file."""
 
     report: Report
 
 
 def parse_report(text: str, name: str, now: datetime) -> Report:
-    """The report in a text. Raises DocumentError with all faults, which call the file `name`."""
+    """Parse a report. Raises DocumentError with all faults, which refer to the file as `name`."""
 
     def faults(document: ReportDocument) -> Iterator[ValidationFault]:
         if document.report.at > now:

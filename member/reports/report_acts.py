@@ -1,4 +1,4 @@
-"""Acts in this node's ledger that record signed reports and answers."""
+"""Ledger acts on this node that record signed reports and answers."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 
 
 def record_report_act(settings: Settings, act: str, subject: str, **details: Scalar) -> str:
-    """Record an act in the ledger, even while the service runs, and return the act's id.
+    """Record an act in the ledger, even while the service is running, and return the act's id.
 
     If this raises LedgerError, the caller must not carry out the act.
     """
@@ -28,6 +28,6 @@ def record_report_act(settings: Settings, act: str, subject: str, **details: Sca
 
 
 def recorded_report_acts(settings: Settings, acts: frozenset[str]) -> list[Step]:
-    """The acts with these names, in the order of writing. Raises LedgerError."""
+    """Acts with these names, in the order written. Raises LedgerError."""
     reader = LedgerReader.open(settings.ledger.own_url())
     return [step for step in reader.acts(frozenset({StepKind.DUTY})) if step.details.get("act") in acts]

@@ -25,7 +25,7 @@ def desk_keys(settings: Settings) -> tuple[bytes, bytes | None]:
 
 
 def open_requests(settings: Settings, now: datetime, request_id: str | None = None) -> Requests:
-    """The requests that this member must answer, most urgent first, or only the one with `request_id`.
+    """Fetch the requests that this member must answer, most urgent first, or only the one with `request_id`.
 
     Raises IdtoneError.
     """
@@ -40,7 +40,7 @@ def open_requests(settings: Settings, now: datetime, request_id: str | None = No
 
 
 def request_named(settings: Settings, request_id: str, now: datetime) -> Request:
-    """The open request with this id. Raises TrustError if there is none."""
+    """Fetch the open request with this id. Raises TrustError if there is none."""
     for request in open_requests(settings, now, request_id).requests:
         return request
     raise TrustError(

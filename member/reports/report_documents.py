@@ -1,4 +1,4 @@
-"""Contents of signed documents about reports.
+"""Contents of the signed documents for reports.
 
 report          a member's report, with sealed content and a sealed reporter
 report-fetch    a member asks for the requests that it must answer, and the desk seals its response for the member
@@ -28,7 +28,7 @@ KEYS_PATH: Final = "/report/keys"
 """URL path of the desk's public keys in JSON: `desk`, and `officer` (null if there is none)."""
 _BOX_LIMIT: Final = 128 * 1024
 _RECEIPT_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Characters of a receipt: Crockford's base32, which omits letters that look like digits."""
+"""Characters used in receipts: Crockford's base32, which omits letters that look like digits."""
 _RECEIPT_LENGTH: Final = 20
 _RECEIPT: Final = re.compile(rf"[{_RECEIPT_LETTERS}]{{5}}(-[{_RECEIPT_LETTERS}]{{5}}){{3}}")
 
@@ -37,7 +37,7 @@ AnyContent = TypeVar("AnyContent", bound=Model)
 
 
 class AnswerResult(StrEnum):
-    """A member's finding about a reported call."""
+    """What a member found out about a reported call."""
 
     NOT_OURS = "not-ours"
     UPSTREAM = "upstream"
@@ -47,9 +47,9 @@ class AnswerResult(StrEnum):
 
 
 class SealedReport(Model):
-    """A report in the form in which it is sent and stored.
+    """A report as it is sent and stored.
 
-    `receipt` is the SHA-256 of the receipt. Both sealed boxes are tied to it.
+    `receipt` is the SHA-256 of the receipt, to which both sealed boxes are tied.
     """
 
     receipt: Sha256
@@ -63,8 +63,8 @@ class SealedReport(Model):
 class Request(Model):
     """The desk's question to a member. It contains neither the reporter nor the reporter's words.
 
-    `downstream` is the member that named this member, or None for the holder of the number. `reminders` is the number
-    of reminders sent so far.
+    `downstream` is the member that named this one, or None if this one holds the number. `reminders` is the number of
+    reminders sent so far.
     """
 
     id: Id
@@ -78,10 +78,10 @@ class Request(Model):
 
 
 class Fetch(Model):
-    """A member's question to the desk for its open requests.
+    """A member's question to the desk about its open requests.
 
-    `to` is a fresh X25519 public key (base64), so a replay of the document does not reveal the answer. `request`
-    restricts the question to one request.
+    `to` is a fresh X25519 public key (base64), so replaying the document does not reveal the answer. `request` limits
+    the question to one request.
     """
 
     to: str
@@ -89,30 +89,30 @@ class Fetch(Model):
 
 
 class Requests(Model):
-    """The desk's answer to `Fetch`: the most urgent requests, and the total number of open requests."""
+    """The desk's answer to `Fetch`, with the most urgent requests and the total number of open ones."""
 
     requests: tuple[Request, ...]
     waiting: int
 
 
 class MatchingCalls(Model):
-    """A reported call in the member's ledger: the number of matching calls, and facts about the closest call."""
+    """What the member's ledger says about a reported call: the number of matches and the closest call."""
 
     calls: Annotated[int, Field(ge=0)]
     call: Annotated[str | None, Field(max_length=255)] = None
     outcome: Annotated[str | None, Field(max_length=64)] = None
     reason: Annotated[str | None, Field(max_length=64)] = None
     delivery: Annotated[str | None, Field(max_length=64)] = None
-    """Weakest known delivery among the call's sounds: `confirmed`, `sent` or `not-known`.
+    """The weakest delivery status among the call's sounds: `confirmed`, `sent` or `not-known`.
 
-    It is empty if the call had no sound.
+    Empty if the call had no sound.
     """
 
 
 class Answer(Model):
     """The answer to a request.
 
-    `pack` is the SHA-256 of the manifest of an evidence pack, which the member keeps for the association.
+    `pack` is the SHA-256 of the manifest of an evidence pack that the member keeps for the association.
     """
 
     request: Id
@@ -131,9 +131,9 @@ class Answer(Model):
 
 
 def read_content(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
-    """The content of a document.
+    """Read the content of a document.
 
-    Raises TrustError for an invalid field. The error contains the field's name but not its value.
+    Raises TrustError if a field is invalid. The error contains the field's name but not its value.
     """
     try:
         return model.model_validate(content)
@@ -143,21 +143,21 @@ def read_content(model: type[AnyContent], content: Mapping[str, Any]) -> AnyCont
 
 
 def time_span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
-    """The time span in which a reported call began: the first time is included, and the second is excluded.
+    """The time span in which a reported call began, including its first time but not its second.
 
-    If `at` is a full minute, the call may be at any time in that minute.
+    If `at` is a full minute, the call may have begun at any time in that minute.
     """
     within = timedelta(minutes=within_minutes)
     return at - within, at + within + timedelta(minutes=1)
 
 
 def new_receipt() -> str:
-    """A new receipt for the reporter's later questions: twenty letters and digits (100 bits) in four groups."""
+    """A new receipt for later questions by the reporter: twenty letters and digits (100 bits) in four groups."""
     return _receipt(secrets.token_bytes(_RECEIPT_LENGTH))
 
 
 def receipt_of(report: Report, secret: bytes) -> str:
-    """The receipt of a report, derived with the sender's secret.
+    """A report's receipt, derived with the sender's secret.
 
     The same report always gets the same receipt, so sending it again does not create another report.
     """
@@ -166,7 +166,7 @@ def receipt_of(report: Report, secret: bytes) -> str:
 
 
 def _receipt(octets: bytes) -> str:
-    """The receipt for `octets`, which must contain at least one byte for each letter."""
+    """The receipt for `octets`, which must contain at least one byte per letter."""
     letters = "".join(_RECEIPT_LETTERS[octet % len(_RECEIPT_LETTERS)] for octet in octets[:_RECEIPT_LENGTH])
     return "-".join(letters[n : n + 5] for n in range(0, _RECEIPT_LENGTH, 5))
 
@@ -177,20 +177,20 @@ def is_receipt(text: str) -> bool:
 
 
 def receipt_digest(receipt: str) -> str:
-    """The stored digest of a receipt. Case, whitespace and dashes do not matter."""
+    """A receipt's digest as stored. Case, whitespace and dashes do not matter."""
     plain = "".join(receipt.upper().split()).replace("-", "")
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def report_id_of(digest: str) -> str:
-    """The id of the report whose receipt has this digest."""
+    """Id of the report whose receipt has this digest."""
     return f"R-{digest[:16]}"
 
 
 def sealed_report(report: Report | ServiceReport, receipt: str, desk: bytes, officer: bytes | None) -> SealedReport:
-    """The report, sealed for the desk, with its reporter sealed for the report officer.
+    """Seal a report for the desk, and its reporter for the report officer.
 
-    `desk` and `officer` are X25519 public keys. Raises TrustError if there is a reporter but no officer's key.
+    `desk` and `officer` are X25519 public keys. Raises TrustError if there is a reporter but no key for the officer.
     """
     tied, reporter = receipt_digest(receipt), report.reporter
     if reporter and officer is None:

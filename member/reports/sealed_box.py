@@ -4,8 +4,8 @@
     key = HKDF(X25519(one-time key, recipient's key), salt = one-time public key ‖ recipient's public key,
                info = "idtone sealed box/1 " PURPOSE)
 
-The one-time key seals only one box, so the nonce is constant. The owner of the box, for example its report, is
-authenticated with it, so a box that was moved to another report cannot be opened there.
+The nonce is constant because each one-time key seals only one box. The box's owner, for example its report, is
+authenticated too, so a box moved to another report cannot be opened there.
 """
 
 import base64
@@ -25,11 +25,11 @@ from idtone.core.errors import TrustError
 PUBLIC_BYTES: Final = 32
 _NONCE: Final = bytes(12)
 _BLOCK: Final = 256
-"""Block size in bytes. Content is padded to a multiple of it, so the length reveals little about a name."""
+"""Content is padded to a multiple of this many bytes, so that the length reveals little about a name."""
 
 
 class Purpose(StrEnum):
-    """Purposes of a box. A box sealed for one purpose cannot be opened for another."""
+    """What a box is for. A box sealed for one purpose cannot be opened for another."""
 
     REPORT = "report"
     REPORTER = "reporter"
@@ -37,7 +37,7 @@ class Purpose(StrEnum):
 
 
 def seal(content: Mapping[str, Any], to: bytes, purpose: Purpose, tied: str) -> str:
-    """A box for the holder of the X25519 public key `to` (32 bytes). `tied` names the owner of the box.
+    """Seal a box for the holder of the X25519 public key `to` (32 bytes). `tied` names the box's owner.
 
     Raises TrustError if `to` is not a usable key.
     """
@@ -56,7 +56,7 @@ def seal(content: Mapping[str, Any], to: bytes, purpose: Purpose, tied: str) -> 
 def open_box(box: str, key: X25519PrivateKey, purpose: Purpose, tied: str) -> dict[str, Any]:
     """Open a box and return its content.
 
-    Raises TrustError if it was changed, moved, or sealed for another key.
+    Raises TrustError if it was altered, moved, or sealed for another key.
     """
     try:
         octets = base64.b64decode(box, validate=True)
@@ -70,7 +70,7 @@ def open_box(box: str, key: X25519PrivateKey, purpose: Purpose, tied: str) -> di
 
 
 def public_key(text: str) -> bytes:
-    """The 32 bytes of a base64 public key. Raises TrustError."""
+    """Decode a base64 public key into its 32 bytes. Raises TrustError."""
     try:
         octets = base64.b64decode(text, validate=True)
     except ValueError:

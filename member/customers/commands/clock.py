@@ -1,4 +1,4 @@
-"""Current time for the commands, in UTC and as a date in Japan."""
+"""The current time for the commands, in UTC and as a date in Japan."""
 
 from datetime import UTC, date, datetime
 

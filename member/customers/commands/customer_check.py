@@ -23,7 +23,7 @@ from ..refused.refusal_list import RefusalList
 from .identity_input import IdentityArgument, read_identity
 
 CACHE: Final = "refusals"
-"""Name of the cache folder below `registry.cache`."""
+"""Name of the cache folder in `registry.cache`."""
 ACT: Final = "customer-checked"
 
 
@@ -78,7 +78,7 @@ def check(
 
 
 def _refusals(settings: Settings) -> RefusalList:
-    """The latest list of refusals, fetched only if it has changed.
+    """The latest refusal list, fetched only if it has changed.
 
     Raises UsageError if the registry is unsigned here, or TrustError if the association publishes no list.
     """

@@ -22,7 +22,7 @@ from ..form_rules import load_rules
 from . import clock
 
 PRIVATE = 0o600
-"""File mode of a form. Only the owner may read it, because it names persons."""
+"""File mode of forms. Only the owner may read them, because they name people."""
 FormArgument = Annotated[Path, typer.Argument(metavar="FORM", help="The form, a YAML file.")]
 OutputOption = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The file to write.")]
 

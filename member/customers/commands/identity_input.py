@@ -1,6 +1,6 @@
 """Reads a customer's identity from a file or from typed answers.
 
-There is no command option for it, because the shell's history would store the identity.
+No command option accepts an identity, because the shell history would store it.
 """
 
 import sys
@@ -43,7 +43,7 @@ _QUESTIONS: Final = {
 
 
 def read_identity(file: Path | None) -> CustomerIdentity:
-    """The customer's identity from a file, standard input, or answers to questions.
+    """Read the customer's identity from a file, standard input, or answers to questions.
 
     Raises DocumentError with all faults.
     """

@@ -77,7 +77,7 @@ class _Office:
     def person(self) -> Person:
         """The person who runs the command.
 
-        Raises UsageError if acts require two persons but several people share this account.
+        Raises UsageError if acts require two people but several people share this account.
         """
         return responsible_person(self.settings.ledger) if self.takes_two else acting_person()
 
@@ -86,7 +86,7 @@ class _Office:
         return self.settings.ledger.exports is Exports.TWO_PERSONS
 
     def enter(self, act: FormAct, subject: str, by: Person, at: datetime, **details: Scalar) -> str:
-        """Record an act durably in the ledger, and return the act's id.
+        """Durably record an act in the ledger and return the act's id.
 
         If this raises LedgerError, the caller must not carry out the act.
         """
@@ -158,8 +158,8 @@ def record(
 def _put(store: RecordStore, made: CustomerRecord) -> str:
     """Store the record and return its digest.
 
-    Existing files with this id that the ledger does not list are from an interrupted attempt. They are kept if they
-    contain the same form and numbers, because that attempt may still record its act. Otherwise they are replaced.
+    If files with this id exist but the ledger does not list them, an earlier attempt was interrupted. They are kept if
+    they contain the same form and numbers, because that attempt may still record its act. Otherwise, they are replaced.
     """
     with suppress(CustomerError):
         found, digest = store.get(made.id)
@@ -270,8 +270,8 @@ def _requested(office: _Office, request: str) -> OpeningRequest:
 def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
     """Ask for a number and return the history of its record.
 
-    If several records have the number, the one with a contract in force counts. Raises CustomerError if there is none,
-    or UsageError if there are several.
+    If several records have the number, the one with a contract in force is used. Raises CustomerError if no record has
+    the number, or UsageError if several remain.
     """
     number = ask_number().e164
     known = [each for each in office.histories().values() if each.forgotten is None]
@@ -292,7 +292,7 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
 
 
 def _opened(store: RecordStore, known: RecordHistory) -> CustomerRecord:
-    """The content of a record. Raises CustomerError if its digest differs from the ledger's or it was forgotten."""
+    """Open a record. Raises CustomerError if it was forgotten or its digest differs from the ledger's."""
     if known.forgotten:
         raise CustomerError("{id} was forgotten at {at}", id=known.id, at=local_time(known.forgotten))
     found, digest = store.get(known.id)

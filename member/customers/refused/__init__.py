@@ -1,1 +1,1 @@
-"""Refused contractors (事業者渡り): a member checks a customer without identifying them to the association."""
+"""Refused contractors (事業者渡り), which members check for without identifying customers to the association."""

@@ -1,4 +1,4 @@
-"""Identity of a customer, from a file like `config/refused_customer.yaml` or from typed answers."""
+"""A customer's identity, from a file like `config/refused_customer.yaml` or from typed answers."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -42,13 +42,13 @@ class CustomerIdentity(Model):
 
 
 class CustomerDocument(Model):
-    """Content of an identity file."""
+    """Contents of an identity file."""
 
     customer: CustomerIdentity
 
 
 def parse_customer(text: str, name: str) -> CustomerIdentity:
-    """The identity in the text of an identity file or an application form. Raises DocumentError with all faults."""
+    """Parse an identity file or application form into an identity. Raises DocumentError with all faults."""
     tree = read_tree(text, name)
     if isinstance(tree, dict) and FORM in tree:
         return identity_in_form(validate(tree, text, name, CustomerForm).application)
@@ -56,7 +56,7 @@ def parse_customer(text: str, name: str) -> CustomerIdentity:
 
 
 def identity_in_form(form: Application) -> CustomerIdentity:
-    """The identity of an application form's customer, with the representative of a company.
+    """The identity of an application form's customer, including a company's representative.
 
     Raises TrustError if the form does not name the customer.
     """

@@ -1,8 +1,8 @@
-"""Keys of a customer's identity: texts that do not depend on common differences in spelling.
+"""Keys for a customer's identity, which are texts unaffected by common spelling differences.
 
-The table (`config/customer_identity.yaml`) defines which fields together form a key, and how each field is normalized.
+The table (`config/customer_identity.yaml`) defines which fields together form a key and how each field is normalized.
 Each key is canonical JSON, like `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that a
-missing or mistyped field does not hide the customer.
+missing or mistyped field does not hide them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .customer_identity import CustomerIdentity, IdentityKind, RepresentativeIde
 
 FILE: Final = "customer_identity.yaml"
 KEYS_LIMIT: Final = 12
-"""Maximum number of keys, and the number in every check.
+"""Maximum number of keys, which is also the number sent in every check.
 
-A member always sends this number, so that the number does not reveal how much the member knows.
+Members always send this many, so that the number does not reveal how much they know.
 """
 
 
@@ -69,14 +69,14 @@ class SpellingRules(Model):
 
 @dataclass(frozen=True, slots=True)
 class IdentityKey:
-    """One key. `fields` contains the names of its fields, for example `name+born`."""
+    """A key. `fields` names its fields, for example `name+born`."""
 
     fields: str
     octets: bytes
 
 
 class IdentityTable(Model):
-    """Table for creating keys: kinds of keys, and spelling rules."""
+    """Table for creating keys, with kinds of keys and spelling rules."""
 
     keys: KeyKinds
     characters: dict[str, str]
@@ -86,7 +86,7 @@ class IdentityTable(Model):
     kana: dict[str, str]
 
     def keys_of(self, identity: CustomerIdentity) -> tuple[IdentityKey, ...]:
-        """The keys of a customer, including those of a company's representative as a person.
+        """A customer's keys, including those of a company's representative as a person.
 
         Raises TrustError if there are no keys or more than `KEYS_LIMIT`.
         """
@@ -133,8 +133,7 @@ class IdentityTable(Model):
     def normalised_readings(self, *texts: str | None, is_company: bool = False) -> list[str]:
         """The normalized readings, for example `yamadataro` and `taroyamada` for `ヤマダ タロウ` or `Taro Yamada`.
 
-        The two words of a person's name are used in both orders. Texts that are neither kana nor Latin letters have no
-        reading.
+        The two words of a person's name are used in both orders. Text other than kana and Latin letters has no reading.
         """
         found: dict[str, None] = {}
         for text in filter(None, texts):
@@ -171,7 +170,7 @@ class IdentityTable(Model):
         return text
 
     def to_latin(self, word: str) -> str | None:
-        """The word in Latin letters, or None if it contains characters other than kana and Latin letters."""
+        """The word in Latin letters, or None if it contains anything other than kana and Latin letters."""
         spelt = self._kana.sub(lambda match: self.kana[match[0]], _katakana(word)).replace("ー", "")
         spelt = re.sub(r"ッ([a-z])", r"\1\1", spelt)
         spelt = "".join(each for each in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(each))
@@ -208,12 +207,12 @@ _NUMERALS: Final = "〇一二三四五六七八九十"
 
 
 def parse_table(text: str, name: str) -> IdentityTable:
-    """The table in a text. Raises DocumentError with all faults."""
+    """Parse a table. Raises DocumentError with all faults."""
     return parse(text, name, IdentityTable)
 
 
 def default_table() -> IdentityTable:
-    """The table included in this version of idtone."""
+    """The table that ships with this version of idtone."""
     return parse_table((files("idtone.config") / FILE).read_text("utf-8"), FILE)
 
 
@@ -235,7 +234,7 @@ def _katakana(text: str) -> str:
 
 
 def _digits(numeral: str) -> str:
-    """A numeral in digits, for example `12` for `十二`, or `20` for `二〇`."""
+    """A numeral as digits, for example `12` for `十二` or `20` for `二〇`."""
     if "十" not in numeral:
         return "".join(str(_NUMERALS.index(each)) for each in numeral)
     tens, _, ones = numeral.partition("十")

@@ -46,7 +46,7 @@ class Blinded:
 
 
 class Suite:
-    """The functions of one mode (RFC 9497, sections 2 and 3)."""
+    """Functions for one mode (RFC 9497, sections 2 and 3)."""
 
     def __init__(self, mode: Mode) -> None:
         self._context = b"OPRFV1-" + bytes([mode]) + b"-" + IDENTIFIER
@@ -60,7 +60,7 @@ class Suite:
         return group.reduced_scalar(expand_message_xmd(octets, tag + self._context, 64))
 
     def derive_key_pair(self, seed: bytes, info: bytes) -> KeyPair:
-        """The key pair derived from a seed of 32 uniform bytes (section 3.2.1). Raises TrustError if there is none."""
+        """Derive a key pair from 32 uniform bytes (section 3.2.1). Raises TrustError if there is none."""
         derived = seed + _prefixed(info)
         for counter in range(256):
             secret = self.hash_to_scalar(derived + bytes([counter]), b"DeriveKeyPair")
@@ -71,12 +71,12 @@ class Suite:
     # -- client -------------------------------------------------------------------------------------------------------
 
     def blind(self, octets: bytes, blind: bytes | None = None) -> Blinded:
-        """The blinded input. `blind` is random unless a test provides it."""
+        """Blind an input. `blind` is random unless a test provides it."""
         blind = blind or group.random_scalar()
         return Blinded(octets, blind, group.multiply(blind, self.hash_to_group(octets)))
 
     def finalize(self, blinded: Blinded, evaluated: bytes, info: bytes | None = None) -> bytes:
-        """The output of 64 bytes. Verify `evaluated` first. `info` is used only in POPRF mode."""
+        """The 64-byte output. Verify `evaluated` first. `info` is used only in POPRF mode."""
         unblinded = group.multiply(group.inverse_scalar(blinded.blind), evaluated)
         public = b"" if info is None else _prefixed(info)
         hashed = _prefixed(blinded.input) + public + _prefixed(unblinded) + b"Finalize"
@@ -85,7 +85,7 @@ class Suite:
     def verify(self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes) -> None:
         """Verify the proof (section 2.2.2).
 
-        Raises TrustError unless the secret key of `public` has evaluated all elements.
+        Raises TrustError unless the secret key for `public` evaluated all elements.
         """
         if len(proof) != PROOF_BYTES or len(blinded) != len(evaluated):
             raise TrustError(_NOT_PROVEN)
@@ -110,7 +110,7 @@ class Suite:
         evaluated: Sequence[bytes],
         random: Callable[[], bytes] = group.random_scalar,
     ) -> bytes:
-        """The proof, of 64 bytes, that the secret key has evaluated all elements (section 2.2.1)."""
+        """A 64-byte proof that the secret key evaluated all elements (section 2.2.1)."""
         composite, image = self._composites(keys.public, blinded, evaluated, keys.secret)
         nonce = random()
         first, second = group.multiply_base(nonce), group.multiply(nonce, composite)
@@ -120,7 +120,7 @@ class Suite:
     # -- both ---------------------------------------------------------------------------------------------------------
 
     def output(self, secret: bytes, octets: bytes) -> bytes:
-        """The output that the holder of the secret key can compute without blinding."""
+        """The output, which the secret key's holder can compute without blinding."""
         evaluated = group.multiply(secret, self.hash_to_group(octets))
         return hashlib.sha512(_prefixed(octets) + _prefixed(evaluated) + b"Finalize").digest()
 
@@ -130,7 +130,7 @@ class Suite:
     def _composites(
         self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], secret: bytes | None
     ) -> tuple[bytes, bytes]:
-        """The weighted sums of both lists. If the secret key is given, the second sum is computed with it."""
+        """Weighted sums of both lists. If the secret key is given, it is used to compute the second sum."""
         seed = hashlib.sha512(_prefixed(public) + _prefixed(b"Seed-" + self._context)).digest()
         composite, image = bytes(group.BYTES), bytes(group.BYTES)
         for number, (before, after) in enumerate(zip(blinded, evaluated, strict=True)):
@@ -147,7 +147,7 @@ VOPRF: Final = Suite(Mode.VOPRF)
 
 
 def expand_message_xmd(message: bytes, tag: bytes, length: int) -> bytes:
-    """Uniform bytes, derived with SHA-512 (RFC 9380, section 5.3.1). `tag` has at most 255 bytes."""
+    """Derive uniform bytes with SHA-512 (RFC 9380, section 5.3.1). `tag` has at most 255 bytes."""
     tagged = tag + bytes([len(tag)])
     first = hashlib.sha512(bytes(_BLOCK) + message + length.to_bytes(2, "big") + b"\0" + tagged).digest()
     made, last = b"", bytes(_OUTPUT)
@@ -159,5 +159,5 @@ def expand_message_xmd(message: bytes, tag: bytes, length: int) -> bytes:
 
 
 def _prefixed(octets: bytes) -> bytes:
-    """The bytes, preceded by their length in 2 bytes."""
+    """The bytes, prefixed with their length in 2 bytes."""
     return len(octets).to_bytes(2, "big") + octets

@@ -1,4 +1,4 @@
-"""A member's check of whether a customer is refused.
+"""Lets a member check whether a customer is refused.
 
 The association evaluates blinded keys and does not learn who the customer is.
 """
@@ -19,14 +19,14 @@ from .oprf import VOPRF, Blinded
 from .refusal_list import TOKEN_BYTES, RefusalList, RefusedToken
 
 KIND: Final = "refusal-check"
-"""Kind of the member's document."""
+"""Kind of document that the member sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     """A refusal that matches the customer.
 
-    `fields` names the matching fields, for example `name+born`. Several such groups are separated by commas.
+    `fields` names the matching fields, for example `name+born`. Groups of fields are separated by commas.
     """
 
     reference: str
@@ -36,7 +36,7 @@ class Match:
 
 
 class RefusalCheck:
-    """One check of one customer. `content` is sent to the desk, and `matches` evaluates the desk's answer."""
+    """A check of one customer. `content` is sent to the desk, and `matches` evaluates the desk's answer."""
 
     def __init__(self, identity: CustomerIdentity, refusals: RefusalList) -> None:
         """Raises TrustError if the customer has no key."""
@@ -48,13 +48,13 @@ class RefusalCheck:
         self._sent = [*(blinded.element for _, blinded in self._keys), *filling]
 
     def content(self) -> dict[str, Any]:
-        """The content for the desk. It always has `KEYS_LIMIT` elements, which reveal no data of the customer."""
+        """Content to send to the desk: always `KEYS_LIMIT` elements, which reveal nothing about the customer."""
         return {"epoch": self._refusals.epoch, "blinded": [base64.b64encode(each).decode() for each in self._sent]}
 
     def matches(self, answer: Mapping[str, Any], on: date) -> list[Match]:
-        """The matching refusals in force on a day, those with the latest end first.
+        """Matching refusals in force on a day, those that end last first.
 
-        Raises TrustError unless the list's key has evaluated the elements.
+        Raises TrustError unless the elements were evaluated with the list's key.
         """
         evaluated, proof = elements_of(answer.get("evaluated")), octets_of(answer.get("proof"))
         VOPRF.verify(self._refusals.public, self._sent, evaluated, proof)
@@ -72,14 +72,14 @@ class RefusalCheck:
 
 
 def elements_of(value: object) -> list[bytes]:
-    """The group elements in a document or an answer. Raises TrustError unless there are exactly `KEYS_LIMIT`."""
+    """Group elements in a document or answer. Raises TrustError unless there are exactly `KEYS_LIMIT`."""
     if not isinstance(value, list) or len(value) != KEYS_LIMIT:
         raise TrustError("a check has exactly {count} elements", count=KEYS_LIMIT)
     return [group.checked_element(octets_of(each)) for each in value]
 
 
 def octets_of(value: object) -> bytes:
-    """The bytes encoded by a base64 text. Raises TrustError."""
+    """Decode base64 text into bytes. Raises TrustError."""
     try:
         return base64.b64decode(value if isinstance(value, str) else "?", validate=True)
     except (ValueError, binascii.Error) as error:

@@ -1,4 +1,4 @@
-"""The list of refusals published by the association, with tokens and their periods.
+"""The refusal list published by the association, with tokens and their periods.
 
 Without the association's key, the tokens reveal nothing.
 
@@ -6,10 +6,10 @@ Without the association's key, the tokens reveal nothing.
     {"count":2,"epoch":1,"made":"2026-11-27","public":"BASE64","table":{…}}
     TOKENS SINCE UNTIL NUMBERS
 
-The second line is canonical JSON (RFC 8785). `public` is the public key (VOPRF), and `table` is the identity table by
-which keys are created. It is followed by `count` tokens of 16 bytes in ascending order. After the tokens come three
-columns in the same order, all big-endian: the first day of each token (16 bits, in days since 2000-01-01), the day
-before which it ends (same format), and the number of its refusal (32 bits). A list of a million tokens takes 24 MB.
+The second line is canonical JSON (RFC 8785). `public` is the public key (VOPRF), and `table` is the identity table for
+creating keys. It is followed by `count` 16-byte tokens in ascending order. After the tokens come three big-endian
+columns in the same order: each token's first day (16 bits, in days since 2000-01-01), the day before which it ends
+(same format), and the number of its refusal (32 bits). A list with a million tokens takes 24 MB.
 """
 
 import base64
@@ -55,7 +55,7 @@ class RefusedToken:
 
     @property
     def reference(self) -> str:
-        """The reference that a member quotes to the association."""
+        """Reference for members to quote to the association."""
         return reference_of(self.number)
 
 
@@ -64,7 +64,7 @@ def reference_of(number: int) -> str:
 
 
 def pack_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
-    """The content of a list file with these rows."""
+    """Content of a list file with these rows."""
     ordered = sorted(rows, key=attrgetter("token", "until", "number"))
     count = len(ordered)
     header: dict[str, Any] = {
@@ -86,7 +86,7 @@ def pack_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: Id
 
 
 class RefusalList(Sequence[RefusedToken]):
-    """A list in memory. Each token is unpacked only when needed."""
+    """A list in memory. Tokens are unpacked only when needed."""
 
     def __init__(self, octets: bytes) -> None:
         """Raises TrustError if `octets` is not a complete list."""
@@ -124,7 +124,7 @@ class RefusalList(Sequence[RefusedToken]):
         )
 
     def packed_rows(self) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
-        """Iterate over all rows in packed form, which is faster than unpacking each `RefusedToken`."""
+        """Iterate over all rows in packed form, which is faster than unpacking every `RefusedToken`."""
         return zip(
             *(
                 (self._octets[at : at + size] for at in range(begin, begin + size * self._count, size))
@@ -135,7 +135,7 @@ class RefusalList(Sequence[RefusedToken]):
 
     @property
     def rows(self) -> bytes:
-        """All tokens with their periods, in the format of the file."""
+        """All tokens with their periods, in file format."""
         return self._octets[self._tokens :]
 
     def token(self, at: int) -> bytes:
@@ -143,7 +143,7 @@ class RefusalList(Sequence[RefusedToken]):
         return self._octets[begin : begin + TOKEN_BYTES]
 
     def find(self, token: bytes, on: date) -> Iterator[RefusedToken]:
-        """Yield the refusals of a token that are in force on a day in Japan."""
+        """Yield a token's refusals that are in force on a day in Japan."""
         at = bisect_left(range(self._count), token, key=self.token)
         while at < self._count and self.token(at) == token:
             row = self[at]
@@ -152,7 +152,7 @@ class RefusalList(Sequence[RefusedToken]):
             at += 1
 
     def check_order(self) -> None:
-        """Check that the tokens are sorted, so that a search finds each of them. Signers of a list need this.
+        """Check that the tokens are sorted so that searches find them. Signers of a list need this.
 
         Raises TrustError.
         """
@@ -170,7 +170,7 @@ def _number(day: date) -> int:
 
 
 def list_differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[str]:
-    """Yield descriptions of the differences between the old and the new list, for the signers."""
+    """Yield descriptions of the differences between the old and new lists, for the signers."""
     if new is None:
         if old is not None:
             yield Message("no list of refusals any more; it had {count} tokens", count=len(old))

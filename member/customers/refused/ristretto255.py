@@ -1,6 +1,6 @@
 """The group ristretto255 (RFC 9496), provided by libsodium. Elements and scalars are encoded in 32 bytes.
 
-libsodium is called directly, because its Python bindings lack the group, have no verifiable wheel, or unpack their own
+libsodium is called directly because its Python bindings lack the group, have no verifiable wheel, or unpack their own
 library on import.
 """
 
@@ -14,7 +14,7 @@ _HASH_BYTES: Final = 64
 _IDENTITY: Final = bytes(BYTES)
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 _LIBRARIES: Final = ("libsodium.so.26", "libsodium.so.23")
-"""Library names of libsodium 1.0.19 and later, and of Debian's 1.0.18, the first version with this group."""
+"""Library names for libsodium 1.0.19 and later, and for Debian's 1.0.18, the first version with this group."""
 _INPUTS: Final = {
     "crypto_core_ristretto255_random": (),
     "crypto_core_ristretto255_from_hash": (_HASH_BYTES,),
@@ -27,9 +27,9 @@ _INPUTS: Final = {
     "crypto_core_ristretto255_scalar_sub": (BYTES, BYTES),
     "crypto_core_ristretto255_scalar_mul": (BYTES, BYTES),
 }
-"""Function → sizes of its inputs. The first argument of each function points to the 32 bytes of its result."""
+"""Input sizes by function. The first argument of each function points to its 32-byte result."""
 _RETURN_NOTHING: Final = ("_random", "_reduce", "_scalar_sub", "_scalar_mul")
-"""Suffixes of the functions that cannot fail. All other functions return 0 for success."""
+"""Suffixes of functions that cannot fail. All others return 0 for success."""
 
 
 def _loaded() -> ctypes.CDLL:
@@ -51,7 +51,7 @@ _SODIUM: Final = _loaded()
 
 
 def _made(function: str, *inputs: bytes) -> bytes:
-    """The result of a libsodium function.
+    """Call a libsodium function and return its result.
 
     Raises TrustError if an input has the wrong size, or if the function fails because its result would be the identity.
     """
@@ -68,7 +68,7 @@ def _no_element() -> TrustError:
 
 
 def checked_element(octets: bytes) -> bytes:
-    """The bytes, checked to encode an element other than the identity. Raises TrustError for all other bytes.
+    """The bytes, if they encode an element other than the identity. Raises TrustError otherwise.
 
     The group has prime order, so no other element has a low order.
     """
@@ -78,7 +78,7 @@ def checked_element(octets: bytes) -> bytes:
 
 
 def checked_scalar(octets: bytes) -> bytes:
-    """The bytes, checked to encode a scalar. Raises TrustError unless it is below the order of the group."""
+    """The bytes, if they encode a scalar below the order of the group. Raises TrustError otherwise."""
     if len(octets) != BYTES or int.from_bytes(octets, "little") >= ORDER:
         raise TrustError("this is not a scalar of the group ristretto255")
     return octets
@@ -94,12 +94,12 @@ def random_element() -> bytes:
 
 
 def element_from_hash(octets: bytes) -> bytes:
-    """The element for 64 uniform bytes, by the one-way map (RFC 9496, section 4.3.4)."""
+    """Map 64 uniform bytes to an element with the one-way map (RFC 9496, section 4.3.4)."""
     return _made("crypto_core_ristretto255_from_hash", octets)
 
 
 def reduced_scalar(octets: bytes) -> bytes:
-    """The scalar for 64 little-endian bytes, reduced modulo the order of the group."""
+    """Reduce 64 little-endian bytes to a scalar modulo the order of the group."""
     return _made("crypto_core_ristretto255_scalar_reduce", octets)
 
 

@@ -95,9 +95,9 @@ def send(
 
 
 def _head(settings: Settings, reader: LedgerReader, period: Period) -> Note:
-    """The latest cosigned head of the ledger.
+    """The ledger's latest cosigned head.
 
-    Raises LedgerError unless a witness has cosigned it since the end of the period.
+    Raises LedgerError unless a witness has cosigned it since the period ended.
     """
     latest = cosigned_file(settings.ledger).latest(own_key(settings.ledger, settings.node, reader.origin()))
     times = list(_cosigned(latest[0])) if latest else []

@@ -238,7 +238,7 @@ class _Found:
     ledger: NodeLedger
 
     def last_digits(self) -> str:
-        """Last digits of the subject's number, or an empty string for a licence or without the ledger's key."""
+        """The last digits of the subject's number. Empty for a licence or without the ledger's key."""
         call = self.finding.sign.calls[-1]
         role = next((role for role in NumberRole if getattr(call, role.value) == self.finding.subject), None)
         record = self.ledger.reader.record(call.call_id) if role else None
@@ -249,7 +249,7 @@ class _Found:
 
 
 def _one(finding_id: str, ledgers: Ledgers, limits_file: Path | None) -> _Found:
-    """The finding, after its day is judged again. Exits with code 1 if there is no such finding."""
+    """Evaluate the finding's day again and return the finding. Exits with code 1 if it does not exist."""
     day, rule = parse_finding_id(finding_id)
     on, limits = date.fromisoformat(day), load_limits(limits_file)
     for each in ledgers.nodes:
@@ -262,7 +262,7 @@ def _one(finding_id: str, ledgers: Ledgers, limits_file: Path | None) -> _Found:
 
 
 def _line(finding: Finding) -> tuple[str, ...]:
-    """The finding as a table row, in the order of `_COLUMNS`."""
+    """The finding as a table row in the order of `_COLUMNS`."""
     return (
         finding.id, finding.state.value, finding.shown_subject, local_time(finding.first)[:16],
         f"{len(finding.sign.calls):,}", _chance(finding), translated(finding.reason),

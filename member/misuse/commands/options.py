@@ -21,7 +21,7 @@ _SIZE_LIMIT: Final = 1024 * 1024
 
 
 def read_numbers(path: Path) -> list[Number]:
-    """The telephone numbers in a file, one per line. `#` begins a comment. Raises DocumentError."""
+    """Read telephone numbers from a file, one per line. `#` begins a comment. Raises DocumentError."""
     found, faults = [], []
     for place, line in enumerate(read_text(path, size_limit=_SIZE_LIMIT).splitlines(), 1):
         if text := line.partition("#")[0].strip():

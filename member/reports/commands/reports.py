@@ -85,5 +85,5 @@ def send(
 
 
 def _read(file: Path) -> Report:
-    """The report in a file. Raises DocumentError with all faults."""
+    """Read a report from a file. Raises DocumentError with all faults."""
     return parse_report(read_text(file, size_limit=SIZE_LIMIT), str(file), datetime.now(UTC))

@@ -128,7 +128,7 @@ def list_own(config: command_line.ConfigOption = None, as_json: command_line.Jso
 def _answer(
     request: Request, facts: MatchingCalls, result: AnswerResult | None, upstream: str | None, pack: Path | None
 ) -> Answer:
-    """The answer according to the options, with defaults from the ledger.
+    """The answer from the options, with defaults from the ledger.
 
     Raises UsageError if the options contradict each other.
     """
@@ -151,7 +151,7 @@ def _answer(
 
 
 def _show(request: Request, content: Answer) -> None:
-    """Print the answer for review before it is signed."""
+    """Print the answer so that it can be reviewed before it is signed."""
     facts = content.found
     lines = {
         "request": request.id,
