@@ -184,7 +184,7 @@ class LedgerReader:
         return newest or 0
 
     def place_before(self, at: datetime) -> int:
-        """Id of the last step before `at`.
+        """Id of the step that precedes the first step written since `at`.
 
         Equals `newest_place` if no step was written since `at`.
         """

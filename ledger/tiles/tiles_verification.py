@@ -30,8 +30,8 @@ FAULTS_LIMIT: Final = 100
 class TilesVerdict:
     """The result of verifying a published tree.
 
-    `steps` is the number of steps in leaves. `awaited` counts steps among them that are in no leaf. `cosigners` are the
-    given witnesses that cosigned the checkpoint. `root` is empty if the checkpoint is not trusted.
+    `steps` is the number of steps in leaves. `awaited` counts steps between these that are in no leaf. `cosigners` are
+    the given witnesses that cosigned the checkpoint. `root` is empty if the checkpoint is not trusted.
     """
 
     leaves: int = 0
