@@ -17,7 +17,7 @@ from idtone.core.errors import ProofError
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256().digest()
-"""RFC 6962, section 2.1: the hash of an empty list."""
+"""The hash of an empty list (RFC 6962, section 2.1)."""
 
 Read = Callable[[Sequence[int]], Mapping[int, bytes]]
 """Reads the hashes at the given places in the list of complete subtrees."""

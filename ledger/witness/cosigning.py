@@ -25,8 +25,7 @@ from .add_checkpoint import REQUEST_LIMIT, SIZE_TYPE, AddCheckpoint, cosignature
 
 ANSWER_WITHIN_S: Final = 10.0
 BEST_FOR_S: Final = 3600.0
-"""Time in seconds for which a head with more cosignatures is kept instead of a later head, because its proofs are
-better.
+"""Time in seconds for which a head with more cosignatures, and so with better proofs, is kept over a later head.
 
 After that, the later head replaces it, so that the newer leaves also have a cosigned head.
 """
