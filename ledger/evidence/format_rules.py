@@ -106,7 +106,7 @@ class Rule(StrEnum):
 
 
 class Breach(Message):
-    """A violation of a rule of the evidence format; `breach` creates one."""
+    """A violation of an evidence format rule. Create it with `breach`."""
 
     rule: Rule
 
@@ -119,7 +119,7 @@ def breach(rule: Rule, text: Message) -> Breach:
 
 
 class RuleError(ProofError):
-    """A leaf violates a rule of the evidence format."""
+    """A leaf violates an evidence format rule."""
 
     def __init__(self, rule: Rule, text: Message) -> None:
         super().__init__(text)

@@ -45,7 +45,7 @@ _ALIKE_OCTETS: Final = 8_000
 A longer leaf takes longer to compile than to read, and few leaves resemble it.
 """
 _SHAPES_OCTETS: Final = 1_000_000
-"""Maximum total length, in octets, of the leaves that get shapes. Each octet takes about ten octets of memory."""
+"""Maximum total number of octets in leaves that get shapes. Each octet takes about ten octets of memory."""
 
 
 _KIND: Final = re.compile("[a-z-]+")

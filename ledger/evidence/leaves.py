@@ -57,7 +57,7 @@ _TOKEN: Final = re.compile(r'_token":"([0-9a-f]{16})[0-9a-f]{16}"')
 
 
 class StoredStep(NamedTuple):
-    """A row of the ledger's table of steps.
+    """A row in the ledger's table of steps.
 
     `at` is in µs since 1970. `details` is canonical JSON.
     """

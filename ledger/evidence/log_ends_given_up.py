@@ -136,7 +136,7 @@ class EndsGivenUp:
             self.add(Step(act_id, StepKind(kind), _EPOCH + timedelta(microseconds=at), details))
 
     def objection(self, step: Step, two_persons: bool = False) -> str | None:
-        """Reason why the earlier acts do not allow an act; None if it is allowed.
+        """Reason why an act is not allowed, given the earlier acts; None if it is allowed.
 
         `two_persons` means that the settings require two persons to give up an end.
         """

@@ -31,7 +31,7 @@ class CheckpointFile:
         return self.path.with_name(f"{self.path.name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}")
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
-        """The latest checkpoint of `log`, as a note and in parsed form; None if nothing is signed under its name.
+        """The log's latest checkpoint, as a note and in parsed form; None if nothing is signed under its name.
 
         A checkpoint with another name belongs to another log. Raises LedgerError if the file contains anything else.
         """
@@ -39,7 +39,7 @@ class CheckpointFile:
         return self._latest(self.of_tree(log.name), log) if found is None and self._keeps_earlier else found
 
     def path_for(self, log: VerifierKey) -> Path:
-        """Path of the file in which `latest` finds the checkpoint of `log`.
+        """Path of the file in which `latest` finds `log`'s checkpoint.
 
         Raises LedgerError if the file cannot be read.
         """

@@ -135,7 +135,7 @@ def require_keys(settings: LedgerSettings, node: str) -> None:
 
 
 def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> Note | None:
-    """The tree `origin`'s last checkpoint that witnesses cosigned; None if this machine has none.
+    """Last checkpoint of the tree `origin` that witnesses cosigned; None if this machine has none.
 
     Raises LedgerError if the checkpoint file cannot be used.
     """

@@ -35,7 +35,7 @@ class OwnReplica:
 
 
 def own_replica(server: Server, settings: LedgerSettings, node: str) -> OwnReplica | None:
-    """The state of the replica of the node's own ledger; None if there is no replica.
+    """State of the node's own ledger replica; None if there is no replica.
 
     Raises LedgerError if PostgreSQL or the ledger cannot be read.
     """

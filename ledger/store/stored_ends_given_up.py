@@ -58,10 +58,10 @@ def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
 
 
 def end_given_up(trees: SuccessorTrees, following: SuccessorTree, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
-    """The act that gave up the end of the log before `following`; None if there is none.
+    """The act that gave up the previous log's end; None if there is none.
 
-    The act may be in `following` itself or in a later log. `ledger` is the current database. Raises LedgerError if no
-    act is found but one of these logs cannot be read.
+    The previous log is the one before `following`. The act may be in `following` itself or in a later log. `ledger` is
+    the current database. Raises LedgerError if no act is found but one of these logs cannot be read.
     """
     all_trees = trees.trees
     later = all_trees[all_trees.index(following) :]
