@@ -123,7 +123,7 @@ def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
 
 
 def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]], basis: LegalBasis | None = None) -> str:
-    """SHA-256 of the content for an evidence pack, in hexadecimal digits, before the pack exists.
+    """SHA-256, in hexadecimal digits, of the content selected for an evidence pack.
 
     The digest covers the case, each call's leaves, the legal basis, and whether the numbers stay sealed.
     """

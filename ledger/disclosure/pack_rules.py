@@ -132,7 +132,7 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
 def timestamp_times(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
-    """Timestamp times for a pack's trees, by tree size, and violations in the timestamps.
+    """Times stated in the timestamps on a pack's trees, by tree size, and violations in the timestamps.
 
     With `roots`, each tree needs a timestamp whose certificates lead to one of these roots.
     """
