@@ -146,7 +146,7 @@ def _print(records: Sequence[Record], form: command_line.Form, with_node: bool) 
 
 
 def _printer(form: command_line.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
-    """Function that prints records as they arrive: one JSON line for each, or rows under one heading."""
+    """Return a function that prints records as they arrive, as JSON lines or as rows under one heading."""
 
     def lines(records: Sequence[Record]) -> None:
         for record in records:
@@ -368,7 +368,7 @@ def _line(record: Record) -> tuple[str, ...]:
 
 
 def _details(record: Record, step: Step) -> dict[str, object]:
-    """Details of a step for people: masked numbers in place of tokens, and no nonce."""
+    """Details of a step for display, with masked numbers instead of tokens and without the nonce."""
     shown: dict[str, object] = {
         name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4", "nonce"))
     }

@@ -1,4 +1,4 @@
-"""`idtone-evidence disclosure approve | refuse | requests`: approval of disclosures by another person."""
+"""`idtone-evidence disclosure approve | refuse | requests`: approval of disclosures by a second person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence disclosure deliver | receipt | confirm | list`: delivery of evidence packs."""
+"""`idtone-evidence disclosure deliver | receipt | confirm | list`: documents the delivery of packs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PackArgument = Annotated[
     Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file; - reads standard input.")
 ]
 _PACK: Final = "pack.zip"
-"""Name of a pack that was read from standard input."""
+"""Name given to a pack read from standard input."""
 OnOption = Annotated[
     str, typer.Option("--on", metavar="DAY", help="The day on the document (in Japan), like 2026-12-01.")
 ]

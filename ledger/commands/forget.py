@@ -1,4 +1,4 @@
-"""`idtone-evidence forget`: destruction of the keys that open the telephone numbers of past days."""
+"""`idtone-evidence forget`: destroys the keys that open the telephone numbers of past days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence hold place | list | lift`: legal holds, which keep the numbers of calls for a case."""
+"""`idtone-evidence hold place | list | lift`: commands for legal holds, which keep calls' numbers for a case."""
 
 from __future__ import annotations
 
@@ -181,9 +181,9 @@ def _holds(settings: Settings) -> dict[str, LegalHold]:
 
 
 def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
-    """Raise LedgerError if a step is missing, or was not written by the service.
+    """Raise LedgerError if a step is missing or was not written by the service.
 
-    Such a ledger must not decide which keys are destroyed.
+    The contents of such a ledger must not decide which keys are destroyed.
     """
     ledger = settings.ledger.own_url()
     foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.successor_trees.origin))

@@ -1,4 +1,4 @@
-"""`idtone-evidence log replace-key | end | give-up`: replacement of the log's key, and ends of logs."""
+"""`idtone-evidence log replace-key | end | give-up`: commands that replace a log's key or end a log."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def give_up(
 
 
 def _given_up(settings: Settings, ring: KeyRing, following: SuccessorTree) -> EndGivenUp | None:
-    """The end of the earlier log if it was given up already; otherwise None."""
+    """The earlier log's end if it was already given up; otherwise None."""
     ledger = settings.ledger
     found = None
     with suppress(LedgerError):  # a database between was lost; the present log is asked again before it records the act
@@ -215,7 +215,7 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
 
 
 def _unsigned(ring: KeyRing, log: str | None) -> SuccessorTree:
-    """The tree after the log whose end is given up.
+    """The tree that follows the log whose end is to be given up.
 
     Raises UsageError.
     """
@@ -235,9 +235,9 @@ def _unsigned(ring: KeyRing, log: str | None) -> SuccessorTree:
 
 @contextmanager
 def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWriter, KeyRing]]:
-    """Open an existing ledger as its only writer during the block.
+    """Open an existing ledger for exclusive writing during the block.
 
-    If the log has ended and `follows` is True, another log begins. Raises LedgerError.
+    If the log has ended and `follows` is True, a new log begins. Raises LedgerError.
     """
     ledger = settings.ledger
     path = path_of(ledger.own_url())
@@ -273,7 +273,7 @@ def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
 
 
 def _trusted(compromised: str, log: VerifierKey) -> Note | None:
-    """The last trusted head that the old key signed; None if there is none.
+    """The last head signed by the old key that is still trusted; None if there is none.
 
     Raises UsageError and ProofError.
     """

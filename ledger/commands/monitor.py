@@ -1,4 +1,4 @@
-"""`idtone-evidence monitor` and `verify split-view`: monitoring of logs, and proofs of split views."""
+"""`idtone-evidence monitor` and `verify split-view`: commands that monitor logs and verify proofs of split views."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def monitor(
 
 @contextmanager
 def _ended_by_signal(over: threading.Event) -> Iterator[None]:
-    """Make SIGTERM and SIGINT set `over` during the block.
+    """Set `over` when SIGTERM or SIGINT arrives during the block.
 
-    Everything verified until then is kept.
+    Everything verified up to that point is kept.
     """
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, lambda *_: over.set()) for number in numbers]

@@ -1,4 +1,4 @@
-"""Options and helpers that the commands of `idtone ledger` share."""
+"""Options and helpers shared by the `idtone ledger` commands."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ CheckpointsOption = Annotated[
 ]
 
 _OFFERED: Final = 50
-"""Maximum number of call ids that the shell's completion shows."""
+"""Maximum number of call ids that shell completion offers."""
 
 
 def complete_call(context: typer.Context, incomplete: str) -> list[str]:
@@ -151,7 +151,7 @@ def _keys(option: str) -> tuple[str, DayKeys]:
 
 
 def parse_key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
-    """Parse the verifier key of an option, which must use `algorithm`.
+    """Parse an option's verifier key, which must use `algorithm`.
 
     Raises UsageError.
     """
@@ -184,7 +184,7 @@ def read_roots(path: Path) -> list[Certificate]:
 
 
 def read_checkpoints(paths: Sequence[Path]) -> list[tuple[str, Note]]:
-    """Read checkpoints from files, each with its path.
+    """Read checkpoints from files, and return each with its path.
 
     Raises UsageError.
     """
@@ -211,7 +211,7 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
 
 
 def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
-    """Print the ends of earlier logs that a log gave up, each from `EndGivenUp.to_json`."""
+    """Print the ends of earlier logs that a log gave up, as returned by `EndGivenUp.to_json`."""
     for each in ends:
         said = Message(
             "  gives up     the end of {log}, on {at}, by {by}: {why}; of its {leaves:,} leaves the first {signed:,} "
@@ -222,9 +222,9 @@ def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
 
 
 def responsible_person(settings: LedgerSettings) -> Person:
-    """Person who runs the command, from an account of that person alone.
+    """Person who runs the command, identified by a personal account.
 
-    Raises UsageError for an account that several persons use.
+    Raises UsageError if several people share the account.
     """
     person = acting_person()
     if not person.is_by_console and person.uid in (0, settings.key_file.stat().st_uid):
@@ -245,12 +245,12 @@ def disclosing_person(settings: LedgerSettings) -> Person:
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
-    """Keys that open the numbers of each day; None if this user cannot read the ledger's key file."""
+    """Keys that open each day's numbers; None if this user cannot read the ledger's key file."""
     return day_keys_beside(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 
 def local_time(at: datetime) -> str:
-    """Format a time in the time zone of the machine."""
+    """Format a time in the machine's time zone."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
 
 

@@ -1,4 +1,4 @@
-"""`idtone ledger verify | prove | key`: verification of the evidence, and proofs for others."""
+"""`idtone ledger verify | prove | key`: commands that verify the evidence and prove it to others."""
 
 from __future__ import annotations
 

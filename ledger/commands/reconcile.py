@@ -1,4 +1,4 @@
-"""`idtone-evidence reconcile`: comparison of the ledger with call detail records."""
+"""`idtone-evidence reconcile`: compares the ledger with call detail records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence log replicas`: the progress of each ledger's replica in PostgreSQL."""
+"""`idtone-evidence log replicas`: shows how current each ledger's PostgreSQL replica is."""
 
 from typing import Final
 

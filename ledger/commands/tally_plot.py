@@ -22,9 +22,9 @@ _OTHERS: Final = "#888888"
 def plot(path: Path, tallies: Sequence[Tally]) -> None:
     """Plot tallies of calls as a PNG file.
 
-    The horizontal axis shows days, or members or licences if calls are not counted by day. If calls are counted by day
-    and member, the members with the most calls have separate lines. An existing file is replaced in one step. Raises
-    UsageError if matplotlib is not installed or the file cannot be written.
+    The horizontal axis shows days. If calls are not counted by day, it shows members or licences. If calls are counted
+    by day and member, the members with the most calls have separate lines. An existing file is replaced in one step.
+    Raises UsageError if matplotlib is not installed or the file cannot be written.
     """
     places = sorted({_place(each) for each in tallies})
     figure = new_figure(max(8.0, 2 + 0.35 * len(places)), 6)

@@ -1,4 +1,4 @@
-"""`idtone-evidence log tiles` and `verify tiles`: the evidence as static files, and its verification."""
+"""`idtone-evidence log tiles` and `verify tiles`: commands that publish the evidence as static files and verify it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def tiles(
 def _written(
     ledger: NodeLedger, directory: Path, settings: Settings, is_shared: bool, uncosigned: bool
 ) -> tuple[TilesWritten | None, int]:
-    """Files written for a ledger (None if it has no checkpoint), and the number of its signed leaves.
+    """Write a ledger's files; return a summary (None if it has no checkpoint) and its number of signed leaves.
 
     Raises LedgerError.
     """
@@ -110,9 +110,9 @@ def _key_and_cosigned(
 
 
 def _folder(origin: str) -> str:
-    """Folder of a ledger in the common folder.
+    """Path of a ledger's folder within the common folder.
 
-    Raises LedgerError if the name would lead elsewhere.
+    Raises LedgerError if the ledger's name cannot be used as a folder name.
     """
     parts = origin.split("/")
     if not all(map(_PART.fullmatch, parts)) or {"tile", "checkpoint"} & set(parts):

@@ -1,4 +1,4 @@
-"""`idtone-evidence verify pack`: verification of an evidence pack."""
+"""`idtone-evidence verify pack`: verifies an evidence pack."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
 
 _METADATA_NAME: Final = re.compile(r"(?:([0-9]{1,9})\.)?(root|targets|registry)\.json")
-"""The name of a file of TUF metadata, with or without its version."""
+"""The name of a TUF metadata file, with or without its version."""
 
 
 def verify_pack(
@@ -115,7 +115,7 @@ def verify_pack(
 
 
 def omitted_leaves(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:
-    """Leaves of a pack's calls that are in the published tree but not in the pack.
+    """Leaves of a pack's calls that appear in the published tree but not in the pack.
 
     Each is reported as a violation. Raises LedgerError if the tree cannot be read.
     """
@@ -298,7 +298,7 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
 def _read_association_root(path: Path) -> Metadata[Root]:
     """Read the association's root metadata from a file.
 
-    Raises UsageError if the file is something else.
+    Raises UsageError if the file contains anything else.
     """
     from tuf.api.exceptions import RepositoryError
     from tuf.api.metadata import Metadata, Root
@@ -314,7 +314,8 @@ def _read_association_root(path: Path) -> Metadata[Root]:
 def _read_association_metadata(folder: Path) -> dict[str, bytes]:
     """Read the association's current metadata about logs from a folder.
 
-    A file is named ROLE.json or N.ROLE.json; of the latter, the latest is read. Raises UsageError if a role is missing.
+    Files are named ROLE.json or N.ROLE.json. If a role has several files, the one with the highest N is read. Raises
+    UsageError if a role is missing.
     """
     found: dict[str, tuple[int, Path]] = {}
     for path in folder.glob("*.json"):

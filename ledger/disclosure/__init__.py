@@ -1,1 +1,1 @@
-"""Disclosure of evidence to authorities: requests, approvals, evidence packs and legal holds."""
+"""Disclosure of evidence to authorities, with requests, approvals, evidence packs and legal holds."""

@@ -1,4 +1,4 @@
-"""Delivery of evidence packs: the disclosure of a pack, its receipt and its confirmation."""
+"""Records of evidence pack deliveries, with their receipts and confirmations."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,9 +21,9 @@ from .record_act import record_act
 def disclosure_of_pack(
     pack: Path, known: Mapping[str, Disclosure], key: VerifierKey, limit: int = BYTES_LIMIT
 ) -> Disclosure:
-    """Find the disclosure that made an evidence pack.
+    """Find the disclosure for which an evidence pack was made.
 
-    Raises LedgerError, and UsageError if the pack was changed or is unknown to the ledger.
+    Raises UsageError if the pack was changed or the ledger does not know it. Raises LedgerError.
     """
     files = read_zip(pack, limit)
     if faults := verify_pack_files(files, key, now=datetime.now(UTC)).faults:
@@ -35,9 +35,9 @@ def disclosure_of_pack(
 
 
 def record_delivery(settings: Settings, known: Mapping[str, Disclosure], make: Callable[[str], Step]) -> str:
-    """Record a receipt or a confirmation in the ledger, and return the id of the act.
+    """Record a receipt or a confirmation in the ledger, and return the act's id.
 
-    Raises UsageError if the act is not allowed, and LedgerError.
+    Raises UsageError if the act is not allowed. Raises LedgerError.
     """
     require_keys(settings.ledger, settings.node)
     if why := receipt_objection(make("act"), known, datetime.now(UTC)):

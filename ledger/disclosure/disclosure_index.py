@@ -13,7 +13,7 @@ from .disclosures import Disclosure, disclosures_in
 from .legal_basis import LegalBasis
 
 SMALL: Final = 5
-"""The smallest count that is published, besides 0. Smaller counts could reveal a person."""
+"""The smallest count that is published, apart from 0. Smaller counts could reveal a person."""
 
 COLUMNS: Final = (
     "id", "time", "state", "case", "basis", "authority", "calls", "numbers", "persons", "pack", "received", "confirmed",
@@ -23,7 +23,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A disclosure, or a request that has no disclosure yet."""
+    """A disclosure, or a request that has not led to a disclosure yet."""
 
     export: Disclosure | None
     request: DisclosureRequest | None
@@ -63,7 +63,7 @@ class IndexEntry:
         return self.request
 
     def persons(self) -> dict[str, str | None]:
-        """Names of the persons who requested, approved or refused the disclosure and made the pack, by role."""
+        """Names, by role, of the people who requested, approved or refused the disclosure, and who made the pack."""
         asked = self.request
         return {
             "requested": asked.by.name if asked else None,
@@ -73,7 +73,7 @@ class IndexEntry:
         }
 
     def row(self, at: str, today: date, pack_digits: int | None = None) -> tuple[object, ...]:
-        """Values of the entry in the order of `COLUMNS`.
+        """The entry's values, in the order of `COLUMNS`.
 
         `pack_digits` is the number of digits of the pack's digest to show; None shows all.
         """
@@ -124,7 +124,7 @@ class IndexEntry:
 
 
 def all_entries(acts: Sequence[Step], now: datetime) -> list[IndexEntry]:
-    """All disclosures and requests, the oldest first."""
+    """All disclosures and requests, oldest first."""
     asked = requests(acts)
     found = [
         IndexEntry(each, asked.get(each.request) if each.request else None, RequestState.EXPORTED)
@@ -135,7 +135,7 @@ def all_entries(acts: Sequence[Step], now: datetime) -> list[IndexEntry]:
 
 
 def disclosure_index(acts: Sequence[Step], year: int, now: datetime) -> list[IndexEntry]:
-    """Disclosures and requests of a year in Japan, the oldest first."""
+    """Disclosures and requests made in a calendar year in Japan time, oldest first."""
     return [each for each in all_entries(acts, now) if each.at.astimezone(JAPAN).year == year]
 
 
@@ -152,7 +152,7 @@ class BasisFigures:
     calls: int | None
 
     def row(self) -> tuple[str, str, str, str]:
-        """Figures as text, in the order of the fields.
+        """The figures as text, in the order of the fields.
 
         A suppressed total is empty.
         """
@@ -170,8 +170,8 @@ NO_BASIS: Final = "not recorded"
 def figures(entries: Iterable[IndexEntry]) -> list[BasisFigures]:
     """Count disclosures, refusals and calls by legal basis, for a transparency report.
 
-    The total is added only if no count is suppressed. A reader could otherwise compute a suppressed count from the
-    total.
+    The total is added only if no count is suppressed, because readers could otherwise derive a suppressed count from
+    it.
     """
     counts: dict[str, list[int]] = {}
     for each in entries:

@@ -1,4 +1,4 @@
-"""Papers about disclosures, in Japanese and English: the receipt to sign, and the index of a year."""
+"""Printable papers about disclosures, in Japanese and English: the receipt to sign and the yearly index."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ _BLANKS: Final = (
     "官職・氏名 / Officer",
     "署名又は記名押印 / Signature or seal",
 )
-"""Lines to fill in. Each is a separate section, to leave room for writing."""
+"""Lines to fill in by hand. Each is a separate section, which leaves room for writing."""
 _LINE: Final = "＿" * 40
 
 
@@ -73,9 +73,9 @@ def receipt_sheet(export: Disclosure, file_name: str, file_sha256: str, log_key:
 
 
 def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[BasisFigures], now: datetime) -> Paper:
-    """The yearly index of disclosures as a paper.
+    """The yearly index of disclosures as a printable paper.
 
-    Without `entries`, the paper has only the figures.
+    Without `entries`, the paper contains only the figures.
     """
     today = now.astimezone(JAPAN).date()
     overdue = [each for each in entries if each.export and each.export.overdue(today)]

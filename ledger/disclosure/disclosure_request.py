@@ -1,7 +1,7 @@
-"""Requests for disclosure that a second person approves: states, and allowed acts.
+"""Requests for disclosure that a second person must approve, with their states and allowed acts.
 
-One person requests, another approves, and one of the two makes the evidence pack. Each step is an act in the ledger.
-The ledger's writer refuses an act that is not allowed. If such an act is in the ledger anyway, it has no effect.
+One person requests a disclosure, another approves it, and one of the two makes the evidence pack. The ledger records
+each step as an act. Its writer refuses acts that are not allowed, and any that are in the ledger anyway have no effect.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .legal_basis import LegalBases, LegalBasis, basis_objection, load_legal_bas
 
 class RequestState(StrEnum):
     OPEN = "open"
-    """Requested, and not answered yet."""
+    """Requested but not answered yet."""
     APPROVED = "approved"
     REFUSED = "refused"
     EXPIRED = "expired"
-    """It was not approved in time, or the pack was not made in time after that."""
+    """Not approved in time, or the pack was not made in time after the approval."""
     EXPORTED = "exported"
 
 
@@ -48,7 +48,7 @@ class RequestAnswer:
 
 @dataclass(slots=True)
 class DisclosureRequest:
-    """A person's request to disclose the evidence of calls.
+    """A person's request to disclose evidence about calls.
 
     `selection` is the digest of the requested evidence (`pack.selection`). `until` is the deadline for an approval.
     """
@@ -62,7 +62,7 @@ class DisclosureRequest:
     selection: str
     until: datetime
     basis: LegalBasis | None = None
-    """The legal basis; None in a request by a version that did not ask for it."""
+    """The legal basis; None if an older version, which did not ask for it, made the request."""
     approval: RequestAnswer | None = None
     refusal: RequestAnswer | None = None
     export: RequestAnswer | None = None
@@ -83,13 +83,13 @@ _READY: Final = {
     StepKind.EXPORT_REFUSED: (RequestState.OPEN, RequestState.APPROVED),
     StepKind.EXPORTED: (RequestState.APPROVED,),
 }
-"""Act → the states of the request in which it is allowed."""
+"""Act → the request's states in which the act is allowed."""
 
 
 def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
-    """Requests for disclosure by id, the oldest first.
+    """Requests for disclosure by id, oldest first.
 
-    `acts` are all acts in the order of writing.
+    `acts` must contain all acts, in the order in which they were written.
     """
     found: dict[str, DisclosureRequest] = {}
     for step in acts:
@@ -100,11 +100,11 @@ def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
 
 @dataclass(frozen=True, slots=True)
 class DisclosureRules:
-    """The rules by which the ledger's writer accepts or refuses acts.
+    """The rules that decide whether the ledger's writer accepts an act.
 
-    `two_persons` means that a disclosure needs another person's approval. `term` limits how long a request may wait,
-    and how long an approval is valid. `bases` has the requirements of each legal basis. With None, legal bases are not
-    checked, because acts of earlier versions have none.
+    `two_persons` means that a disclosure needs another person's approval. `term` limits how long a request may wait and
+    how long an approval is valid. `bases` contains the requirements for each legal basis. If it is None, legal bases
+    are not checked, because acts recorded by earlier versions have none.
     """
 
     two_persons: bool = False
@@ -113,7 +113,7 @@ class DisclosureRules:
 
     @classmethod
     def of(cls, settings: LedgerSettings) -> DisclosureRules:
-        """The rules in a node's settings, with the file of legal bases.
+        """Read the rules from a node's settings and its file of legal bases.
 
         Raises DocumentError.
         """
@@ -126,8 +126,7 @@ def objection(
 ) -> str | None:
     """Reason why an act is not allowed; None if it is allowed.
 
-    `known` are the earlier requests. `now` is the time by the clock of the checking process, not of the acting
-    person's.
+    `known` contains the earlier requests. `now` comes from the checking process's clock, not the acting person's.
     """
     try:
         if step.kind is StepKind.EXPORT_REQUESTED:

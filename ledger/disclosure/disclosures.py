@@ -1,6 +1,6 @@
-"""Disclosures of evidence, receipts of the receiving offices, and written confirmations.
+"""Disclosures of evidence, with the receiving offices' receipts and written confirmations.
 
-An act is never changed: one receipt and one confirmation count for each disclosure.
+Acts are never changed, so each disclosure has at most one valid receipt and one valid confirmation.
 """
 
 import re
@@ -34,7 +34,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """The document that confirms a demand in writing, and the day in Japan when it arrived."""
+    """The document that confirms a demand in writing, and the day (in Japan) on which it arrived."""
 
     act: str
     reference: str
@@ -43,7 +43,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """A recorded disclosure of the evidence of calls to an authority.
+    """A recorded disclosure of evidence about calls to an authority.
 
     `sha256` is the digest of the evidence pack. `request` is the id of the approved request.
     """
@@ -70,9 +70,9 @@ class Disclosure:
 
 
 def disclosures_in(acts: Iterable[Step]) -> dict[str, Disclosure]:
-    """Disclosures by id, the oldest first.
+    """Disclosures by id, oldest first.
 
-    `acts` are all acts in the order of writing.
+    `acts` must contain all acts, in the order in which they were written.
     """
     found: dict[str, Disclosure] = {}
     for step in acts:
@@ -97,8 +97,8 @@ _RECEIPT: Final = frozenset({"by", "by_uid", "by_way", "export", "sha256", "rece
 def receipt_objection(step: Step, known: Mapping[str, Disclosure], now: datetime | None = None) -> str | None:
     """Reason why a receipt or a confirmation is not allowed; None if it is allowed.
 
-    None also for an act of another kind. `now` is the time by the clock of the checking process, or None for an act
-    that is in the ledger already.
+    Also None for acts of other kinds. `now` comes from the checking process's clock, or is None for an act that is
+    already in the ledger.
     """
     if step.kind not in _ANSWERS:
         return None

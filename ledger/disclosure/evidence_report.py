@@ -1,4 +1,4 @@
-"""The report of an evidence pack, in Japanese and English."""
+"""The readable report in an evidence pack, in Japanese and English."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -76,10 +76,10 @@ def report(
     request: DisclosureRequest | None = None,
     registration: LogRegistration | None = None,
 ) -> Paper:
-    """The report of an evidence pack for people, in Japanese and English.
+    """Create the readable report for an evidence pack, in Japanese and English.
 
-    Times are in Japan Standard Time. `request` is the approved request. `registration` has the owner and the witnesses
-    of the log.
+    Times are in Japan Standard Time. `request` is the approved request. `registration` names the log's owner and
+    witnesses.
     """
     registration = registration or LogRegistration()
     approval = request.approval if request else None
@@ -109,7 +109,7 @@ def report(
 
 
 def basis_facts(basis: LegalBasis | None) -> dict[str, str | None]:
-    """Facts about the legal basis of a disclosure, by their labels."""
+    """Facts about a disclosure's legal basis, by label."""
     if basis is None:
         return {"法的根拠 / legal basis": "記録なし / not recorded"}
     texts = {name: str(text) for name, text in basis.details().items()}

@@ -1,4 +1,4 @@
-"""The legal bases of disclosures: the recorded facts, and the requirements of each basis.
+"""Legal bases for disclosures, with the facts to record and the requirements for each basis.
 
 The requirements are data, in `config/legal_bases.yaml` or the file that `ledger.legal_bases` names.
 """
@@ -26,13 +26,13 @@ from idtone.core.yaml_documents import Model, load, parse
 from ..evidence.steps import Scalar
 
 TEXT_LIMIT: Final = 300
-"""Maximum number of characters of each text."""
+"""Maximum number of characters in each text."""
 FILE: Final = "legal_bases.yaml"
 _SIZE_LIMIT: Final = 2**20
 
 
 class BasisFact(StrEnum):
-    """A fact about a demand for evidence that a legal basis may require.
+    """A fact that a legal basis may require about a demand for evidence.
 
     The value is the fact's name in the ledger and in an evidence pack.
     """
@@ -54,9 +54,9 @@ def _word(text: str) -> str:
 
 
 class BasisRule(Model):
-    """The requirements of one legal basis.
+    """The requirements for one legal basis.
 
-    `confirm` is the time allowed for a written confirmation, counted from the receipt of the demand.
+    `confirm` is the time allowed for a written confirmation, starting when the demand was received.
     """
 
     ja: Annotated[str, Field(min_length=1, max_length=120)]
@@ -72,15 +72,15 @@ class BasisRule(Model):
 
 
 class LegalBases(Model):
-    """The requirements of all legal bases, by the value of `--basis`."""
+    """The requirements for all legal bases, by `--basis` value."""
 
     bases: Annotated[dict[Annotated[str, AfterValidator(_word)], BasisRule], Field(min_length=1)]
 
 
 def load_legal_bases(path: Path | None) -> LegalBases:
-    """Load the requirements of the legal bases.
+    """Load the requirements for the legal bases.
 
-    Without a path, the requirements that idtone ships are loaded. Raises DocumentError.
+    If `path` is None, the requirements shipped with idtone are loaded. Raises DocumentError.
     """
     if path is not None:
         return load(path, LegalBases, size_limit=_SIZE_LIMIT)
@@ -91,8 +91,9 @@ def load_legal_bases(path: Path | None) -> LegalBases:
 class LegalBasis:
     """The legal basis of one disclosure, as recorded in the ledger and in the evidence pack.
 
-    `basis` is the value of `--basis`. `law` is the name of the basis in both languages at the time of the act.
-    `received` is a time. `deadline`, `valid_until` and `confirm_by` are days in Japan; each counts until its end.
+    `basis` is the value of `--basis`. `law` is what the basis was called, in both languages, at the time of the act.
+    `received` is a time. `deadline`, `valid_until` and `confirm_by` are days in Japan, each of which is included in
+    full.
     """
 
     basis: str
@@ -108,7 +109,7 @@ class LegalBasis:
     confirm_by: date | None = None
 
     def details(self) -> dict[str, Scalar]:
-        """Known facts of the legal basis as text, for a step and a manifest."""
+        """Known facts about the legal basis as text, for a step and a manifest."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             name: value if isinstance(value, str) else value.isoformat()
@@ -120,7 +121,7 @@ class LegalBasis:
     def of(cls, details: Mapping[str, object]) -> LegalBasis | None:
         """Parse a legal basis from the details of a step; None if the step has none.
 
-        Raises ValueError if a detail is not in the form that `details` writes.
+        Raises ValueError if a detail does not have the form that `details` writes.
         """
         if "basis" not in details:
             return None
@@ -153,14 +154,14 @@ _NAMES: Final = {
 
 
 def basis_lines(basis: LegalBasis | None) -> dict[str, str]:
-    """Lines about a legal basis for a terminal: the name of each fact, with its value."""
+    """Lines that describe a legal basis in a terminal, as the name and value of each fact."""
     if basis is None:
         return {template("legal basis"): Message("not recorded")}
     return {_NAMES[name]: str(text) for name, text in basis.details().items() if name != "basis"}
 
 
 BASIS_DETAILS: Final = frozenset(each.name for each in fields(LegalBasis))
-"""Names of the details of a step that describe its legal basis."""
+"""Names of the step details that describe its legal basis."""
 _TEXTS: Final = ("authority", "reference", "scope", "court", "why")
 _READ: Final = {
     "received": datetime.fromisoformat,
@@ -169,14 +170,14 @@ _READ: Final = {
 
 
 def can_be_recorded(text: str) -> bool:
-    """True if the length and the characters of a text allow a permanent record."""
+    """True if a text's length and characters allow it to be recorded permanently."""
     return text.isprintable() and bool(text.strip()) and len(text) <= TEXT_LIMIT
 
 
 def text_objection(name: str, text: str | None) -> Message | None:
     """Reason why a text must not be recorded permanently; None if it may be.
 
-    `name` is the command-line option of the text.
+    `name` is the command-line option that supplied the text.
     """
     if text is not None and (character := forbidden_character(text)):
         return Message(
@@ -197,7 +198,7 @@ def text_objection(name: str, text: str | None) -> Message | None:
 
 
 def complete_basis(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
-    """Complete a legal basis with its name and the deadline of its confirmation.
+    """Complete a legal basis with its name and its confirmation deadline.
 
     Raises UsageError if the basis is unknown or a text must not be recorded.
     """
@@ -214,7 +215,7 @@ def complete_basis(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
 
 
 def basis_objection(basis: LegalBasis | None, sealed: bool, bases: LegalBases, now: datetime) -> str | None:
-    """Reason why evidence must not be disclosed on a legal basis; None if it may be.
+    """Reason why a legal basis does not allow the disclosure of evidence; None if it does.
 
     `sealed` means that the telephone numbers stay sealed.
     """

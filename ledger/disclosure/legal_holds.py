@@ -1,7 +1,7 @@
 """Legal holds, which keep the telephone numbers of calls for a case.
 
-One person places a hold, and a person lifts it. Both are acts in the ledger, with a basis and a reference. A hold never
-ends on its own: after `until`, a person must decide about it.
+One person places a hold, and the same or another person lifts it. Both are acts in the ledger, with a basis and a
+reference. A hold never ends on its own. Once `until` has passed, someone must decide whether to lift it.
 """
 
 import json
@@ -25,13 +25,14 @@ from .legal_basis import text_objection
 PLACED, LIFTED = "hold-placed", "hold-lifted"
 """Names of the acts."""
 PRESERVATION_LIMIT: Final = timedelta(days=60)
-"""Longest time for which the police can have call history preserved, including the extension (Code of Criminal
-Procedure, article 197, paragraphs 3 and 4).
+"""Longest time for which the police can have call history preserved, including the extension.
+
+Code of Criminal Procedure, article 197, paragraphs 3 and 4.
 """
 
 
 class HoldBasis(StrEnum):
-    """The basis on which numbers of calls are kept longer than others.
+    """The basis for keeping some calls' numbers longer than others.
 
     The words are idtone's, and a lawyer must confirm them.
     """
@@ -58,7 +59,7 @@ _LAWS: Final = {
 class LegalHold:
     """A legal hold, which keeps the telephone numbers of calls for a case.
 
-    The hold needs a person's decision after `until`, a day in Japan. With None, it never needs one.
+    Once `until`, a day in Japan, has passed, someone must decide about the hold. If it is None, no decision is needed.
     """
 
     id: str
@@ -72,7 +73,7 @@ class LegalHold:
     lifted: Step | None = None
 
     def is_due(self, now: datetime) -> bool:
-        """True if the hold is in force and needs a person's decision."""
+        """True if the hold is in force and someone must now decide about it."""
         return self.lifted is None and self.until is not None and now.astimezone(JAPAN).date() > self.until
 
 
@@ -103,9 +104,9 @@ def placed_step(
     calls: Sequence[str],
     until: date | None,
 ) -> Step:
-    """Create the step for placing a legal hold.
+    """Create the step that records a new legal hold.
 
-    Raises UsageError for a text that must not be recorded, and LedgerError for more calls than a leaf can name.
+    Raises UsageError if a text must not be recorded, and LedgerError if there are more calls than fit in a leaf.
     """
     for name, text in (("reference", reference), ("why", why)):
         if fault := text_objection(name, text):
@@ -121,9 +122,9 @@ def placed_step(
 
 
 def lifted_step(act_id: str, at: datetime, by: Person, hold: LegalHold, why: str) -> Step:
-    """Create the step for lifting a legal hold.
+    """Create the step that lifts a legal hold.
 
-    Raises UsageError for a reason that must not be recorded.
+    Raises UsageError if the reason must not be recorded.
     """
     if fault := text_objection("why", why):
         raise UsageError(fault)
@@ -131,9 +132,9 @@ def lifted_step(act_id: str, at: datetime, by: Person, hold: LegalHold, why: str
 
 
 def legal_holds(acts: Iterable[Step]) -> dict[str, LegalHold]:
-    """Legal holds by id, the oldest first.
+    """Legal holds by id, oldest first.
 
-    `acts` are all duties in the order of writing.
+    `acts` must contain all duties, in the order in which they were written.
     """
     found: dict[str, LegalHold] = {}
     for step in acts:
@@ -166,5 +167,5 @@ def _hold(hold_id: str, details: Mapping[str, Scalar], at: datetime) -> LegalHol
 
 
 def held_calls(holds: Iterable[LegalHold]) -> set[str]:
-    """Ids of the calls under a legal hold that is in force."""
+    """Ids of the calls under a legal hold currently in force."""
     return {call for hold in holds if hold.lifted is None for call in hold.calls}

@@ -1,7 +1,7 @@
-"""The registration of a log with the association: its owner, and its required cosignatures.
+"""A log's registration with the association, which names its owner and the cosignatures it needs.
 
 The association signs both facts with its registry (`custom.logs` of the target `registry.yaml`). Evidence packs contain
-the registry's metadata. docs/evidence-format.md, section 6.8, has the form and the rules.
+the registry's metadata. docs/evidence-format.md, section 6.8, describes the format and the rules.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
 
 ROLES: Final = ("root", "targets", "registry")
-"""TUF roles whose metadata lead from the association's root to its statement about logs."""
+"""TUF roles whose metadata links the association's root to its statement about logs."""
 _FILE: Final = "registry.yaml"
 Registry = Mapping[str, bytes]
 """The metadata of a registry, by file name."""
@@ -34,7 +34,7 @@ Registry = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class KeyTerm:
-    """The period in which a key's signatures count: from `since` to `until` (exclusive)."""
+    """The period during which a key's signatures count, from `since` to `until` (exclusive)."""
 
     key: VerifierKey
     since: datetime
@@ -46,7 +46,7 @@ class KeyTerm:
 
 @dataclass(frozen=True, slots=True)
 class LogOwner:
-    """The legal person that is responsible for a log, by the association's registry."""
+    """The legal person responsible for a log, according to the association's registry."""
 
     member: str
     japanese: str
@@ -65,9 +65,9 @@ class SignedLogs:
     cosignatures: int
 
     def owner(self, log: VerifierKey) -> LogOwner | None:
-        """Owner of a log; None if the registry names none.
+        """A log's owner; None if the registry names none.
 
-        A later log with the same key has the earlier log's name and a number.
+        A later log with the same key has the earlier log's name with a number added.
         """
         for each in self.owners:
             base, _, number = log.name.rpartition(".")
@@ -79,10 +79,10 @@ class SignedLogs:
 
 @dataclass(frozen=True, slots=True)
 class LogRegistration:
-    """The owner and the witnesses of an evidence pack's log, by the association's registry.
+    """The owner and witnesses of an evidence pack's log, according to the association's registry.
 
     `logs` is None if no registry in the pack names logs. `owner` is None if the registry names no owner of this log.
-    `cosigners` are the names of the witnesses that count and cosigned each tree of the pack in time.
+    `cosigners` are the names of the accepted witnesses that cosigned each of the pack's trees in time.
 
     `is_met` means that each tree has enough of these cosignatures. `is_verified` means that the association's
     signatures were verified with the given root. `is_read` means that the registries' entries about logs were readable.
@@ -97,7 +97,7 @@ class LogRegistration:
 
     @property
     def witnesses(self) -> tuple[str, ...]:
-        """Names of the witnesses that count."""
+        """Names of the accepted witnesses."""
         return tuple(dict.fromkeys(each.key.name for each in self.logs.witnesses)) if self.logs else ()
 
     @property
@@ -106,9 +106,9 @@ class LogRegistration:
 
 
 def registries_of(files: Mapping[str, bytes]) -> list[Registry]:
-    """Signed registries in an evidence pack.
+    """The signed registries in an evidence pack.
 
-    `registry_faults` checks their form.
+    `registry_faults` checks their format.
     """
     found = []
     for name, content in files.items():
@@ -132,11 +132,12 @@ def log_registration(
     today: Sequence[Registry] = (),
     now: datetime | None = None,
 ) -> tuple[LogRegistration, list[Breach]]:
-    """Owner and witnesses of an evidence pack's log, and violations of the registry's rules.
+    """Determine the owner and witnesses of an evidence pack's log, and any violations of the registry's rules.
 
-    The latest registry in the pack counts. The verifier's own registries, `today`, replace the pack's, because a pack
-    made with a stolen key may contain any version. `heads` are the signed heads to which the pack's proofs lead.
-    `stamps` are the times that an authority gives for them. A key's announced end after `now` does not count yet.
+    The latest registry in the pack is used. If the verifier supplies its own registries as `today`, they replace the
+    pack's, because a pack made with a stolen key may contain any version. `heads` are the signed heads to which the
+    pack's proofs lead, and `stamps` are an authority's times for them. An announced end of a key after `now` is ignored
+    for now.
 
     `root` is the association's root from a source other than the pack. With `root`, the registries' signatures are
     verified, the registry must name the log, and enough witnesses must have cosigned.
@@ -207,7 +208,7 @@ def _ended(
     stamps: Mapping[int, datetime],
     now: datetime | None,
 ) -> Iterator[Breach]:
-    """Breaches for heads that no other party saw before the log's key ended. The key may have signed them later."""
+    """Breaches for heads that no other party saw before the log's key expired, since it may have signed them later."""
     until = registration.owner.term.until if registration.owner else None
     if registration.owner is None or until is None or (now and until > now):
         return
@@ -226,8 +227,9 @@ def _ended(
 
 
 def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
-    """The names of the witnesses that cosigned within their own period and the log's. Raises ProofError for a malformed
-    line.
+    """Names of the witnesses that cosigned within their own period and the log's.
+
+    Raises ProofError if a line is malformed.
     """
     found: set[str] = set()
     for witness in logs.witnesses:
@@ -245,7 +247,7 @@ def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
 
 
 def _signed_logs(registry: Registry) -> SignedLogs | None:
-    """The logs that the registry names; None if it names none. Raises ProofError."""
+    """The logs named in the registry; None if it names none. Raises ProofError."""
     try:
         signed = json.loads(registry["registry.json"])["signed"]
         said = signed["targets"][_FILE].get("custom", {}).get("logs")
@@ -256,7 +258,7 @@ def _signed_logs(registry: Registry) -> SignedLogs | None:
 
 
 def _parsed(version: Any, said: Mapping[str, Any]) -> SignedLogs:
-    """The association's entries from parsed JSON. Raises what `_signed_logs` catches."""
+    """The association's entries, from parsed JSON. Raises the errors that `_signed_logs` catches."""
     owners = tuple(
         LogOwner(
             _text(member["member"]),

@@ -1,4 +1,4 @@
-"""Acts that show telephone numbers to a person, each with a recorded purpose."""
+"""Acts that reveal telephone numbers to a person, each with a recorded purpose."""
 
 from datetime import datetime
 
@@ -32,9 +32,9 @@ def purpose_objection(purpose: str) -> Message | None:
 
 
 def opening_objection(step: Step) -> str | None:
-    """Reason why the opening of telephone numbers is not allowed; None if it is allowed.
+    """Reason why telephone numbers may not be opened; None if they may be.
 
-    None also for an act of another kind.
+    Also None for acts of other kinds.
     """
     if step.kind is not StepKind.NUMBERS_OPENED:
         return None
@@ -46,9 +46,9 @@ def opening_objection(step: Step) -> str | None:
 
 
 def search_act(act_id: str, at: datetime, by: Person, purpose: str, wanted: Number | str, days: DayKeys) -> Step:
-    """Create the step for a search by telephone number or SIP Call-ID.
+    """Create the step that records a search by telephone number or SIP Call-ID.
 
-    The step shows neither. With the key of the newest day, a number can later be compared with it.
+    The step contains neither. Anyone with the newest day's key can later check whether a given number was searched for.
     """
     kept = days.days()
     key = days.get(kept[-1]) if kept else None

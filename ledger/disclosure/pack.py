@@ -1,4 +1,4 @@
-"""Evidence packs: sealed records with their proofs, which a third party can verify on its own.
+"""Evidence packs, which contain sealed records and proofs that a third party can verify independently.
 
 A pack is a ZIP file with these files:
 
@@ -11,9 +11,9 @@ A pack is a ZIP file with these files:
 - `timestamps/N.tsr`: the RFC 3161 timestamp of the signed tree of N leaves
 - `registry/DIGEST.json`: an excerpt of the registry with this digest, for the calls' numbers
 
-If disclosures require two persons, the pack also has the leaves of the request and its approval. The leaves have sealed
-numbers. The manifest has the key of each record, unless the numbers stay sealed. Each key opens the numbers of its own
-record only.
+If disclosures require two persons, the pack also has the leaves of the request and its approval. Numbers in the leaves
+are sealed. The manifest contains each record's key, unless the numbers stay sealed. Each key opens only its own
+record's numbers.
 """
 
 import base64
@@ -43,23 +43,23 @@ from .legal_basis import LegalBasis
 
 FORMAT: Final = "idtone-evidence/2"
 WITHOUT_BASIS: Final = "idtone-evidence/1"
-"""The earlier format of packs, without a legal basis. It is no longer written."""
+"""The earlier pack format, which has no legal basis. It is no longer written."""
 ONE_PERSON, TWO_PERSONS = "one-person", "two-persons"
-"""The policies for making a pack."""
+"""The policies under which a pack can be made."""
 MANIFEST, SEAL, REPORT, PAPER = "manifest.json", "manifest.note", "report.html", "report.pdf"
 SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
-"""The text of the note that the log signs. The digest is that of the manifest."""
+"""The text of the note that the log signs. `digest` is the manifest's digest."""
 PROFILE: Final = re.compile(r"profiles/[a-z0-9][a-z0-9-]*\.json")
-"""Names of profiles in a pack."""
+"""File names of profiles in a pack."""
 TIMESTAMP: Final = re.compile(r"timestamps/([1-9][0-9]{0,18})\.tsr")
-"""Names of timestamps in a pack, with the size of the tree."""
+"""File names of timestamps in a pack, which contain the tree's size."""
 REGISTRY: Final = re.compile(r"registry/([0-9a-f]{64})\.json")
-"""Names of registries in a pack."""
+"""File names of registries in a pack."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedCall:
-    """One call of an evidence pack: its leaves, and the key to its numbers.
+    """One call in an evidence pack, with its leaves and the key to its numbers.
 
     The key is None if the numbers stay sealed.
     """
@@ -71,7 +71,7 @@ class PackedCall:
 
 @dataclass(frozen=True, slots=True)
 class PackRecord:
-    """The record of one call, as read from an evidence pack."""
+    """A call's record, as read from an evidence pack."""
 
     record: Record
     leaves: tuple[int, ...]
@@ -79,7 +79,7 @@ class PackRecord:
 
 
 def read_record(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) -> PackRecord:
-    """Read the record of a call from its leaves (index → content).
+    """Read a call's record from its leaves (index → content).
 
     Raises LedgerError if this version of idtone cannot read the leaves.
     """
@@ -99,9 +99,9 @@ def read_record(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | N
 
 
 def parse_strict_json(octets: bytes) -> Any:
-    """Parse JSON that every program reads the same way.
+    """Parse JSON that every program interprets in the same way.
 
-    No object may have a name twice, and all numbers must be integers. Raises ValueError.
+    No object may contain the same name twice, and all numbers must be integers. Raises ValueError.
     """
     return json.loads(octets, object_pairs_hook=_once, parse_float=int, parse_constant=int)
 
@@ -123,9 +123,9 @@ def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
 
 
 def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]], basis: LegalBasis | None = None) -> str:
-    """SHA-256 of the content of a future evidence pack, in hexadecimal digits.
+    """SHA-256, in hexadecimal digits, of the content selected for an evidence pack.
 
-    The digest covers the case, whether numbers stay sealed, the leaves of each call, and the legal basis.
+    The digest covers the case, each call's leaves, the legal basis, and whether the numbers stay sealed.
     """
     calls = [[call_id, [hashlib.sha256(leaf).hexdigest() for leaf in each]] for call_id, each in leaves.items()]
     chosen: Any = {
@@ -151,12 +151,12 @@ def pack_files(
     timestamps: Mapping[int, bytes] = MappingProxyType({}),
     registry: str | None = None,
 ) -> dict[str, bytes]:
-    """Files of an evidence pack, except its seal.
+    """All files of an evidence pack except its seal.
 
-    `act_id` is the act that records the disclosure. `reports` are the files for people. `approval` has the records of
-    the request and of its approval. `registries` has excerpts of registries, by digest. `timestamps` has the
-    authorities' replies, by the size of the tree. `registry` is the digest of the registry at the time of the
-    disclosure, if it is signed.
+    `act_id` is the act that records the disclosure. `reports` are the readable reports. `approval` contains the records
+    of the request and its approval. `registries` contains excerpts of registries, by digest. `timestamps` contains the
+    authorities' replies, by tree size. `registry` is the digest of the registry in use at the time of the disclosure,
+    if that registry is signed.
     """
     files = {**reports, **{f"registry/{digest}.json": content for digest, content in registries.items()}}
     files |= {f"timestamps/{size}.tsr": reply for size, reply in timestamps.items()}
@@ -188,7 +188,7 @@ def pack_files(
 
 
 def leaf_files(index: int) -> tuple[str, str]:
-    """File names of a leaf and of its proof in an evidence pack."""
+    """File names of a leaf and its proof in an evidence pack."""
     return f"leaves/{index}.json", f"proofs/{index}.tlog-proof"
 
 
@@ -197,11 +197,11 @@ def _entry(call: PackedCall) -> dict[str, Any]:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """SHA-256 of an evidence pack's manifest, in hexadecimal digits, which identifies the pack."""
+    """SHA-256 of an evidence pack's manifest in hexadecimal digits, which identifies the pack."""
     return hashlib.sha256(files[MANIFEST]).hexdigest()
 
 
 def seal(files: Mapping[str, bytes], case: str, signer: NoteSigner) -> bytes:
-    """Sign an evidence pack with the key of the log."""
+    """Sign an evidence pack with the log's key."""
     text = SEAL_TEXT.format(case=case, digest=digest(files))
     return str(Note(text, (signer.sign(text),))).encode()

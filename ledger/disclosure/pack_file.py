@@ -1,6 +1,6 @@
-"""Evidence packs written and read as ZIP files.
+"""Reads and writes evidence packs as ZIP files.
 
-The same pack always gives the same file, and a hostile file cannot exhaust the memory.
+The same pack always produces the same file, and a hostile file cannot exhaust the memory.
 """
 
 import io
@@ -20,11 +20,11 @@ FILES_LIMIT: Final = 65_535
 """Maximum number of files that a ZIP file can list without extensions."""
 BYTES_LIMIT: Final = 512 * 2**20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""Earliest time that a ZIP file can contain."""
+"""Earliest time that a ZIP file can represent."""
 _LOCAL, _LISTED, _END = 30, 46, 22
-"""Lengths in octets, without names: a file's header, a directory entry, the end (APPNOTE 4.3)."""
+"""Lengths in octets, without names, of a file's header, a directory entry and the end record (APPNOTE 4.3)."""
 _UTF8: Final = 0x800
-"""The flag for a name in UTF-8."""
+"""The flag for UTF-8 file names."""
 
 
 def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
@@ -44,7 +44,7 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def zip_octets(files: Mapping[str, bytes]) -> bytes:
-    """Content of the ZIP file that `write_zip` writes."""
+    """Contents of the ZIP file that `write_zip` writes."""
     made = io.BytesIO()
     _write(made, files)
     return made.getvalue()
@@ -59,7 +59,7 @@ def _write(file: IO[bytes], files: Mapping[str, bytes]) -> None:
 def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
     """Read the files of an evidence pack.
 
-    `limit` is the maximum size in bytes of the ZIP file, and of its unpacked content. Raises LedgerError if the file is
+    `limit` is the maximum size in bytes of the ZIP file and of its unpacked contents. Raises LedgerError if the file is
     not a pack.
     """
     try:
@@ -81,8 +81,9 @@ def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
 
 
 def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes] | None:
-    """The files of a ZIP file that has only its files and then their list, as `write_zip` writes it. None for any other
-    ZIP file.
+    """The files of a ZIP file laid out as `write_zip` writes it; None for any other ZIP file.
+
+    That layout consists only of the files, followed by their list.
 
     Raises zipfile.BadZipFile if a file differs from the list.
     """
@@ -111,8 +112,9 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
 
 
 def _header(entry: zipfile.ZipInfo) -> bytes:
-    """The header that the list implies for a file. It makes programs that read file by file find the same files as
-    programs that read the list.
+    """The header that a file must have according to the list.
+
+    It ensures that programs that read file by file find the same files as programs that read the list.
     """
     year, month, day, hour, minute, second = entry.date_time
     date, time = (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
@@ -137,5 +139,5 @@ def _header(entry: zipfile.ZipInfo) -> bytes:
 
 
 def _octets(entry: zipfile.ZipInfo) -> bytes:
-    """The name of the entry, in the bytes of the file."""
+    """The entry's name, as stored in the file."""
     return entry.orig_filename.encode("utf-8" if entry.flag_bits & _UTF8 else "cp437")

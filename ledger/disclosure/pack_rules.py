@@ -1,4 +1,4 @@
-"""Rules for the leaves, times and legal basis of an evidence pack, apart from its signature."""
+"""Rules for an evidence pack's leaves, times and legal basis. Signatures are checked elsewhere."""
 
 import base64
 import json
@@ -33,11 +33,11 @@ _LATIN: Final = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 _ALIKE: Final = re.compile(
     r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]"
 )
-"""Letters of Greek, Cyrillic, Armenian, Cherokee, Coptic and Lisu that look like Latin letters."""
+"""Greek, Cyrillic, Armenian, Cherokee, Coptic and Lisu letters, which can look like Latin letters."""
 
 
 class PackedLeaf(NamedTuple):
-    """A proven leaf of an evidence pack.
+    """A proven leaf in an evidence pack.
 
     `checkpoint` is the signed head to which its proof leads.
     """
@@ -48,7 +48,7 @@ class PackedLeaf(NamedTuple):
 
 
 def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Sequence[VerifierKey]) -> Iterator[Breach]:
-    """Violations in the leaves and acts of an evidence pack, including their times and checkpoints."""
+    """Violations in an evidence pack's leaves and acts, including their times and checkpoints."""
     rules, last = LeafRules({}, has_all=False), -1
     roots: dict[int, bytes] = {}
     for leaf in sorted(leaves, key=lambda each: each.number):
@@ -88,7 +88,7 @@ def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Seq
 
 
 def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[str, datetime]]:
-    """The witness and the time of each cosignature. The signatures are verified elsewhere."""
+    """Witness and time of each cosignature. The signatures are verified elsewhere."""
     for witness in witnesses:
         lines = [line for line in note.signatures if (line.name, line.key_id) == (witness.name, witness.key_id)]
         for line in lines:
@@ -101,9 +101,9 @@ def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[st
 def time_faults(
     exported: datetime, basis: LegalBasis | None, request: DisclosureRequest | None, now: datetime | None
 ) -> Iterator[Breach]:
-    """Violations in the times of a disclosure.
+    """Violations in a disclosure's times.
 
-    `now` is the verifier's time, or None without a clock.
+    `now` is the verifier's current time, or None if it has no clock.
     """
     if now and exported > now + timedelta(days=1):
         future = Message("the pack says that it was made in the future, at {exported}", exported=exported)
@@ -118,7 +118,7 @@ def time_faults(
 
 
 def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
-    """Texts of a legal basis that could be mistaken for other texts."""
+    """Violations for texts in a legal basis that could be mistaken for other texts."""
     for name, value in details.items():
         text = str(value)
         alike = (name == "basis" and not text.isascii()) or unicodedata.normalize("NFC", text) != text
@@ -132,7 +132,7 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
 def timestamp_times(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
-    """Times of the timestamps of a pack's trees, by tree size, and violations in the timestamps.
+    """Times stated in the timestamps on a pack's trees, by tree size, and violations in the timestamps.
 
     With `roots`, each tree needs a timestamp whose certificates lead to one of these roots.
     """
@@ -173,9 +173,9 @@ def timestamp_times(
 
 
 def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Scalar, Scalar]]) -> Iterator[Breach]:
-    """Registries in an evidence pack that decided none of its calls.
+    """Violations for registries in an evidence pack that decided none of its calls.
 
-    `decided_by` has pairs: the digest of a registry, and the trust in it, if known. The content of the registries is
+    `decided_by` contains pairs of a registry's digest and the trust in it, if known. The registries' contents are
     checked elsewhere.
     """
     for name, content in files.items():
@@ -196,7 +196,7 @@ def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Sca
 
 
 def stated_trust(content: bytes) -> str | None:
-    """Trust that a registry in an evidence pack states; None if its metadata contradicts the statement."""
+    """The trust stated by a registry in an evidence pack; None if its metadata contradicts the statement."""
     is_signed = metadata_digest(content) is not None
     try:
         trust = json.loads(content)["trust"]
@@ -206,9 +206,9 @@ def stated_trust(content: bytes) -> str | None:
 
 
 def metadata_digest(content: bytes) -> str | None:
-    """Digest of the signed metadata in a registry of an evidence pack.
+    """Digest of the signed metadata in an evidence pack's registry.
 
-    None for an unsigned registry, empty for an unreadable one.
+    None if the registry is unsigned, and empty if it cannot be read.
     """
     try:
         shown = json.loads(content)

@@ -1,4 +1,4 @@
-"""Verification of an evidence pack: its seal, its files, and the proof of each record."""
+"""Verification of an evidence pack's seal, its files, and the proof of each record."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ class PackVerdict:
     checkpoint: Note | None = None
     """The signed head of the largest tree in the pack, which has `leaves` leaves."""
     stamps: Mapping[int, datetime] = field(default_factory=dict)
-    """Size of a tree → the time at which it existed, by its timestamp."""
+    """Tree size → the time at which that tree existed, according to its timestamp."""
     heads: Sequence[Note] = ()
-    """The signed heads that the proofs reach."""
+    """The signed heads to which the proofs lead."""
     registration: LogRegistration = field(default_factory=LogRegistration)
-    """The owner of the log and the witnesses that count, by the association's registry."""
+    """The log's owner and accepted witnesses, according to the association's registry."""
     told: list[PackRecord] = field(default_factory=list)
     faults: list[Breach] = field(default_factory=list)
     not_compared: tuple[str, ...] = ()
-    """Reports in the pack that were not compared with the leaves, because the part `office` is not installed."""
+    """Reports in the pack that were not compared with the leaves because the part `office` is not installed."""
 
 
 def verify_pack_files(
@@ -95,15 +95,15 @@ def verify_pack_files(
     root: Metadata[Root] | None = None,
     today: Sequence[Registry] = (),
 ) -> PackVerdict:
-    """Verify an evidence pack: its seal, its files, and the proof of each record.
+    """Verify an evidence pack's seal, its files, and the proof of each record.
 
-    The log must have sealed the pack, and the log's signed tree must contain each record. `log` is the log's key from a
-    source other than the pack. Without it, the key in the pack is used, which anyone could have made. `now` is the
-    verifier's time.
+    The log must have sealed the pack, and its signed tree must contain each record. `log` is the log's key from a
+    source other than the pack. If it is None, the pack's own key is used, which anyone could have made. `now` is the
+    verifier's current time.
 
     With `stamp_roots`, each tree needs a timestamp whose certificates lead to one of these roots. With `root`, the
-    association's root, the registry must name the log, and enough witnesses must have cosigned. `today` are the current
-    registries. If there are any, the registries in the pack do not count.
+    association's root, the registry must name the log, and enough witnesses must have cosigned. `today` contains the
+    current registries. If there are any, they replace the registries in the pack.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
@@ -194,7 +194,7 @@ def _rule(error: LedgerError, otherwise: Rule) -> Rule:
 
 
 def _shown(manifest: Mapping[str, Any], key: str) -> str:
-    """A text of the manifest for display. Raises ProofError if it would move the cursor, or if it has several lines."""
+    """A text from the manifest for display. Raises ProofError if it would move the cursor or has several lines."""
     text = manifest[key]
     if not isinstance(text, str) or not text.isprintable():
         raise ProofError("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text)
@@ -202,7 +202,7 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
 
 
 def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:
-    """The legal basis of the manifest. Raises ProofError if it is missing, or not in the form of the pack's format."""
+    """The manifest's legal basis. Raises ProofError if it is missing or does not match the pack's format."""
     try:
         given = manifest.get("basis", {})
         basis = LegalBasis.of(given)
@@ -216,7 +216,7 @@ def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:
 
 
 def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[Breach]:
-    """Breaches for every difference from the sealed content."""
+    """Breaches for all differences from the sealed contents."""
     try:
         note = Note.parse(files.get(SEAL, b""))
         if note.text != SEAL_TEXT.format(case=manifest["case"], digest=digest(files)):
@@ -246,7 +246,7 @@ def _verify_record(
     log: VerifierKey,
     proven: list[PackedLeaf],
 ) -> Sequence[bytes]:
-    """The proven leaves of one record. Also adds them to `proven`."""
+    """Prove one record's leaves, add them to `proven`, and return their contents."""
     call_id = str(entry["call"])
     leaves: dict[int, bytes] = {}
     try:
@@ -274,8 +274,9 @@ def _verify_approval(
     verdict: PackVerdict,
     proven: list[PackedLeaf],
 ) -> None:
-    """Check that one person requested exactly this pack, and that another person approved it in time. Add the leaves of
-    both acts to `proven`.
+    """Check that one person requested exactly this pack and another approved it in time.
+
+    Adds the leaves of both acts to `proven`.
     """
     assert verdict.log
     try:
@@ -327,7 +328,7 @@ def _verify_approval(
 def _proven(
     files: Mapping[str, bytes], entry: Mapping[str, Any], log: VerifierKey
 ) -> Iterator[tuple[int, bytes, InclusionProof]]:
-    """The leaves of an entry of the manifest, with indices and proofs. Raises ProofError if one is not proven."""
+    """A manifest entry's leaves with their indices and proofs. Raises ProofError if one is not proven."""
     leaves = entry["leaves"]
     if not leaves or leaves != sorted({*leaves}) or not all(type(index) is int and index >= 0 for index in leaves):
         raise RuleError(Rule.MANIFEST, Message("its leaves do not ascend"))

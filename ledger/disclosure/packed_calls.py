@@ -1,4 +1,4 @@
-"""The calls of an evidence pack, read from the ledger."""
+"""Reads the calls for an evidence pack from the ledger."""
 
 from collections.abc import Callable, Iterable
 
@@ -18,10 +18,10 @@ def packed_calls(
     sealed: bool,
     stamp_of: Callable[[int], Stamp | None] = lambda leaf: None,
 ) -> list[PackedCall]:
-    """Read calls for an evidence pack, each once.
+    """Read the calls for an evidence pack, without duplicates.
 
-    `stamp_of` returns the earliest timestamped head with a leaf. The proofs of a call lead to that head, or else to
-    `cosigned`. Raises UsageError if a call is in no leaf.
+    `stamp_of` returns the earliest timestamped head that covers a leaf. A call's proofs lead to that head, or to
+    `cosigned` if there is none. Raises UsageError if a call is in no leaf.
     """
     found = []
     for call_id in dict.fromkeys(calls):
@@ -37,5 +37,5 @@ def packed_calls(
 
 
 def selection_digest(case: str, sealed: bool, chosen: Iterable[PackedCall], basis: LegalBasis | None) -> str:
-    """Digest of the content of a future evidence pack with these calls (`pack.selection`)."""
+    """Digest of the content that an evidence pack with these calls would have (`pack.selection`)."""
     return selection(case, sealed, {each.call_id: [one.content for one in each.proven] for each in chosen}, basis)

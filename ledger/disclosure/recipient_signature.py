@@ -1,8 +1,8 @@
 """The receiving office's signature on an evidence pack, made with OpenSSL.
 
 Any office with a key can sign: `openssl dgst -sha256 -sign office.key -out pack.sig pack.zip`. A signed note (C2SP)
-would need idtone at the office. CMS (RFC 5652) would need a library to verify it. CMS would prove no more, because the
-office's key must come from another source in either case.
+would require idtone at the office. CMS (RFC 5652) would require a library for verification and would prove no more,
+because the office's key must come from another source in either case.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from cryptography.x509 import load_pem_x509_certificate
 from idtone.core.errors import ProofError
 
 _RSA_BITS: Final = 2048
-"""Minimum length of an RSA key, in bits."""
+"""Minimum RSA key length in bits."""
 
 
 def office_key_digest(pack: bytes, signature: bytes, key: bytes) -> str:
     """Verify an office's signature on a pack, and return the SHA-256 of its public key.
 
-    The digest is that of the key in DER (SubjectPublicKeyInfo). `key` is a public key or a certificate (PEM): RSA with
-    PKCS #1 v1.5, or ECDSA, both over SHA-256. Raises ProofError.
+    The digest covers the key in DER (SubjectPublicKeyInfo). `key` is a public key or a certificate in PEM, for RSA with
+    PKCS #1 v1.5 or for ECDSA, both over SHA-256. Raises ProofError.
     """
     try:
         public = load_pem_x509_certificate(key).public_key() if b"CERTIFICATE" in key else load_pem_public_key(key)

@@ -1,10 +1,10 @@
-"""Recording of acts, such as disclosures, through the ledger's only writer.
+"""Records acts, such as disclosures, through the ledger's only writer.
 
-While the service runs, the service is the writer. A command puts the act as a file into a folder next to the ledger,
-and the service records the act and removes the file. Only the service's own user may use the folder, and files of other
-users are not recorded.
+While the service runs, it is the writer. A command places the act as a file in a folder next to the ledger, and the
+service records the act and removes the file. Only the service's user may use the folder. Files that belong to other
+users are ignored.
 
-The writer checks each act by its own settings. The checks are `disclosure_request.objection`,
+The writer checks each act against its own settings. The checks are `disclosure_request.objection`,
 `disclosures.receipt_objection`, `number_openings.opening_objection` and `EndsGivenUp.objection`. If an act gives up the
 end of a log, the writer also reads the logs.
 """
@@ -40,12 +40,13 @@ from .disclosures import disclosures_in, receipt_objection
 from .number_openings import opening_objection
 
 LOOK_EVERY_S: Final = 0.25
-"""Interval in seconds at which the service looks for acts. Each look wakes a machine that may be idle."""
+"""Interval in seconds at which the service looks for acts. Each check wakes a machine that may be idle."""
 ASK_EVERY_S: Final = 0.02
-"""Interval in seconds at which a command looks for the record of its act; short, because a person waits."""
+"""Interval in seconds at which a command checks whether its act was recorded. It is short because a person is waiting.
+"""
 LOOK_AGAIN_S: Final = 0.5
 RECORDED_WITHIN_S: Final = 10.0
-"""Time that a command waits for the service, in seconds."""
+"""Time in seconds that a command waits for the service."""
 _SUFFIX: Final = ".act"
 _REFUSED: Final = ".refused"
 _UNUSABLE: Final = (LedgerError, OSError, ValueError, KeyError, TypeError)
@@ -57,7 +58,7 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
     """Record an act durably in the ledger, and return its id.
 
     `make` creates the step from the id. While the service runs, the service's rules apply instead of `rules`. Raises
-    LedgerError if the act is not allowed or cannot be recorded. The caller must not carry out an act that is not
+    LedgerError if the act is not allowed or cannot be recorded. The caller must not carry out an act that was not
     recorded.
     """
     step = make(new_act_id())
@@ -77,7 +78,7 @@ def _write(step: Step, evidence: Evidence) -> None:
 
 
 def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -> bool:
-    """True if the step must be written; False if the ledger has it already. Raises LedgerError if it is not allowed."""
+    """True if the step must be written; False if the ledger already has it. Raises LedgerError if it is not allowed."""
     with LedgerReader.open(url) as reader:
         why, record = None, reader.record(step.call_id)
         if record is None and step.kind is StepKind.NUMBERS_OPENED:
@@ -96,8 +97,9 @@ def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -
 
 
 def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
-    """The reason why this node cannot give up the end that the act names; None if it can. Raises LedgerError if the
-    logs cannot be read.
+    """Reason why this node cannot give up the end that the act names; None if it can.
+
+    Raises LedgerError if the logs cannot be read.
     """
     origin, *said = (step.details[name] for name in ("origin", "leaves", "root", "signed"))
     following = next((each for each in ring.successor_trees.unsigned if each.after == origin), None) if ring else None
@@ -110,7 +112,7 @@ def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
 
 
 def _ending(step: Step, ring: KeyRing | None) -> AbstractContextManager[object]:
-    """The lock to hold until the act is recorded. It keeps a key from signing an end that the act gives up."""
+    """The lock to hold until the act is recorded, which keeps a key from signing an end that the act gives up."""
     return ring.successor_trees.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
 
 
@@ -151,9 +153,9 @@ def _ask_the_service(url: str, step: Step) -> None:
 async def record_queued_acts(
     url: str, evidence: Evidence, rules: DisclosureRules, key_ring: KeyRing | None = None
 ) -> None:
-    """Record the acts that commands queue for the service, until cancelled.
+    """Record acts that commands queue for the service, until cancelled.
 
-    Without `key_ring`, an act that gives up the end of a log is refused, because it cannot be checked.
+    Without `key_ring`, acts that give up the end of a log are refused because they cannot be checked.
     """
     folder, seen, looked_s = _folder(url), 0, -math.inf
     while True:
@@ -166,7 +168,7 @@ async def record_queued_acts(
 
 
 def _changed_ns(folder: Path) -> int:
-    """The time at which a file was last put into the folder or removed from it; 0 without a folder."""
+    """The time at which a file was last added to or removed from the folder; 0 if there is no folder."""
     try:
         return os.stat(folder).st_mtime_ns
     except OSError:

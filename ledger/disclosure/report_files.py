@@ -1,4 +1,4 @@
-"""The report of an evidence pack as files, and the check that they agree with the leaves."""
+"""Report files for an evidence pack, and the check that they match the leaves."""
 
 import json
 import re
@@ -37,10 +37,10 @@ def report_files(content: Paper) -> dict[str, bytes]:
 
 
 def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[Breach]:
-    """Contradictions between a pack's reports and profiles and its leaves.
+    """Violations where a pack's reports or profiles contradict its leaves.
 
     The pack must have passed the other checks. If the part `office` is not installed, the PDF is not compared, and the
-    verdict lists it.
+    verdict says so.
     """
     try:
         content = remade_report(files, verdict)
@@ -62,7 +62,7 @@ def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[
 
 
 def played_files(records: Iterable[Record]) -> dict[str, str | None]:
-    """Digests and formats of the files of each played profile, if known (`played_sha256` of a pack)."""
+    """Digests and formats of the files played for each profile, if known (a pack's `played_sha256`)."""
     found: dict[str, set[str]] = {}
     for step in (step for record in records for step in record.steps):
         if step.kind is StepKind.SOUND_STARTED:
@@ -72,9 +72,9 @@ def played_files(records: Iterable[Record]) -> dict[str, str | None]:
 
 
 def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
-    """Recreate the report of an evidence pack from its leaves and profiles.
+    """Recreate an evidence pack's report from its leaves and profiles.
 
-    Raises ProofError if a profile belongs to no played sound.
+    Raises ProofError if a profile does not belong to a played sound.
     """
     played = played_files(each.record for each in verdict.told)
     found = {path.removeprefix("profiles/").removesuffix(".json") for path in files if PROFILE.fullmatch(path)}
@@ -107,7 +107,7 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
 
 
 def _shown(pdf: bytes) -> str:
-    """The digest of a PDF's displayed content. The files differ, because libraries compress a page differently."""
+    """Digest of a PDF's displayed content. The files differ because libraries compress pages differently."""
     streams = [_unpacked(stream) for stream in _STREAM.findall(pdf)]
     rest = _PLACES.sub(b"", _STREAM.sub(b"stream", pdf))
     return sha256(repr((streams, rest)).encode()).hexdigest()

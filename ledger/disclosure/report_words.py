@@ -1,4 +1,4 @@
-"""Descriptions of a record's codes for people, in Japanese and English."""
+"""Readable descriptions of a record's codes, in Japanese and English."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DELIVERY: Final[Mapping[str, Words]] = {
     Delivery.SENT: Words("送信済み", "sent"),
     Delivery.NOT_KNOWN: Words("不明", "not known"),
 }
-"""The words for each degree of delivery, from confirmed to not known."""
+"""Descriptions of each degree of delivery, from confirmed to not known."""
 
 
 STEPS: Final[Mapping[str, Words]] = {
@@ -61,7 +61,7 @@ NOT_NAMED: Final = Words(
 
 
 def owner_in_both(registration: LogRegistration) -> str:
-    """Owner of the log by the association's registry, in both languages."""
+    """The log's owner according to the association's registry, in both languages."""
     if registration.logs is None:
         return str(NOT_KNOWN)
     if (owner := registration.owner) is None:
@@ -71,7 +71,7 @@ def owner_in_both(registration: LogRegistration) -> str:
 
 
 def policy_in_both(registration: LogRegistration) -> str:
-    """Witnesses that the association requires, and whether enough have cosigned, in both languages."""
+    """The witnesses that the association requires and whether enough have cosigned, in both languages."""
     if registration.logs is None:
         return str(NOT_KNOWN)
     if not registration.required:
@@ -84,12 +84,12 @@ _HIDDEN: Final = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", 
 
 
 def shown_details(step: Step) -> dict[str, Scalar]:
-    """Details of a step that have a meaning for people."""
+    """Details of a step that are meaningful to readers."""
     return {name: value for name, value in step.details.items() if not name.endswith(_HIDDEN)}
 
 
 def delivery_in_english(record: Record) -> str:
-    """Delivery of each party's sound and its proof, in English.
+    """Describe in English how each party's sound was delivered and what proves it.
 
     Example: `called party: sent (by packets), caller: not known (by time)`. Empty if no party was to hear a sound.
     """
@@ -100,7 +100,7 @@ def delivery_in_english(record: Record) -> str:
 
 
 def delivery_in_both(record: Record) -> str:
-    """Delivery of each party's sound and its proof, in Japanese and English."""
+    """Describe in Japanese and English how each party's sound was delivered and what proves it."""
     return ", ".join(
         f"{PARTIES[party]}: {DELIVERY.get(word, word)}{_behind(str(KNOWN_BY.get(code, code)))}"
         for party, word, code in _deliveries(record)
@@ -108,7 +108,7 @@ def delivery_in_both(record: Record) -> str:
 
 
 def _deliveries(record: Record) -> list[tuple[str, str, str]]:
-    """Each party that was to hear a sound, with its codes of `delivery` and `known_by`."""
+    """Each party that was to hear a sound, with its `delivery` and `known_by` codes."""
     return [(party, word, record.known_by.get(party, "")) for party, word in record.delivery.items()]
 
 

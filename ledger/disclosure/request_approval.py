@@ -21,7 +21,7 @@ from .record_act import record_act
 
 @dataclass(frozen=True, slots=True)
 class RequestApproval:
-    """An allowed approval that is not recorded yet.
+    """A permitted approval that has not been recorded yet.
 
     `records` are the requested calls, with masked numbers.
     """
@@ -35,8 +35,8 @@ class RequestApproval:
 def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: str, now: datetime) -> RequestApproval:
     """Prepare the approval of a request for disclosure, without recording it.
 
-    Raises LedgerError. Raises UsageError if the person may not approve the request, or if the evidence of its calls has
-    changed since.
+    Raises UsageError if the person may not approve the request, or if the evidence about its calls has changed since it
+    was made. Raises LedgerError.
     """
     with LedgerReader.open(settings.ledger.own_url(), key_ring.days) as reader:
         known = requests(reader.acts())
@@ -52,7 +52,7 @@ def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: 
 def refusal(settings: Settings, person: Person, request_id: str, why: str, now: datetime) -> Step:
     """Prepare the refusal of a request for disclosure, without recording it.
 
-    Raises LedgerError, and UsageError if the refusal is not allowed.
+    Raises UsageError if the refusal is not allowed. Raises LedgerError.
     """
     if character := forbidden_character(why):
         raise UsageError(

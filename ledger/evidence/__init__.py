@@ -1,1 +1,1 @@
-"""The evidence of one call: its steps, its leaf in the Merkle tree, and its record."""
+"""Evidence about a call, as steps, a leaf in the Merkle tree, and a record."""

@@ -1,4 +1,4 @@
-"""Ids of ledger records that are not calls, such as a disclosure of evidence."""
+"""Ids for ledger records that are not calls, such as disclosures of evidence."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""The person who performed an act that the ledger records, such as a disclosure."""
+"""The person who performed a recorded act, such as a disclosure."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from .steps import Scalar
 
 
 def person_of(details: Mapping[str, Scalar]) -> Person:
-    """The person named in the details of an act.
+    """The person named in an act's details.
 
     Raises TypeError, ValueError or KeyError if the details do not name a person.
     """

@@ -1,4 +1,4 @@
-"""Search conditions for calls in the ledger."""
+"""Conditions for finding calls in the ledger."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ _OF_THE_DECISION: Final = ("direction", "outcome", "reason", "member", "licence"
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Conditions of a search for calls; a call must meet all that are not None.
+    """Conditions for a call search. A call must meet all conditions that are not None.
 
     `delivery` is the least certain delivery among the call's sounds, a value of `Delivery`. `odd` selects calls whose
     steps contradict each other.
@@ -35,5 +35,5 @@ class CallFilter:
 
     @property
     def decision_details(self) -> dict[str, str]:
-        """Details that the decision on a matching call must have, by name."""
+        """Details, by name, that the decision on a matching call must have."""
         return {name: value for name in _OF_THE_DECISION if (value := getattr(self, name)) is not None}

@@ -1,7 +1,7 @@
 """Short outlines of calls for misuse detection, made from the steps in the ledger.
 
-Canary calls are left out. An outline takes a tenth of the time of a full record (`call_record.record_of_steps`) and has
-the same field values.
+Canary calls are left out. Creating an outline takes a tenth of the time of a full record
+(`call_record.record_of_steps`), and its fields have the same values.
 """
 
 import json
@@ -18,9 +18,9 @@ from .steps import CANARY, StepKind
 OUTLINED: Final = frozenset(
     {StepKind.DECIDED, StepKind.FALLBACK, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED}
 )
-"""Kinds of steps that an outline needs."""
+"""Kinds of steps that are needed for an outline."""
 LATE: Final = timedelta(hours=6)
-"""Time after the end of a day. Steps that are written later than this are missing from the day's outlines."""
+"""Time allowed after the end of a day. Steps written later are missing from that day's outlines."""
 _SECOND_US: Final = 1_000_000
 _DAY_S: Final = 86_400
 _END_US: Final = 253_402_300_800 * _SECOND_US
@@ -32,9 +32,9 @@ _LATE_S: Final = LATE / timedelta(seconds=1)
 class CallOutline:
     """A short outline of one call, for misuse detection.
 
-    Times are in seconds since 1970 (UTC). Tokens are lower-case hexadecimal digits. None means not known. `suspended`
-    is True if the forwarding number was suspended during the call. `connected_s` and `ended_s` are None while the call
-    is in progress.
+    Times are in seconds since 1970 (UTC). Tokens are lower-case hexadecimal digits. None means unknown. `suspended` is
+    True if the forwarding number was suspended during the call. `connected_s` and `ended_s` are None while the call is
+    in progress.
     """
 
     call_id: str
@@ -54,16 +54,16 @@ class CallOutline:
 
     @property
     def talk_s(self) -> float | None:
-        """Seconds from the connection of the parties to the end of the call.
+        """Seconds from when the parties were connected until the call ended.
 
-        None for a call that was never connected, and while the call is in progress.
+        None if the call was never connected or is still in progress.
         """
         return None if self.connected_s is None or self.ended_s is None else self.ended_s - self.connected_s
 
 
 @dataclass(frozen=True, slots=True)
 class OutlinedDay:
-    """The outlines of the calls decided on one UTC day, such as `2026-11-01`, oldest first."""
+    """Outlines of the calls decided on one UTC day, such as `2026-11-01`, oldest first."""
 
     day: str
     calls: list[CallOutline]
@@ -72,21 +72,21 @@ class OutlinedDay:
 class Outlines:
     """Converts the ledger's steps into call outlines, one day at a time.
 
-    `left_out` counts the calls that were written more than `LATE` after the end of their day.
+    `left_out` counts the calls that were recorded more than `LATE` after their day ended.
     """
 
     def __init__(self) -> None:
         self.left_out = 0
         self._given = 0
-        """The first day, counted since 1970, that was not yielded yet."""
+        """The earliest day not yielded yet, in days since 1970."""
         self._latest_s = 0.0
         self._days: dict[int, dict[str, CallOutline]] = {}
         self._in_progress: dict[str, CallOutline] = {}
 
     def days(self, steps: Iterable[StoredStep]) -> Iterator[OutlinedDay]:
-        """Yield the outlined days in order, each as soon as the steps have passed it.
+        """Yield the outlined days in order, each as soon as the steps are past it.
 
-        At most two days are in memory. Steps of kinds outside `OUTLINED` are skipped. Raises LedgerError if a step
+        At most two days are held in memory. Steps of kinds outside `OUTLINED` are skipped. Raises LedgerError if a step
         cannot be read.
         """
         for step in steps:

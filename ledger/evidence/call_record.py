@@ -1,6 +1,6 @@
-"""The record of one call, interpreted from its steps.
+"""A call's record, interpreted from its steps.
 
-No other module of the ledger interprets evidence. Steps in an impossible order are accepted; the record lists the
+No other module of the ledger interprets evidence. Steps in an impossible order are accepted, and the record lists the
 contradictions.
 """
 
@@ -30,9 +30,9 @@ from .steps import (
 )
 
 SENT_BY: Final = "packets"
-"""The value of `known_by` that proves a sound was sent: all its packets were counted."""
+"""The value of `known_by` that proves that a sound was sent, because all its packets were counted."""
 _PLAYED_MS_BEFORE: Final = "heard_ms"
-"""The older name of `played_ms`, in steps of earlier versions."""
+"""The older name of `played_ms`, used in steps written by earlier versions."""
 _DELIVERIES: Final = tuple(Delivery)
 _PARTIES: Final[Sequence[str]] = tuple(Party)
 _NUMBER_KINDS: Final = frozenset(NumberKind)
@@ -40,18 +40,18 @@ _NUMBER_KINDS: Final = frozenset(NumberKind)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The evidence of one call, interpreted from its steps.
+    """The evidence about one call, interpreted from its steps.
 
-    `direction`, `outcome`, `reason` and `status` are plain text, equal to the members of their enumerations, so codes
-    of a newer version remain readable. `profile` is the sound that was decided on, and `profiles` has the sound of each
-    party. `skip` is the reason for playing no sound. `delivery` has the delivery of each sound (`Delivery`). `known_by`
-    has the proof for each sound that was played to its end.
+    `direction`, `outcome`, `reason` and `status` are plain text equal to the members of their enumerations, so codes
+    from a newer version remain readable. `profile` is the sound that was decided on, and `profiles` contains each
+    party's sound. `skip` is the reason for not playing a sound. `delivery` contains the delivery of each sound
+    (`Delivery`), and `known_by` the proof for each sound that was played to its end.
 
     `complete` is True if the end of the call was recorded. `fallback` is True if the dialplan hook decided without the
     service. `nonce` binds lines of the journal to the call. `chain_call`, on the node `chain_node`, is the call that
-    announces this call. `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the id of the
-    operator's customer, from the table of lines. `canary` marks a call of `idtone canary`, which is no customer's.
-    `registry_sha256` is the digest of the registry by which the call was decided.
+    announces this call. `sip_call_id_token` is the token for the caller's SIP Call-ID. `customer` is the operator's id
+    for its customer, from the table of lines. `canary` marks a call placed by `idtone canary`, which belongs to no
+    customer. `registry_sha256` is the digest of the registry used to decide the call.
     """
 
     call_id: str
@@ -87,7 +87,7 @@ class Record:
 
     @property
     def clear_numbers(self) -> Mapping[NumberRole, Number]:
-        """Telephone numbers of the call by role; empty if the key that opens them is not available."""
+        """The call's telephone numbers by role; empty if the key that opens them is not available."""
         return _opened(self.steps)
 
     @property
@@ -100,7 +100,7 @@ class Record:
 
     @property
     def least_delivery(self) -> str:
-        """The least certain delivery among the call's sounds; empty if no party was to hear a sound."""
+        """The least certain delivery of any of the call's sounds; empty if no party was to hear a sound."""
         return max(self.delivery.values(), key=_DELIVERIES.index, default="")
 
     @property
@@ -155,7 +155,7 @@ class Record:
 
     @property
     def first_decision(self) -> Mapping[str, Scalar]:
-        """Signed details of the call's first decision, which a later decision may have replaced."""
+        """Signed details of the call's first decision, which a later decision may have superseded."""
         return next((step.details for step in self.steps if step.kind in FIRST), {})
 
 
@@ -167,7 +167,7 @@ def iso_ms(at: datetime) -> str:
 def record_of_steps(node: str, steps: Sequence[Step]) -> Record:
     """Interpret the steps of one call as a record.
 
-    `steps` has at least one step, in the order of writing.
+    `steps` must contain at least one step, in the order in which they were written.
     """
     decision, opened = _decision(steps), _opened(steps)
     end = _details(steps, StepKind.ENDED)
@@ -215,8 +215,11 @@ def record_of_steps(node: str, steps: Sequence[Step]) -> Record:
 _ONCE: Final = FIRST | {StepKind.ANSWERED, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED}
 
 _AFTER_THE_END: Final = frozenset({StepKind.ENDED, StepKind.SOUND_REPORTED})
-"""Steps that may come after the end. The called party's channel may report a moment later than the caller's ends. A
-second `ended` is reported as `ended twice`.
+"""Steps that may come after the end.
+
+The called party's channel may report just after the caller's channel ends.
+
+A second `ended` is reported as `ended twice`.
 """
 
 _BEFORE: Final = {
@@ -230,7 +233,7 @@ _BEFORE: Final = {
     StepKind.ENDED: StepKind.DECIDED,
     StepKind.INTERRUPTED: StepKind.DECIDED,
 }
-"""Step → a step that must come before it."""
+"""Kind of step → the kind that must come before it."""
 
 _SOUNDS: Final = frozenset(
     {StepKind.SOUND_STARTED, StepKind.SOUND_ENDED, StepKind.SOUND_FAILED, StepKind.SOUND_REPORTED}
@@ -240,12 +243,12 @@ _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
     Outcome.SHED: _SOUNDS | {StepKind.ANSWERED, StepKind.CONNECTED},
     Outcome.BYPASS: _SOUNDS,
 }
-"""Outcome → steps that contradict it."""
+"""Outcome → kinds of steps that contradict it."""
 
 _NOT_ITS_OWN: Final = frozenset({Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN})
-"""Reasons of calls that present a number of another line, by the table of lines."""
+"""Reasons for calls that present another line's number, according to the table of lines."""
 _APART: Final = timedelta(milliseconds=100)
-"""Maximum time between two steps whose order may be reversed. The two channels of a call report independently."""
+"""Maximum time between two steps whose order may be reversed, because a call's two channels report independently."""
 
 _SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NOTICE})
 
@@ -333,12 +336,12 @@ def _delivery(known_by: str | None, confirmed: bool) -> Delivery:
 
 
 def _party(step: Step) -> str:
-    """Party whose sound a step concerns; by default the called party."""
+    """Party whose sound a step concerns. The default is the called party."""
     return _text(step.details, "party") or Party.CALLED
 
 
 def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
-    """Sound that was decided on, by party."""
+    """The sound decided on for each party."""
     profile, apart = _text(decision, "profile"), _text(decision, "profiles")
     if apart:
         return dict(pair.split("=", 1) for pair in apart.split(",") if "=" in pair)
@@ -347,7 +350,7 @@ def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
 
 
 def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
-    """The decision that took effect: the hook's, if the hook acted before the service decided."""
+    """The decision that took effect. It is the hook's if the hook acted before the service decided."""
     alone, decided = _details(steps, StepKind.FALLBACK), _details(steps, StepKind.DECIDED)
     return alone if "outcome" in alone or not decided else decided
 
@@ -355,7 +358,7 @@ def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
 def _acted_alone(steps: Sequence[Step]) -> bool:
     """True if the hook decided the call without the service.
 
-    The hook's line in the journal counts only with the nonce of the request, which others do not know.
+    The hook's journal line counts only if it contains the request's nonce, which others do not know.
     """
     alone = _details(steps, StepKind.FALLBACK)
     return bool(alone) and ("outcome" in alone or not _details(steps, StepKind.DECIDED))

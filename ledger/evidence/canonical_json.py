@@ -1,4 +1,4 @@
-"""Canonical JSON text (RFC 8785), so that the hash of an object can be recomputed."""
+"""Canonical JSON text (RFC 8785), which makes an object's hash reproducible."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
 WHOLE_LIMIT: Final = 2**53
-"""Limit of integers (RFC 8785, appendix D). Readers of JSON may read larger numbers differently."""
+"""Limit for integers (RFC 8785, appendix D). JSON readers may interpret larger numbers differently."""
 
 _NONE: Final = Message("a detail of a step has no canonical JSON (RFC 8785)")
 _plain: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -19,7 +19,7 @@ _plain: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=
 def canonical(members: Mapping[str, Any]) -> str:
     """Serialize a JSON object of scalars as canonical text (RFC 8785).
 
-    Raises LedgerError for values without canonical text: numbers from 2^53 on, surrogates and NaN.
+    Raises LedgerError for values that have no canonical text, which are numbers of 2^53 and above, surrogates and NaN.
     """
     if is_plain(members):
         return _plain(members)
@@ -43,8 +43,8 @@ def check(members: Mapping[str, Any]) -> None:
 def is_plain(members: Mapping[str, Any]) -> bool:
     """True if the standard library's JSON encoder already writes the canonical text of `members`.
 
-    The standard encoder is six times as fast. Its text differs for keys beyond ASCII (their order), floats, large
-    numbers, and text that is not Unicode.
+    The standard encoder is six times as fast. Its text differs for floats, large numbers, invalid Unicode, and
+    non-ASCII keys, which it orders differently.
     """
     # One loop and no function of our own in it: each step of a call comes here several times.
     for key, value in members.items():

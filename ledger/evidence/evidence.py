@@ -7,7 +7,7 @@ from .steps import Step
 
 
 class Evidence(Protocol):
-    """A writer of evidence: the ledger, or an object that forwards steps to the ledger."""
+    """A writer of evidence, either the ledger itself or an object that forwards steps to it."""
 
     @property
     def full(self) -> bool:
@@ -18,10 +18,10 @@ class Evidence(Protocol):
         """Append a step of evidence to the ledger.
 
         For a decision, the future is done as soon as the decision would survive a crash of this process. For any other
-        step, the future is done when the step is on the disk.
+        step, it is done when the step is on disk.
         """
         ...
 
     def hurry(self) -> None:
-        """Write the appended steps immediately, because a caller is waiting for them."""
+        """Write the appended steps immediately. Use this when a caller is waiting for them."""
         ...

@@ -1,4 +1,4 @@
-"""The rules for the ledger's leaves: the form of a leaf, and the order of the leaves and their steps.
+"""Rules for the form of the ledger's leaves and the order of the leaves and their steps.
 
 docs/evidence-format.md, section 2.1, lists the rules. The Merkle tree proves that the leaves were signed. The rules
 prove that a ledger could have written them.
@@ -27,35 +27,36 @@ ANSWERS: Final = frozenset({StepKind.EXPORT_APPROVED.value, StepKind.EXPORT_REFU
 """Acts that may name a request."""
 GIVEN_UP: Final = StepKind.END_GIVEN_UP.value
 JUDGED_ACTS: Final = ANSWERS | {StepKind.EXPORT_REQUESTED.value, StepKind.CONTINUED.value, GIVEN_UP}
-"""Acts whose details are judged."""
+"""Acts whose details are checked."""
 _ON_A_BASIS: Final = frozenset({StepKind.EXPORT_REQUESTED.value, StepKind.EXPORTED.value})
-"""Acts that name the legal basis of giving evidence."""
+"""Acts that name the legal basis for giving evidence."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SELECTED: Final = -1
-"""Value in place of a count if a request selected the call before its first leaf."""
+"""Value used instead of a count if a request selected the call before its first leaf."""
 _TEXT: Final = rb'"[^"\\\x00-\x1f]*+"'
 _WHOLE: Final = rb"(?:0|-?(?:[1-9][0-9]{0,14}|[1-8][0-9]{15}))"
 _VALUE: Final = re.compile(rb':(?<!"kind":)(?:%b|%b)(?=[,}])' % (_TEXT, _WHOLE))
-"""A text or an integer with only one spelling. Shapes keep the kinds of steps, because rules depend on them."""
+"""Pattern for texts and integers with only one spelling. Shapes keep step kinds, because rules depend on them."""
 _ALIKE_LIMIT: Final = 30
-"""Maximum number of shapes for leaves with the same number of quotes."""
+"""Maximum number of shapes for leaves that contain the same number of quotes."""
 _ALIKE_OCTETS: Final = 8_000
-"""Maximum number of octets of a leaf that gets a shape. A longer leaf takes longer to compile than to read, and few
-leaves resemble it.
+"""Maximum number of octets in a leaf that gets a shape.
+
+A longer leaf takes longer to compile than to read, and few leaves resemble it.
 """
 _SHAPES_OCTETS: Final = 1_000_000
-"""Maximum total length, in octets, of the leaves that get shapes. Each octet takes about ten octets of memory."""
+"""Maximum total number of octets in leaves that get shapes. Each octet takes about ten octets of memory."""
 
 
 _KIND: Final = re.compile("[a-z-]+")
-"""The pattern of a kind. No other text can look like a kind that ends a call."""
+"""Pattern for a step's kind. It keeps any other text from being mistaken for a kind that ends a call."""
 AFTER_END: Final = Message("it follows the leaf with which its log has ended")
 
 
 class ReadLeaf(NamedTuple):
-    """The parsed content of a leaf: the ids, kinds and times of the steps of one call.
+    """The parsed content of a leaf, with the ids, kinds and times of a call's steps.
 
-    `after` is the number of steps of the same call in earlier leaves. `act` has the details if the leaf is one of
+    `after` is the number of the call's steps in earlier leaves. `act` contains the details if the leaf is one of
     `JUDGED_ACTS`.
     """
 
@@ -118,25 +119,23 @@ def check_call(read: ReadLeaf, before: int) -> None:
 
 
 class LeafShapes:
-    """A fast check for leaves that resemble a leaf already accepted.
+    """A fast check for leaves that resemble a leaf that was already accepted.
 
-    Two leaves resemble each other if they have the same kinds of steps and the same details, with other texts or
-    integers. The checked leaf must be written from rows of the ledger (`leaves.leaf`), because the types of ids,
-    `after` and the call are not checked again.
+    Two leaves resemble each other if they have the same kinds of steps and the same details, and differ only in texts
+    or integers. The checked leaf must have been written from rows of the ledger (`leaves.leaf`), because the types of
+    ids, `after` and the call are not checked again.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, bool], list[tuple[re.Pattern[bytes], bool]]] = {}
-        """(Number of quotes in the leaf, True if the call has earlier leaves) → the shapes of such leaves, each with
-        True for an act.
-        """
+        """(Number of quotes, True if the call has earlier leaves) → the leaves' shapes, each with True for an act."""
         self._octets = 0
-        """Octets of the leaves from which shapes were made."""
+        """Total octets of the leaves from which shapes were made."""
 
     def accept(self, content: bytes, call_id: str, before: int) -> bool:
-        """True if the leaf is known to be valid; False if it needs the full check.
+        """Return True if the leaf is known to be valid, and False if it needs the full check.
 
-        `before` is the number of steps of the call in earlier leaves.
+        `before` is the number of the call's steps in earlier leaves.
         """
         alike = content.count(b'"'), before > 0
         known = self._known.get(alike, [])
@@ -156,9 +155,9 @@ class LeafShapes:
 
 
 def _shape(content: bytes) -> re.Pattern[bytes]:
-    """A pattern that matches the leaf with any other texts and integers.
+    """A pattern that matches the leaf even if its texts and integers are replaced.
 
-    A match takes a third of the time of replacing all values.
+    Matching takes a third of the time that replacing all values would take.
     """
     parts, end = [], 0
     for value in _VALUE.finditer(content):
@@ -168,16 +167,17 @@ def _shape(content: bytes) -> re.Pattern[bytes]:
 
 
 class StepCounts(Protocol):
-    """Number of steps of each call in the leaves so far: a dict, or a store larger than memory."""
+    """The number of each call's steps in the leaves so far, held in a dict or in a store larger than memory."""
 
     def get(self, call_id: str, default: int, /) -> int: ...
     def __setitem__(self, call_id: str, count: int, /) -> None: ...
 
 
 class RequestIds(Protocol):
-    """Names of the acts so far that later acts can refer to (`request_name`): a set, or a store larger than memory.
+    """Names of earlier acts that later acts can refer to, held in a set or in a store larger than memory.
 
-    They are the ids of requests for disclosure, and the names of acts that give up the end of a log.
+    The names (`request_name`) are the ids of requests for disclosure and the names of acts that give up the end of a
+    log.
     """
 
     def add(self, call_id: str, /) -> None: ...
@@ -185,10 +185,10 @@ class RequestIds(Protocol):
 
 
 class LeafRules:
-    """All rules for the leaves of a tree, checked leaf by leaf in the tree's order.
+    """Checks all rules for a tree's leaves, leaf by leaf in the tree's order.
 
-    `has_all` means that every leaf of the tree is added. Otherwise only the leaves of some calls are added, and steps
-    may be missing.
+    `has_all` means that every leaf of the tree is added. Otherwise, only some calls' leaves are added, and steps may be
+    missing.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class LeafRules:
         self.has_ended = has_ended
         """True if the last leaf ends the log."""
         self.are_calls_whole = True
-        """True if each leaf of each call was readable so far. Otherwise the steps before a leaf are not known."""
+        """True if every leaf so far was readable. Otherwise, it is unknown which steps precede a leaf."""
 
     @property
     def steps_without_leaf(self) -> int:
@@ -252,7 +252,7 @@ class LeafRules:
 
 
 def request_name(kind: str, call_id: str, details: Mapping[str, Any]) -> str | None:
-    """Name by which later acts can refer to this act as their request; None if they cannot."""
+    """The name by which later acts can refer to this act as their request; None if they cannot."""
     if kind == GIVEN_UP and details.get("request") is None:
         return _given_up(call_id)
     return call_id if kind == StepKind.EXPORT_REQUESTED else None
@@ -292,12 +292,12 @@ def selected_calls(kind: str, details: Mapping[str, Any]) -> list[str]:
 
 
 def early_selection_error() -> RuleError:
-    """The error for a request that selects a call before the first leaf of that call."""
+    """Create the error for a request that selects a call before that call's first leaf."""
     return RuleError(Rule.ACT_CALLS, Message("its call was selected by a request before it was over"))
 
 
 def check_times(kind: str, at: int, details: Mapping[str, Any]) -> None:
-    """Raise RuleError if the legal basis of an act was not valid at the time of the act.
+    """Raise RuleError if an act's legal basis was not valid at the time of the act.
 
     `at` is in µs since 1970, below 2^53.
     """
@@ -327,9 +327,9 @@ def _day(text: str) -> date:
 
 
 def strict_time(text: str) -> datetime:
-    """Parse a time in the one spelling that docs/evidence-format.md, section 1, allows.
+    """Parse a time in the only form that docs/evidence-format.md, section 1, allows.
 
-    Raises ValueError or TypeError for any other spelling.
+    Raises ValueError or TypeError for any other form.
     """
     found = datetime.fromisoformat(text)
     offset = found.utcoffset()
@@ -364,11 +364,11 @@ class StepOrder:
     """Checks the order of steps in a complete series of leaves.
 
     Each step is in one leaf, and the leaves are sorted by their last steps. `reached` is the last step of the earlier
-    leaves, and `missing` has the earlier steps that are in no leaf.
+    leaves, and `missing` contains the earlier steps that are in no leaf.
     """
 
     def __init__(self, reached: int = 0, missing: Iterable[int] = ()) -> None:
-        """`reached` is the last step of the earlier leaves; `missing` are the steps before it that are in no leaf."""
+        """`reached` is the last step of the earlier leaves, and `missing` are earlier steps that are in no leaf."""
         self.reached = reached
         self._awaited = set(missing)
 

@@ -1,10 +1,10 @@
-"""Leaves of the ledger's Merkle tree: the steps of one finished call as canonical JSON (RFC 8785).
+"""Leaves of the ledger's Merkle tree, which contain a finished call's steps as canonical JSON (RFC 8785).
 
-A call is over with its first closing step; the steps up to this one are the call's leaf. A later step, mostly for a
-sound that the hangup cut off, becomes a separate leaf. The separate leaf has the number of earlier steps of the call.
+A call ends with its first closing step, and the steps up to this one form the call's leaf. Any later step, usually for
+a sound cut off by the hangup, becomes a separate leaf, which states how many steps of the call came before.
 
-A leaf contains everything that the ledger has about a step. Telephone numbers in a leaf are sealed, so destroying their
-key makes them unreadable without changing the leaf.
+A leaf contains everything that the ledger stores about a step. Telephone numbers in a leaf are sealed, so they can be
+made unreadable by destroying their key, without changing the leaf.
 """
 
 import re
@@ -29,7 +29,7 @@ KEEPERS_ACTS: Final = frozenset(
         StepKind.END_GIVEN_UP,
     )
 )
-"""Acts of the ledger's keepers."""
+"""Acts performed by the ledger's keepers."""
 ACTS: Final = KEEPERS_ACTS | {
     StepKind.GAP.value,
     StepKind.CONTINUED.value,
@@ -37,26 +37,27 @@ ACTS: Final = KEEPERS_ACTS | {
     StepKind.LOG_ENDED.value,
     StepKind.CLOCK.value,
 }
-"""Acts of the keepers, and events of the ledger itself. Each is a separate record."""
+"""Acts by the keepers and events in the ledger itself. Each is a separate record."""
 ACT_ID: Final = "act-"
 """The beginning of an act's id."""
 AFTER_ACTS: Final = "act."
-"""A text that sorts after the ids of all acts, whatever characters they contain."""
+"""A text that sorts after all act ids, whatever characters they contain."""
 CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value}) | ACTS
-"""Closing steps. The first of these ends a call; an act is over at once."""
+"""Closing steps. The first of these ends a call. An act is closed by its only step."""
 
 OPENING: Final = frozenset(each.value for each in FIRST)
-"""Opening steps. A call begins with one of these. They contain the numbers, and a search finds the call by their
-tokens.
+"""Opening steps, one of which begins each call.
+
+They contain the numbers, and searches find the call by their tokens.
 """
 
 _SIGN: Final = 2**63
 _TOKEN: Final = re.compile(r'_token":"([0-9a-f]{16})[0-9a-f]{16}"')
-"""A token in JSON text. A quote inside a value would have a backslash before it."""
+"""Pattern for a token in JSON text. A quote inside a value would be preceded by a backslash."""
 
 
 class StoredStep(NamedTuple):
-    """A row of the ledger's table of steps.
+    """A row in the ledger's table of steps.
 
     `at` is in µs since 1970. `details` is canonical JSON.
     """
@@ -76,30 +77,30 @@ class StoredStep(NamedTuple):
 def step_text(number: int, node: str, kind: str, at: int, details: str) -> str:
     """Serialize a step for a leaf.
 
-    `number` is the place of the step in the ledger, counted from 1. `at` is in µs since 1970.
+    `number` is the step's position in the ledger, counted from 1. `at` is in µs since 1970.
     """
     return f'{{"at":{at},"details":{details},"id":{number},"kind":{quoted(kind)},"node":{quoted(node)}}}'
 
 
 def leaf(call_id: str, steps: Sequence[str], after: int) -> bytes:
-    """Build the leaf of a call from the texts of its steps (`step_text`).
+    """Build a call's leaf from the texts of its steps (`step_text`).
 
-    `after` is the number of steps of the call in earlier leaves.
+    `after` is the number of the call's steps in earlier leaves.
     """
     before = f'"after":{after},' if after else ""
     return f'{{{before}"call":{quoted(call_id)},"steps":[{",".join(steps)}]}}'.encode()
 
 
 def may_continue_call(kinds: Sequence[str]) -> bool:
-    """True if a leaf with steps of these kinds may continue a call that has an earlier leaf.
+    """True if a leaf with these kinds of steps may continue a call that has an earlier leaf.
 
-    Such a leaf does not begin with an opening step, or has a single step.
+    Such a leaf has a single step or does not begin with an opening step.
     """
     return len(kinds) == 1 or kinds[0] not in OPENING
 
 
 def search_digits(text: str) -> set[str]:
-    """Search keys of an opening step: the first 16 hexadecimal digits of each number token.
+    """An opening step's search keys, which are the first 16 hexadecimal digits of each number token.
 
     `text` is the step's details or its whole text.
     """
@@ -107,7 +108,7 @@ def search_digits(text: str) -> set[str]:
 
 
 def search_keys(kind: str, details: str) -> Iterable[int]:
-    """Search keys of a step: the first 64 bits of the token of each telephone number."""
+    """A step's search keys, which are the first 64 bits of each telephone number's token."""
     return map(search_key, _TOKEN.findall(details)) if kind in OPENING else ()
 
 

@@ -1,8 +1,7 @@
-"""Ends of earlier logs that were given up, and the acts that give them up.
+"""Earlier logs' ends that were given up, and the acts that give them up.
 
-A log whose key is lost can never sign its own end. A person gives up that end by an act in the node's current log. If
-two persons are required, the second person's act names the first person's act, and the end is given up only with the
-second act.
+A log whose key is lost can never sign its own end. A person gives up that end through an act in the node's current log.
+If two persons are required, the second person's act names the first person's, and only then is the end given up.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ from .steps import Scalar, Step, StepKind
 KINDS: Final = frozenset({StepKind.CONTINUED, StepKind.END_GIVEN_UP})
 """Kinds of steps to read from a log."""
 LIMIT: Final = 100
-"""Maximum number of such acts of one log. No node has so many logs, and readers of foreign logs accept no more."""
+"""Maximum number of such acts in one log. No node has this many logs, and readers of other logs accept no more."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROOT: Final = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class EndGivenUp:
-    """The unsigned end of the log `origin`, which one or two persons gave up.
+    """The unsigned end of a log, given up by one or two persons.
 
-    The log has `leaves` leaves with the root `root`, and its key signed only the first `signed`. `why` is the first
-    person's reason. `at` is the time of the last act.
+    The log `origin` has `leaves` leaves with the root `root`, and its key signed only the first `signed`. `why` is the
+    first person's reason. `at` is the time of the last act.
     """
 
     act: str
@@ -50,7 +49,7 @@ class EndGivenUp:
 
     @property
     def end(self) -> tuple[str, int, str, int]:
-        """Origin, number of leaves, root and number of signed leaves, without the persons."""
+        """Origin, number of leaves, root, and number of signed leaves."""
         return self.origin, self.leaves, self.root, self.signed
 
     @property
@@ -83,21 +82,22 @@ class EndGivenUp:
 
 @dataclass
 class EndsGivenUp:
-    """The acts in a log that give up the ends of earlier logs, in order.
+    """Acts in a log that give up earlier logs' ends, in order.
 
-    `counted` has the acts in effect. `waiting` has the acts that another person must still confirm, by act id.
+    `counted` contains the acts in effect. `waiting` contains, by act id, the acts that another person must still
+    confirm.
     """
 
     counted: list[EndGivenUp] = field(default_factory=list)
     waiting: dict[str, EndGivenUp] = field(default_factory=dict)
     continues: tuple[Scalar, ...] | None = None
-    """The end (origin, leaves, root) that the log itself continues, as in its first leaf."""
+    """The end (origin, leaves, root) that this log continues, according to its first leaf."""
     counts_less: bool = False
-    """True if the key of that log is compromised. Then leaves after this end do not count."""
+    """True if that log's key is compromised, so that leaves after this end do not count."""
 
     @classmethod
     def of(cls, acts: Iterable[Step]) -> EndsGivenUp:
-        """Collect the ends that the given acts (`KINDS`) give up."""
+        """Collect the ends given up by the given acts (`KINDS`)."""
         found = cls()
         for step in acts:
             found.add(step)
@@ -136,7 +136,7 @@ class EndsGivenUp:
             self.add(Step(act_id, StepKind(kind), _EPOCH + timedelta(microseconds=at), details))
 
     def objection(self, step: Step, two_persons: bool = False) -> str | None:
-        """Reason why an act is not allowed after the earlier acts; None if it is allowed.
+        """Reason why an act is not allowed, given the earlier acts; None if it is allowed.
 
         `two_persons` means that the settings require two persons to give up an end.
         """
@@ -172,7 +172,7 @@ class EndsGivenUp:
 
 
 def act_words(step: Step) -> str:
-    """Description of an act that gives up the end of a log; empty for any other step."""
+    """Describe an act that gives up the end of a log. Empty for any other step."""
     if step.kind is not StepKind.END_GIVEN_UP:
         return ""
     try:

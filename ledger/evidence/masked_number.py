@@ -1,4 +1,4 @@
-"""Masked telephone numbers in the records of calls."""
+"""Masked telephone numbers in call records."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The main fields of a call's record, for programs and spreadsheets."""
+"""Main fields of a call record, for programs and spreadsheets."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ FIELDS: Final = (
 
 
 def fields_of(record: Record) -> tuple[object, ...]:
-    """Values of a call's record in the order of `FIELDS`, with the telephone number masked."""
+    """Values from a call's record, in the order of `FIELDS`, with the telephone number masked."""
     return (
         record.node,
         iso_ms(record.steps[0].at),

@@ -1,7 +1,7 @@
-"""The steps of a call as evidence: one constructor for each event.
+"""Steps that record a call as evidence, with one constructor for each event.
 
-An interface to Asterisk records each event as one step, and does not interpret it. `call_record.record_of_steps`
-interprets the steps of a call.
+An interface to Asterisk records each event as one step without interpreting it. `call_record.record_of_steps`
+interprets a call's steps.
 """
 
 import json
@@ -26,48 +26,48 @@ Scalar = str | int | float | bool | None
 class StepKind(StrEnum):
     DECIDED = "decided"
     FALLBACK = "fallback"
-    """Replaces `decided`: the dialplan decided without the service. The service learnt it from the journal."""
+    """The dialplan decided without the service, which learned of the decision from the journal. Replaces `decided`."""
     ANSWERED = "answered"
-    """The called party has answered; the sound comes next."""
+    """The called party has answered, and the sound comes next."""
     SOUND_STARTED = "sound-started"
     SOUND_ENDED = "sound-ended"
     """The sound was played to its end. `known_by` is the proof of its delivery."""
     SOUND_FAILED = "sound-failed"
-    """The sound could not be played, or not to its end."""
+    """The sound could not be played at all or could not be played to its end."""
     SOUND_REPORTED = "sound-reported"
-    """The phone has reported how much of the call's sound it received."""
+    """The phone reported how much of the call's sound it received."""
     CONNECTED = "connected"
     SUSPENDED = "suspended"
     """The forwarding number was suspended during the call, and the service ended the call."""
     ENDED = "ended"
     INTERRUPTED = "interrupted"
-    """The service was down and lost sight of the call. Its end is not known."""
+    """The service was down and lost track of the call, so its end is unknown."""
     EXPORT_REQUESTED = "export-requested"
-    """A person requests a disclosure. This kind and those below are separate records, not steps of a call."""
+    """A person requests a disclosure. This kind and the kinds below are separate records, not steps of a call."""
     EXPORT_APPROVED = "export-approved"
     EXPORT_REFUSED = "export-refused"
     EXPORTED = "exported"
     """Evidence was disclosed."""
     EXPORT_RECEIVED = "export-received"
-    """The receiving office has signed for a pack."""
+    """The receiving office signed for a pack."""
     EXPORT_CONFIRMED = "export-confirmed"
-    """The office has confirmed its emergency demand in writing."""
+    """The office confirmed its emergency demand in writing."""
     FORGOTTEN = "forgotten"
     """Day keys were destroyed."""
     NUMBERS_OPENED = "numbers-opened"
-    """A person has seen the numbers of a call, or has searched the calls of a number."""
+    """A person viewed a call's numbers or searched for a number's calls."""
     DUTY = "duty"
-    """A person, or a member's machine, did something that the association's rules require; `act` names it."""
+    """A person or a member's machine did something that the association's rules require, which `act` names."""
     GAP = "gap"
-    """Steps could not be written, and are missing from the ledger."""
+    """Steps could not be written and are missing from the ledger."""
     CONTINUED = "continued"
     """The ledger before this one was damaged and set aside."""
     QUARANTINED = "quarantined"
-    """Steps that the service had not written, or that were changed, were found in the ledger and set aside."""
+    """Steps in the ledger that were changed, or that the service had not written, were found and set aside."""
     LOG_ENDED = "log-ended"
-    """The tree ends with this leaf: its key was replaced, or the node records no more evidence."""
+    """The tree ends with this leaf because its key was replaced or the node records no more evidence."""
     END_GIVEN_UP = "end-given-up"
-    """A person gives up the end of an earlier log of the node, because the key that should sign it is lost."""
+    """A person gives up the end of one of the node's earlier logs because the key that should sign it is lost."""
     CLOCK = "clock"
     """The hourly state of the machine's clock."""
 
@@ -85,7 +85,7 @@ class CallStatus(StrEnum):
 
 
 class NumberRole(StrEnum):
-    """The role in a call of the party whose number is recorded."""
+    """The role of the party whose number is recorded."""
 
     FORWARDING = "forwarding"
     CALLER = "caller"
@@ -93,49 +93,50 @@ class NumberRole(StrEnum):
 
 
 FIRST: Final = frozenset({StepKind.DECIDED, StepKind.FALLBACK})
-"""The first steps of a record; they contain the numbers."""
+"""Kinds of steps that begin a record. They contain the numbers."""
 DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
-"""Details of a first step: the day of the day key, the sealed numbers, and the key of this record."""
+"""Details of a first step: the day key's day, the sealed numbers, and this record's key."""
 NUMBER_SUSPENDED: Final = "number_suspended"
-"""A detail of a first step, for an emergency call whose forwarding number was suspended at the time."""
+"""A first step's detail that marks an emergency call whose forwarding number was suspended at the time."""
 SIP_CALL_ID_TOKEN: Final = "sip_call_id_token"  # noqa: S105  the name of a detail
-"""A detail of a first step: the token of the caller's SIP Call-ID, by which a search finds the call."""
+"""A first step's detail with the token of the caller's SIP Call-ID, by which searches find the call."""
 SUSPENDED_BY, OWN_SUSPENSION = "suspended_by", "own_suspension"
-"""Details of a step that refuses or ends a call because of a suspension: its origin, and its id if this node's operator
-has ordered it.
+"""Details of a step that refuses or ends a call because of a suspension.
+
+They are the suspension's origin and, if this node's operator ordered it, its id.
 """
 CANARY: Final = "canary"
-"""A detail of a first step, for a canary call (`idtone canary`). Statistics and `idtone-office misuse` skip such calls.
-"""
+"""A first step's detail that marks a canary call, which statistics and `idtone-office misuse` skip."""
 UNOPENED: Final = "cannot be opened"
-"""Value in place of sealed numbers that were changed, or sealed with another key."""
+"""Value used instead of sealed numbers that were changed or were sealed with another key."""
 UNSEALED: Final = "could not be sealed"
-"""Value in place of numbers whose day key could not be made. Such numbers are not kept."""
+"""Value used instead of numbers whose day key could not be created. Such numbers are not kept."""
 CALL_ID_LIMIT: Final = 255
-"""Maximum number of characters of a call id."""
+"""Maximum number of characters in a call id."""
 SIP_CALL_ID_LIMIT: Final = 128
-"""Maximum number of characters of a SIP Call-ID."""
+"""Maximum number of characters in a SIP Call-ID."""
 REQUEST_LIMIT: Final = 64_000
-"""Maximum number of octets of the details of a request, including its calls. The request's leaf must fit into a bundle
-(`tree.tiles`).
+"""Maximum number of octets in a request's details, including its calls.
+
+The request's leaf must fit into a bundle (`tree.tiles`).
 """
 _WHY_LIMIT: Final = 200
 _DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
-"""Six digits or more, in any grouping. In a text this may be a telephone number."""
+"""Pattern for six or more digits in any grouping, which may be a telephone number."""
 
 _NOTHING: Final[Mapping[str, Scalar]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event of a call, or one act.
+    """One event in a call, or one act.
 
     `at` must have a time zone. `details` are JSON scalars.
 
     `numbers` are sealed when the step is written, and are written nowhere else. `sip_call_id` is the SIP Call-ID of the
-    caller's channel; the ledger keeps only its token.
+    caller's channel, of which the ledger keeps only a token.
 
-    Raises LedgerError for values that could not be stored and read back unchanged.
+    Raises LedgerError for values that cannot be stored and read back unchanged.
     """
 
     call_id: str
@@ -164,9 +165,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SuspendedBy:
-    """The origin of a suspension: the association, or the node's operator.
+    """Who ordered a suspension, either the association or the node's operator.
 
-    `own` is the id of the operator's suspension, and empty for a suspension by the association.
+    `own` is the id of the operator's suspension, and is empty if the association ordered it.
     """
 
     own: str = ""
@@ -187,8 +188,9 @@ def decided(
 ) -> Step:
     """Create the step for the service's decision on a call.
 
-    `interface` is the interface of Asterisk's request, and `nonce` the nonce of that request. `number_suspended` marks
-    an emergency call whose forwarding number is suspended. `canary` marks a call of `idtone canary`.
+    `interface` is the interface through which Asterisk's request arrived, and `nonce` is the request's nonce.
+    `number_suspended` marks an emergency call whose forwarding number is suspended. `canary` marks a call placed by
+    `idtone canary`.
     """
     apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {
@@ -232,9 +234,9 @@ def fallback(
     canary: bool = False,
     suspended_by: SuspendedBy | None = None,
 ) -> Step:
-    """Create the step for the decision that the dialplan hook made without the service.
+    """Create the step for a decision that the dialplan hook made without the service.
 
-    `profiles` has the sound of each party. `outcome` is None if the call ended before a decision.
+    `profiles` contains each party's sound. `outcome` is None if the call ended before a decision.
     """
     details: dict[str, Scalar] = {
         "direction": call.direction,
@@ -290,11 +292,11 @@ def sound_started(
     party: Party = Party.CALLED,
     file_format: str | None = None,
 ) -> Step:
-    """Create the step for the start of a sound.
+    """Create the step for a sound that started to play.
 
     `sha256` (64 lower-case hexadecimal digits) is the digest of the played file, whose format is `file_format`. Without
-    a format, `sha256` is the digest of all files of the sound together. `sha256` is None if Asterisk plays tones
-    without a file.
+    a format, it is the combined digest of all the sound's files. `sha256` is None if Asterisk plays tones without a
+    file.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise LedgerError("the SHA-256 of a sound has 64 lower-case hexadecimal digits")
@@ -315,8 +317,8 @@ def sound_ended(
 ) -> Step:
     """Create the step for a sound that was played completely, for `played_ms`.
 
-    Use `sound_failed` for an incomplete sound. `known_by` is the proof, and `packets` the number of RTP packets sent
-    during the sound. `instead` is the profile that was played in place of the one decided on.
+    Use `sound_failed` for an incomplete sound. `known_by` is the proof, and `packets` is the number of RTP packets sent
+    during the sound. `instead` is the profile that was played instead of the one decided on.
     """
     if played_ms <= 0:
         raise LedgerError("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
@@ -331,7 +333,7 @@ def sound_ended(
 
 
 def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
-    """Create the step for a sound that was not played completely, and the reason.
+    """Create the step for a sound that was not played completely, with the reason.
 
     `why` may quote another program. Digits in `why` that could be a telephone number are removed.
     """
@@ -343,8 +345,9 @@ def sound_reported(
 ) -> Step:
     """Create the step for the phone's report (RTCP) on a sound.
 
-    `lost` is the number of packets that the phone missed by its last report. `lost_back` is the number of packets from
-    the phone that did not arrive. `confirmed` is True if the report confirms that the party received its sound.
+    `lost` is the number of packets that the phone had missed by the time of its last report. `lost_back` is the number
+    of packets from the phone that did not arrive. `confirmed` is True if the report confirms that the party received
+    its sound.
     """
     details: dict[str, Scalar] = {"party": party, "confirmed": confirmed, "lost": lost, "lost_back": lost_back}
     return Step(call_id, StepKind.SOUND_REPORTED, at, details)
@@ -366,7 +369,7 @@ def suspended(
     registry_sha256: str | None = None,
     by: SuspendedBy | None = None,
 ) -> Step:
-    """Create the step for a suspension of the forwarding number during the call.
+    """Create the step for a call whose forwarding number was suspended while it was in progress.
 
     `registry_version` and `registry_sha256` identify the registry in use. That registry contains the suspension if the
     association ordered it.
@@ -388,7 +391,7 @@ def q850_cause(value: object) -> int | None:
 def ended(
     call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None
 ) -> Step:
-    """Create the step for the end of a call.
+    """Create the step that ends a call.
 
     `hangup_cause` is from ITU-T Q.850; 0, which means no cause in Asterisk, is left out. `reason` is the reason on
     which the dialplan hook acted.
@@ -416,12 +419,12 @@ def export_requested(
     until: datetime,
     basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """Create the step for a person's request to disclose the evidence of calls.
+    """Create the step for a person's request to disclose evidence about calls.
 
     `selection` is the digest of the requested evidence (`pack.selection`). `until` is the deadline for another person's
-    approval. `basis` has the details of a `LegalBasis`.
+    approval. `basis` contains the details of a `LegalBasis`.
 
-    Raises LedgerError for more calls than one entry of a tile can name.
+    Raises LedgerError if there are more calls than one tile entry can name.
     """
     details: dict[str, Scalar] = {
         **_by(by), **basis, "case": case, "calls": len(calls), "selected": json.dumps(list(calls), ensure_ascii=False),
@@ -442,7 +445,7 @@ def export_approved(act_id: str, at: datetime, by: Person, request: str, selecti
 
 
 def export_refused(act_id: str, at: datetime, by: Person, request: str, why: str) -> Step:
-    """Create the step for the refusal of a request for disclosure.
+    """Create the step that refuses a request for disclosure.
 
     Digits in `why` that could be a telephone number are removed.
     """
@@ -460,10 +463,10 @@ def exported(
     approved: tuple[str, str] | None = None,
     basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """Create the step for the disclosure of the evidence of `calls` calls.
+    """Create the step for the disclosure of evidence about `calls` calls.
 
-    `digest` is the SHA-256 of the evidence pack. `approved` has the id of the approved request and the digest of its
-    selection. `basis` has the details of a `LegalBasis`.
+    `digest` is the SHA-256 of the evidence pack. `approved` contains the approved request's id and the digest of its
+    selection. `basis` contains the details of a `LegalBasis`.
     """
     details: dict[str, Scalar] = {
         **_by(by), **basis, "case": case, "calls": calls, "numbers_sealed": sealed, "sha256": digest,
@@ -484,11 +487,11 @@ def export_received(
 ) -> Step:
     """Create the step for the receipt that an office signed for an evidence pack.
 
-    `export` is the act that disclosed the pack, and `digest` the SHA-256 of the pack. `receiver` names the office and
-    the officer, without telephone numbers. `received` is the day in Japan.
+    `export` is the act that disclosed the pack, and `digest` is the pack's SHA-256. `receiver` names the office and the
+    officer, without telephone numbers. `received` is the day in Japan.
 
-    `proof` has either `scan`, the SHA-256 of the scanned receipt, or `signature` and `signature_key`. Those are the
-    digests of a signature on the pack and of its public key (DER). `proof` is empty if only the paper is kept.
+    `proof` contains either `scan`, the SHA-256 of the scanned receipt, or `signature` and `signature_key`, the digests
+    of a signature on the pack and its public key (DER). It is empty if only the paper is kept.
     """
     details: dict[str, Scalar] = {
         **_by(by), "export": export, "sha256": digest, "receiver": receiver, "received": received.isoformat(), **proof
@@ -497,7 +500,7 @@ def export_received(
 
 
 def export_confirmed(act_id: str, at: datetime, by: Person, export: str, reference: str, received: date) -> Step:
-    """Create the step for the written confirmation of a demand for evidence.
+    """Create the step for a document that confirms a demand for evidence.
 
     `export` is the act that disclosed the evidence. `reference` is the confirming document. `received` is the day in
     Japan.
@@ -513,9 +516,9 @@ def _by(person: Person) -> dict[str, Scalar]:
 def numbers_opened(
     act_id: str, at: datetime, by: Person, purpose: str, call: str | None = None, token: tuple[str, str] | None = None
 ) -> Step:
-    """Create the step for opening the numbers of a call, or searching the calls of a number.
+    """Create the step for opening a call's numbers or searching for a number's calls.
 
-    `token` is the searched number's (day, token). The ledger does not keep the number itself.
+    `token` is the pair (day, token) for the number searched for. The ledger does not keep the number itself.
     """
     details: dict[str, Scalar] = {**_by(by), "purpose": purpose}
     if call is not None:
@@ -526,17 +529,17 @@ def numbers_opened(
 
 
 def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
-    """Create the step for the destruction of the keys of `days` days, all before the UTC day `before`."""
+    """Create the step that records that `days` day keys were destroyed, all from before the UTC day `before`."""
     return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})
 
 
 def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details: Mapping[str, Scalar]) -> Step:
-    """Record an act that the association's rules require, such as answering a report.
+    """Create the step for an act that the association's rules require, such as answering a report.
 
-    `subject` is the id of the object of the act. `details` contain no telephone numbers. Documents are kept elsewhere,
-    and `details` name them by their SHA-256.
+    `subject` is the id of what the act concerns. `details` must not contain telephone numbers. Documents are kept
+    elsewhere, and `details` identify them by SHA-256.
 
-    Raises ValueError for a detail with the name of a sealed detail, because readers skip those.
+    Raises ValueError if a detail has the same name as a sealed detail, because readers skip those.
     """
     if reserved := details.keys() & {DAY, SEALED, SEALED_KEY}:
         raise ValueError(f"details of an act cannot be named {reserved}")
@@ -544,9 +547,9 @@ def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details:
 
 
 def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
-    """Create the step for missing steps, which could not be written.
+    """Create the step that reports steps that could not be written.
 
-    `missing` has their number, and the times of the first and the last missing step (`MissingSteps`).
+    `missing` contains their number and the times of the first and last missing step (`MissingSteps`).
     """
     return Step(act_id, StepKind.GAP, at, missing)
 
@@ -554,10 +557,10 @@ def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
 def continued(
     act_id: str, at: datetime, origin: str, size: int, root: str, file: str, replaced: Mapping[str, Scalar] = _NOTHING
 ) -> Step:
-    """Create the step for the previous log that this log continues.
+    """Create the step that names the previous log, which this log continues.
 
-    The previous tree had the name `origin`, and ended with `size` leaves and the root `root` (hexadecimal), as far as
-    known. `file` is the present name of its database. `replaced` has the reason for a new key, if there is one
+    The previous tree had the name `origin` and ended with `size` leaves and the root `root` (hexadecimal), as far as is
+    known. `file` is the current name of its database. `replaced` contains the reason for a new key, if there is one
     (`key_replaced`).
     """
     details = {"origin": origin, "leaves": size, "root": root, "file": file, **replaced}
@@ -565,7 +568,7 @@ def continued(
 
 
 def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str, Scalar]:
-    """Details for `continued` that name the person, the reason and the replaced verifier key.
+    """Details for `continued` that name the person, the reason, and the replaced verifier key.
 
     If the key was `compromised`, only the head that `continued` names is still trusted.
     """
@@ -574,9 +577,9 @@ def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str,
 
 
 def log_ended(act_id: str, at: datetime, by: Person, why: str, successor: str | None = None) -> Step:
-    """Create the step for the end of a log: no leaf follows this one.
+    """Create the step that ends a log. No leaf may follow it.
 
-    `successor` is the verifier key of the next log, with that log's name, or None if the person named no key. Digits in
+    `successor` is the next log's verifier key, under that log's name, or None if the person named no key. Digits in
     `why` that could be a telephone number are removed.
     """
     details: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why)}
@@ -593,7 +596,7 @@ def end_given_up(
     persons: int,
     request: str | None = None,
 ) -> Step:
-    """Create the step for giving up the end of an earlier log whose key is lost.
+    """Create the step that gives up the end of an earlier log whose key is lost.
 
     `end` is (origin, leaves, root in hexadecimal). The lost key signed only the first `signed` leaves. `persons` is the
     number of persons who must give up the end. `request` is the first person's act, which this act confirms.
@@ -610,14 +613,14 @@ def end_given_up(
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
     """Create the step for foreign or changed steps that were set aside.
 
-    `count` is the number of steps set aside, and `missing` the number of written steps that are gone.
+    `count` is the number of steps set aside, and `missing` is the number of written steps that are gone.
     """
     return Step(act_id, StepKind.QUARANTINED, at, {"steps": count, "missing": missing})
 
 
 def clock(act_id: str, at: datetime, known: Mapping[str, Scalar]) -> Step:
-    """Create the step for the state of the machine's clock (`clock_status`).
+    """Create the step that records the state of the machine's clock (`clock_status`).
 
-    `known` is empty if nothing is known.
+    `known` is empty if the state is unknown.
     """
     return Step(act_id, StepKind.CLOCK, at, known)

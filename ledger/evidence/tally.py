@@ -1,4 +1,4 @@
-"""Counts of calls and of sent sounds, by day, member and licence."""
+"""Counts of calls and sent sounds, by day, member and licence."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ COUNTED_BY: Final[Mapping[StepKind, tuple[str, ...]]] = {
     StepKind.SOUND_ENDED: ("party", "known_by", "played_ms", "heard_ms", "instead"),
     StepKind.SOUND_REPORTED: ("party", "confirmed"),
 }
-"""Kind of step → the details on which counting depends (two or more). For other kinds, it depends on the kind alone."""
+"""Kind of step → the details on which counting depends (two or more). For other kinds, only the kind matters."""
 
 
 @dataclass
 class Tally:
-    """Counts of calls of one day, one member and one licence.
+    """Call counts for one day, one member and one licence.
 
     `day`, `member` and `licence` are None if calls are not counted by them. `member` is empty if no member holds the
-    number. `licence` is empty if no licence decided.
+    number. `licence` is empty if no licence determined the decision.
 
-    `fallback` counts the calls that the dialplan hook decided without the service. Another column counts such a call
-    too, except a call that ended before a decision.
+    `fallback` counts the calls that the dialplan hook decided without the service. Each of these calls is also counted
+    in another column, unless it ended before a decision.
 
-    `connected` counts the connected calls on which a party was to hear a sound. `sent` counts those of them on which
-    each sound was sent. `confirmed` counts those on which the phone's reports confirm each sound (`Delivery`).
+    `connected` counts the connected calls on which a party was to hear a sound. `sent` counts those whose sounds were
+    all sent. `confirmed` counts those whose sounds were all confirmed by the phone's reports (`Delivery`).
     """
 
     day: date | None
@@ -62,7 +62,7 @@ class Tally:
     confirmed: int = 0
 
     def add(self, record: Record, times: int = 1) -> None:
-        """Count a call `times` times; -1 subtracts the call."""
+        """Count a call `times` times. -1 subtracts the call."""
         self.calls += times
         self.played += times * (record.outcome == Outcome.PLAY)
         self.noticed += times * (record.outcome == Outcome.NOTICE)
@@ -95,14 +95,14 @@ COUNTED: Final = tuple(each.name for each in fields(Tally) if each.name not in E
 
 
 def columns(by: Collection[Part]) -> tuple[str, ...]:
-    """Names of the values in `Tally.to_json`, for counts by the given properties."""
+    """Names of the values in `Tally.to_json` when calls are counted by the given properties."""
     return (*(each.name for each in fields(Tally) if each.name not in EACH or each.name in by), "sent_ratio")
 
 
 def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Collection[Part] = EACH) -> list[Tally]:
     """Count calls by the properties in `by`, sorted by those properties.
 
-    `day_of` converts a time to the day under which the call is counted. Canary calls are left out.
+    `day_of` maps a time to the day under which the call is counted. Canary calls are left out.
     """
     return tally_groups(((record.steps[0].at, record, 1) for record in records), day_of, by)
 
@@ -110,7 +110,7 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
 def tally_groups(
     calls: Iterable[tuple[datetime, Record, int]], day_of: Callable[[datetime], date], by: Collection[Part] = EACH
 ) -> list[Tally]:
-    """Count groups of calls, each given as its beginning, a record, and its number of calls.
+    """Count groups of calls, each given as its start time, a record, and its number of calls.
 
     The groups are counted as `tally` counts single calls.
     """

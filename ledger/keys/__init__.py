@@ -1,1 +1,1 @@
-"""The ledger's secret keys, and files next to the database, such as the last signed checkpoints."""
+"""The ledger's secret keys and the files next to its database, such as the last signed checkpoint."""

@@ -1,4 +1,4 @@
-"""A file with the latest checkpoint that was signed or cosigned.
+"""A file that contains the latest signed or cosigned checkpoint.
 
 The ledger's writer compares the checkpoint with the database to detect an older copy of the database.
 """
@@ -16,22 +16,22 @@ from .private_files import replace_private
 
 
 class CheckpointFile:
-    """The file with the latest signed checkpoint of a log; the file may be missing.
+    """The file with a log's latest signed checkpoint. The file need not exist.
 
-    With `keeps_earlier`, a separate file keeps the last checkpoint of each earlier tree.
+    If `keeps_earlier` is True, each earlier tree's last checkpoint is kept in a separate file.
     """
 
     def __init__(self, path: Path, keeps_earlier: bool = False) -> None:
-        """`keeps_earlier`: the last checkpoint of each earlier tree is kept in a separate file."""
+        """If `keeps_earlier` is True, each earlier tree's last checkpoint is kept in a separate file."""
         self.path = path
         self._keeps_earlier = keeps_earlier
 
     def of_tree(self, origin: str) -> Path:
-        """Path of the separate file for the last checkpoint of the tree `origin`."""
+        """Path of the separate file for the tree `origin`'s last checkpoint."""
         return self.path.with_name(f"{self.path.name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}")
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
-        """The latest checkpoint of `log`, as a note and parsed; None if nothing is signed under its name.
+        """The log's latest checkpoint, as a note and in parsed form; None if nothing is signed under its name.
 
         A checkpoint with another name belongs to another log. Raises LedgerError if the file contains anything else.
         """
@@ -39,7 +39,7 @@ class CheckpointFile:
         return self._latest(self.of_tree(log.name), log) if found is None and self._keeps_earlier else found
 
     def path_for(self, log: VerifierKey) -> Path:
-        """Path of the file in which `latest` finds the checkpoint of `log`.
+        """Path of the file in which `latest` finds `log`'s checkpoint.
 
         Raises LedgerError if the file cannot be read.
         """
@@ -76,7 +76,7 @@ class CheckpointFile:
         replace_private(self.path, str(note).encode())
 
     def _keep_earlier(self, note: Note) -> None:
-        """Copy the present checkpoint to a separate file if `note` is of another tree."""
+        """Copy the current checkpoint to a separate file if `note` belongs to another tree."""
         try:
             octets = self.path.read_bytes()
             origin = Note.parse(octets[: NOTE_LIMIT + 1]).text.partition("\n")[0]
@@ -87,8 +87,8 @@ class CheckpointFile:
 
 
 def cosigned_file(settings: LedgerSettings) -> CheckpointFile:
-    """The file of the last checkpoint that witnesses cosigned.
+    """The file with the last checkpoint that witnesses cosigned.
 
-    The last cosigned checkpoints of earlier trees are kept in separate files.
+    Earlier trees' last cosigned checkpoints are kept in separate files.
     """
     return CheckpointFile(settings.cosigned_file(), keeps_earlier=True)

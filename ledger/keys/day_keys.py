@@ -1,7 +1,7 @@
-"""The file of the ledger's day keys, each encrypted with the ledger's key.
+"""The file with the ledger's day keys, each encrypted with the ledger's key.
 
-A day key seals the telephone numbers in the evidence of one day. A destroyed day key cannot be recovered. Each day has
-one line: `2026-11-01 BASE64`. A damaged line makes only the numbers of its day unreadable.
+A day key seals the telephone numbers in one day's evidence. A destroyed day key cannot be recovered. Each day has one
+line: `2026-11-01 BASE64`. A damaged line makes only that day's numbers unreadable.
 """
 
 import base64
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class DayKeys:
-    """The keys that seal the telephone numbers of each day.
+    """The keys that seal each day's telephone numbers.
 
     Thread-safe. Several processes may use one file. The file `path` need not exist yet.
     """
@@ -31,17 +31,17 @@ class DayKeys:
         self._path = path
         self.ledger_key = ring
         self.held = LegalHoldKeys(path.with_name(f"{path.name}-held"), ring)
-        """Keys of single records that outlive the key of their day."""
+        """Keys for individual records that outlive their day key."""
         self._keys: dict[str, DayKey] = {}
         self._file = ErasableKeyFile(path, r"\d{4}-\d\d-\d\d", _DAY_BYTES, self._unusable)
         self._seen: list[KeyLine | None] = []
-        """Damaged lines that were logged already."""
+        """Damaged lines that were already logged."""
         self._told: set[str] = set()
 
     def get(self, day: str) -> DayKey | None:
-        """Key that opens the numbers of a day; None if the key never existed, or is destroyed or damaged.
+        """The key that opens a day's numbers; None if it never existed, or if it is destroyed or damaged.
 
-        Raises LedgerError if the file cannot be read, or belongs to another ledger's key.
+        Raises LedgerError if the file cannot be read or was encrypted with another ledger's key.
         """
         kept = self._days().get(day)
         if kept is None or kept == DESTROYED:
@@ -74,14 +74,14 @@ class DayKeys:
             )
 
     def knows(self, day: str) -> bool:
-        """True if the file has a key of the day, even a destroyed one."""
+        """True if the file has a key for the day, even if that key is destroyed."""
         return day in self._days()
 
     def writing(self, day: str) -> DayKey:
-        """Key that seals numbers of a day, created if the day has none.
+        """The key that seals a day's numbers, which is created if the day has none.
 
-        A new key is on the disk before the method returns. Raises LedgerError if the key cannot be created or read, or
-        is destroyed.
+        A new key is on disk before the method returns. Raises LedgerError if the key is destroyed, or cannot be created
+        or read.
         """
         if day in self._keys:
             return self._keys[day]
@@ -108,7 +108,7 @@ class DayKeys:
         return sorted(day for day, kept in self._days().items() if kept != DESTROYED)
 
     def destroy(self, before: str) -> list[str]:
-        """Overwrite the keys of all days before `before` on the disk, and return those days.
+        """Overwrite on disk the keys of all days before `before`, and return those days.
 
         Raises LedgerError if the file cannot be written.
         """

@@ -1,7 +1,7 @@
-"""A file of encrypted keys, one on each line, all of one length.
+"""A file of encrypted keys of equal length, one per line.
 
-New keys are added at the end. A key is destroyed by overwriting its characters in place. Key files are separate from
-the database, so the database's free pages, journals and backups contain no key.
+New keys are appended. A key is destroyed by overwriting its characters in place. Key files are separate from the
+database, so its free pages, journals and backups never contain a key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from idtone.core.files import sync_folder
 from .private_files import make_parents, open_private
 
 _KEY_CHARACTERS: Final = 80
-"""Length of the Base64 text of nonce, key and tag."""
+"""Length of the Base64 text for nonce, key and tag."""
 DESTROYED: Final = "-" * _KEY_CHARACTERS
 
 
@@ -36,15 +36,17 @@ class _Content(NamedTuple):
 
 
 class ErasableKeyFile:
-    """A file with one named key on each line; the file may be missing.
+    """A file with one named key per line. The file need not exist.
 
-    `name` is the pattern of a line's name, which has `name_bytes` bytes. `unusable` creates the error for a file that
-    cannot be used. Thread-safe. Several processes may use one file.
+    `name` is the pattern for a line's name, which has `name_bytes` bytes. `unusable` creates the error to raise if the
+    file cannot be used. Thread-safe. Several processes may use one file.
     """
 
     def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
-        """`name` is the pattern of a line's name, which has `name_bytes` bytes. `unusable` makes the error for a file
-        that cannot be used.
+        """Prepare to use the file, which need not exist.
+
+        `name` is the pattern for a line's name, which has `name_bytes` bytes. `unusable` creates the error to raise if
+        the file cannot be used.
         """
         self.path = path
         self._name_bytes = name_bytes
@@ -52,20 +54,20 @@ class ErasableKeyFile:
         self._line_bytes = name_bytes + 1 + _KEY_CHARACTERS + 1
         self._unusable = unusable
         self._read: tuple[tuple[int, int], _Content] | None = None
-        """Time and size of the file at the last reading, with its content."""
+        """The file's time, size and content when it was last read."""
 
     def read(self) -> list[KeyLine | None]:
-        """Lines of the file, with None for each damaged line.
+        """The file's lines, with None for each damaged line.
 
-        An incomplete last line is left out. The method returns the same list object until the file changes. Raises
+        An incomplete last line is omitted. The method returns the same list object until the file changes. Raises
         LedgerError.
         """
         return self._content().lines
 
     def by_name(self) -> dict[str, str]:
-        """Encrypted keys in the file, by the names of their lines; `DESTROYED` for a destroyed key.
+        """The file's encrypted keys by line name. A destroyed key has the value `DESTROYED`.
 
-        If a name occurs twice, the later line counts. Raises LedgerError.
+        If a name occurs more than once, the last line counts. Raises LedgerError.
         """
         return self._content().by_name
 
@@ -89,9 +91,9 @@ class ErasableKeyFile:
 
     @contextmanager
     def changing(self) -> Iterator[KeyFileChange]:
-        """Lock the file against other processes for the block.
+        """Lock the file against other processes during the block.
 
-        Changes are on the disk when the block ends. Raises LedgerError.
+        Changes are on disk when the block ends. Raises LedgerError.
         """
         try:
             make_parents(self.path)

@@ -1,7 +1,7 @@
-"""Signing with a log key in a hardware token (PKCS#11).
+"""Signs with a log key in a hardware token (PKCS#11).
 
-A separate process signs, so no call waits for the token. While the token is not available, each signature fails
-immediately, and idtone retries from time to time in the background. idtone does not retry a refused PIN, because tokens
+A separate process signs, so no call waits for the token. While the token is unavailable, every attempt to sign fails
+immediately, and idtone retries from time to time in the background. It does not retry a rejected PIN, because tokens
 lock themselves after a few attempts.
 """
 
@@ -29,11 +29,11 @@ from idtone.core.translation import Message
 
 PROGRAM: Final = [sys.executable, "-m", "idtone.core.hardware_tokens"]
 WITHIN_S: Final = 1.0
-"""Time limit of one signature, in seconds. A slow token takes some 0.1 s."""
+"""Time limit for a signature, in seconds. A slow token takes about 0.1 s."""
 START_WITHIN_S: Final = 10.0
-"""Time limit of the first signature, in seconds: the process must start, and the token must be opened."""
+"""Time limit in seconds for the first signature, which must start the process and open the token."""
 HUNG_S: Final = 30.0
-"""Time without an answer after which the process is killed, in seconds."""
+"""Time in seconds without an answer after which the process is killed."""
 AGAIN_AFTER_S: Final = 5.0
 _ANSWER_LIMIT: Final = 4096
 
@@ -42,7 +42,7 @@ _ANSWER_LIMIT: Final = 4096
 class TokenProcess:
     """The process that signs with a key in a hardware token.
 
-    The process starts with the first signature. Thread-safe.
+    The process starts when the first signature is requested. Thread-safe.
     """
 
     library: Path
@@ -60,7 +60,7 @@ class TokenProcess:
         self._again_s = 0.0
 
     def public(self) -> bytes:
-        """Read the public half of the key from the token.
+        """Read the key's public half from the token.
 
         Raises TokenAwayError if the token is not available.
         """
@@ -70,13 +70,13 @@ class TokenProcess:
     def sign(self, octets: bytes) -> bytes:
         """Sign with the key in the token.
 
-        Raises TokenAwayError immediately if the token is known to be unavailable. Otherwise raises it after `WITHIN_S`
-        without an answer, or after `START_WITHIN_S` if the process has to start.
+        Raises TokenAwayError immediately if the token is known to be unavailable, and otherwise if there is no answer
+        within `WITHIN_S`, or within `START_WITHIN_S` if the process has to start.
         """
         return self._signed(octets)
 
     def close(self) -> None:
-        """End the signing process; the next signature starts a new one."""
+        """End the signing process. The next signature starts a new one."""
         with self._lock:
             # A starting process keeps the ledger's lock until it has become another program.
             until_s = time.monotonic() + WITHIN_S
@@ -133,7 +133,7 @@ class TokenProcess:
     # -- one at a time, in a thread beside --------------------------------------------------------------------------
 
     def _asked(self, octets: bytes | None) -> bytes:
-        """Send octets to the process, and return its answer.
+        """Send octets to the process and return its answer.
 
         Raises TokenError.
         """
@@ -188,7 +188,7 @@ class TokenProcess:
 def _line_of(stream: IO[bytes], within_s: float) -> bytes:
     """Read a line without its newline.
 
-    The result is empty at the end of the stream, and `…` if no line arrived in time.
+    The result is empty at the end of the stream and `…` if no line arrived in time.
     """
     line, until_s = b"", time.monotonic() + within_s
     waiting = select.poll()
@@ -217,8 +217,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 class TokenSigner:
     """Signs notes under one name with a key in a hardware token.
 
-    The interface is that of `signed_notes.Signer`, but signing can fail. `public` is the public key that the token must
-    have. Raises ProofError if the name cannot be used in signatures.
+    The interface is the same as that of `signed_notes.Signer`, except that signing can fail. `public` is the public key
+    that the token must have. Raises ProofError if the name cannot be used in signatures.
     """
 
     def __init__(self, name: str, public: bytes, process: TokenProcess) -> None:
@@ -229,7 +229,7 @@ class TokenSigner:
         self._process = process
 
     def named(self, name: str) -> TokenSigner:
-        """A signer with the same key under another name.
+        """Return a signer that uses the same key under another name.
 
         Raises ProofError if the name cannot be used in signatures.
         """
@@ -238,7 +238,7 @@ class TokenSigner:
     def sign(self, text: str) -> SignatureLine:
         """Sign a text with the key in the token.
 
-        Raises TokenAwayError if the token is not available, or has another key.
+        Raises TokenAwayError if the token is unavailable or has another key.
         """
         signature = self._process.sign(text.encode())
         if not self.key.verifies(text, signature):

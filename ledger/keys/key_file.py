@@ -1,6 +1,6 @@
-"""Files with the ledger's secret keys, created at the first start and never overwritten.
+"""Files with the ledger's secret keys, which are created on the first start and never overwritten.
 
-Without the keys, no number can be opened and nothing can be signed. idtone refuses a key file that other users can
+Without the keys, numbers cannot be opened and nothing can be signed. idtone rejects a key file that other users can
 read.
 """
 
@@ -18,10 +18,10 @@ KEY_BYTES: Final = 32
 
 
 def load_key(path: Path, mode: int = PRIVATE_FILE) -> bytes:
-    """Read a secret key from a file, and create the key if the file is missing.
+    """Read a secret key from a file. If the file is missing, a new key is created.
 
-    `mode` is the mode of a new file; it may allow the file's group to read. Raises LedgerError if the key cannot be
-    created or read, if other users can read it, or if its size is wrong.
+    `mode` is the mode for a new file, and may allow the file's group to read it. Raises LedgerError if the key cannot
+    be created or read, if other users can read it, or if its size is wrong.
     """
     try:
         make_parents(path)
@@ -66,7 +66,7 @@ def read_key(path: Path, allowed: int = PRIVATE_FILE) -> bytes:
 
 
 def _create(path: Path, mode: int) -> None:
-    """Create a key file if it is missing, complete or not at all."""
+    """Create a key file atomically if it is missing."""
     if path.exists():
         return
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")

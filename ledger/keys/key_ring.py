@@ -1,4 +1,4 @@
-"""All keys of a ledger: day keys, log signing keys, and the list of the ledger's trees."""
+"""All of a ledger's keys: day keys, log signing keys, and the list of its trees."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from .successor_trees import NextKey, SuccessorTrees
 
 @dataclass(frozen=True)
 class KeyRing:
-    """All keys of one ledger: day keys, signing keys of its trees, and last checkpoints.
+    """All of a ledger's keys, with its day keys, its trees' signing keys, and their last checkpoints.
 
-    `signer` signs with the key of the log, under the log's origin.
+    `signer` signs with the log's key, under the log's origin.
     """
 
     days: DayKeys
     signer: NoteSigner
     seen: CheckpointFile
-    """The file of the last signed checkpoint."""
+    """The file with the last signed checkpoint."""
     cosigned: CheckpointFile
-    """The file of the last cosigned checkpoint."""
+    """The file with the last cosigned checkpoint."""
     successor_trees: SuccessorTrees
     keys: LogKeys | None = None
-    """The keys of all trees; None if `signer` has the only one."""
+    """The keys of all trees; None if `signer` has the only key."""
 
     @property
     def step_key(self) -> StepKey:
-        """Key for the MACs of the current tree's steps."""
+        """The key for MACs on the current tree's steps."""
         return self.days.ledger_key.step_key(self.signer.key.name)
 
     def for_next_tree(
         self, checkpoint: Note | None, ledger: Path, file: Path, key: NextKey | None = None, unsigned: str = ""
     ) -> KeyRing:
-        """Record the next tree of the ledger, and return the key ring with that tree's signer.
+        """Record the ledger's next tree, and return the key ring with that tree's signer.
 
         `key` is the next tree's key, if it is new. `checkpoint` is the last signed checkpoint. `unsigned` is the text
-        of the whole tree's checkpoint, if the end of the tree is not signed yet. Raises OSError and LedgerError.
+        of the whole tree's checkpoint if the tree's end is not signed yet. Raises OSError and LedgerError.
         """
         self.successor_trees.add(checkpoint, ledger, file, key=key, unsigned=unsigned)
         return replace(self, signer=self._signer(self.successor_trees.origin))
 
     def reloaded(self) -> KeyRing:
-        """The key ring after reading the list of trees again.
+        """Return the key ring after reading the list of trees again.
 
         Another process may have begun a new tree. Raises LedgerError.
         """
@@ -61,7 +61,7 @@ class KeyRing:
         return replace(self, signer=self._signer(self.successor_trees.origin))
 
     def signer_of(self, origin: str | None) -> NoteSigner:
-        """Signer of the tree `origin`; for an unknown name, the signer of the current tree.
+        """The signer for the tree `origin`, or for the current tree if the name is unknown.
 
         Raises LedgerError.
         """
@@ -71,7 +71,7 @@ class KeyRing:
         return self.keys.signer(origin) if self.keys else self.signer.named(origin)
 
     def with_new_attempts(self) -> KeyRing:
-        """A key ring that tries the tokens of earlier trees again, even those that were not available.
+        """Return a key ring that tries earlier trees' tokens again, including those that were unavailable.
 
         Close the key ring after use.
         """
@@ -89,7 +89,7 @@ class KeyRing:
 
     @classmethod
     def of(cls, settings: LedgerSettings, node: str) -> KeyRing:
-        """Open the keys of a ledger, and create missing keys.
+        """Open a ledger's keys, and create any that are missing.
 
         Raises LedgerError if the keys cannot be used.
         """
@@ -107,7 +107,7 @@ class KeyRing:
 
 
 def successor_trees_of(settings: LedgerSettings, node: str) -> SuccessorTrees:
-    """The trees with which a ledger continued after its first tree.
+    """The trees that followed a ledger's first tree.
 
     Raises LedgerError if their file cannot be read.
     """
@@ -115,10 +115,10 @@ def successor_trees_of(settings: LedgerSettings, node: str) -> SuccessorTrees:
 
 
 def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> VerifierKey:
-    """Public key that verifies this node's checkpoints.
+    """The public key that verifies this node's checkpoints.
 
-    If `origin` names an earlier tree of the node, the key is the key of that tree. Raises LedgerError if this machine
-    has no signing key.
+    If `origin` names an earlier tree of the node, that tree's key is returned. Raises LedgerError if this machine has
+    no signing key.
     """
     successor_trees = successor_trees_of(settings, node)
     name = origin if origin in successor_trees.origins else successor_trees.origin
@@ -126,18 +126,18 @@ def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> V
 
 
 def require_keys(settings: LedgerSettings, node: str) -> None:
-    """Raise LedgerError if a key of the current tree is missing.
+    """Raise LedgerError if any of the current tree's keys is missing.
 
-    For commands that only read and must not create keys.
+    Use this in commands that only read and must not create keys.
     """
     read_key(settings.key_file)
     LogKeys(settings, successor_trees_of(settings, node)).require()
 
 
 def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> Note | None:
-    """The last checkpoint of the tree `origin` that witnesses cosigned; None if this machine has none.
+    """Last checkpoint of the tree `origin` that witnesses cosigned; None if this machine has none.
 
-    Raises LedgerError if the checkpoint's file cannot be used.
+    Raises LedgerError if the checkpoint file cannot be used.
     """
     file = cosigned_file(settings)
     if not any(os.access(path, os.R_OK) for path in (file.path, file.of_tree(origin or ""))):

@@ -1,8 +1,8 @@
-"""Keys of single records under a legal hold, in a file next to the day keys.
+"""Keys for individual records under a legal hold, in a file next to the day keys.
 
-Each record's numbers are sealed under a separate key, which the day key encrypts (`sealing`). After the day key is
-destroyed, a held key still opens the numbers of its own record. Each held record has one line: `SHA256-OF-THE-CALL-ID
-BASE64`. The ledger's key encrypts the held keys.
+Each record's numbers are sealed with a separate key, which is encrypted with the day key (`sealing`). After the day key
+is destroyed, a held key still opens its own record's numbers. Each held record has one line: `SHA256-OF-THE-CALL-ID
+BASE64`. The held keys are encrypted with the ledger's key.
 """
 
 import base64
@@ -20,7 +20,7 @@ _NAME_BYTES: Final = 64
 
 
 class LegalHoldKeys:
-    """The keys of records under a legal hold, in a file that may be missing.
+    """Keys for records under a legal hold, in a file that need not exist.
 
     Thread-safe. Several processes may use one file.
     """
@@ -31,7 +31,7 @@ class LegalHoldKeys:
         self._lines = ErasableKeyFile(path, f"[0-9a-f]{{{_NAME_BYTES}}}", _NAME_BYTES, self._unusable)
 
     def get(self, call_id: str) -> bytes | None:
-        """Key that opens the numbers of a held call; None if the call is not held.
+        """The key that opens a held call's numbers; None if the call is not held.
 
         Raises LedgerError if the file or the key cannot be used.
         """
@@ -39,7 +39,7 @@ class LegalHoldKeys:
         return None if kept == DESTROYED else self._ring.unwrap_record(call_id, base64.b64decode(kept))
 
     def add(self, keys: Mapping[str, bytes]) -> None:
-        """Write the keys of records to the disk, given by call id.
+        """Write record keys, given by call id, to disk.
 
         Raises LedgerError.
         """
@@ -52,7 +52,7 @@ class LegalHoldKeys:
             )
 
     def destroy(self, call_ids: Collection[str]) -> int:
-        """Overwrite the keys of the given calls, and return the number of destroyed keys.
+        """Overwrite the given calls' keys, and return the number of keys destroyed.
 
         Raises LedgerError.
         """

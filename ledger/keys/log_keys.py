@@ -1,7 +1,7 @@
-"""The keys that sign the successive logs of a node, in files or hardware tokens.
+"""Keys that sign a node's successive logs, in files or hardware tokens.
 
-The place of a key is a text. `sign` is the ending of a file next to the ledger's key. `sign-2` is the ending of the
-second tree's key file. `hsm:…` is a key in a token.
+A key's place is given as text. `sign` is the extension of a file next to the ledger's key, and `sign-2` is the
+extension of the second tree's key file. `hsm:…` is a key in a token.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILE: Final = "sign"
 
 
 class LogKey(NamedTuple):
-    """The place of a log's signing key, and its public half.
+    """The place and public half of a log's signing key.
 
     `public` is None if the public half is not recorded.
     """
@@ -35,9 +35,9 @@ class LogKey(NamedTuple):
 
 
 class LogKeys:
-    """The signing keys of a node's logs.
+    """Signing keys for a node's logs.
 
-    Each token has one process for all logs.
+    Each token has one process, which all logs share.
     """
 
     def __init__(self, settings: LedgerSettings, successor_trees: SuccessorTrees) -> None:
@@ -46,7 +46,7 @@ class LogKeys:
         self._tokens: dict[str, TokenProcess] = {}
 
     def of(self, origin: str | None) -> LogKey:
-        """Key of the log `origin`; for an unknown name, the key of the current log."""
+        """The key of the log `origin`, or of the current log if the name is unknown."""
         trees = self.successor_trees.trees
         names = self.successor_trees.origins
         reached = names.index(origin) if origin in names else len(trees)
@@ -65,15 +65,15 @@ class LogKeys:
         return (self._settings.token_public() if is_in_token(key.place) else self.file(key.place)).exists()
 
     def check(self, origin: str) -> None:
-        """Check that the log's key can be reached.
+        """Raise TokenAwayError if the log's key cannot be reached.
 
-        Raises TokenAwayError if the key is in a token that is not available.
+        This happens only if the key is in a token that is unavailable.
         """
         if (place := self.of(origin).place).startswith(PREFIX):
             self.read_token(place)
 
     def file(self, place: str) -> Path:
-        """Path of the file for a key outside a token."""
+        """Path of the file for a key that is not in a token."""
         own = self._settings.key_file
         return own.with_name(f"{own.name}.{place}")
 
@@ -91,9 +91,9 @@ class LogKeys:
         return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
 
     def signer(self, origin: str, key: LogKey | None = None) -> NoteSigner:
-        """Signer for the log `origin`, with the log's own key or the given `key`.
+        """Signer for the log `origin`, using the given `key` or otherwise the log's own key.
 
-        A missing key file is created, unless the public half of its key is recorded. Raises LedgerError.
+        A missing key file is created unless its public half is already recorded. Raises LedgerError.
         """
         key = key or self.of(origin)
         if not is_in_token(key.place):
@@ -102,7 +102,7 @@ class LogKeys:
         return TokenSigner(origin, key.public or self._public(key.place), self._token(key.place))
 
     def verifier(self, origin: str) -> VerifierKey:
-        """Public key that verifies the log `origin`.
+        """The public key that verifies the log `origin`.
 
         Raises LedgerError if this machine does not have the key.
         """
@@ -112,14 +112,14 @@ class LogKeys:
         return VerifierKey(origin, Algorithm.ED25519, key.public or self._public(key.place))
 
     def read_token(self, place: str) -> bytes:
-        """Read the public half of a key in a token.
+        """Read a key's public half from a token.
 
         Raises TokenAwayError if the token is not available.
         """
         return self._token(place).public()
 
     def read_token_without_pin(self, place: str) -> bytes:
-        """Read the public half of a key in a token without the PIN.
+        """Read a key's public half from a token without using the PIN.
 
         A wrong PIN would count as a failed attempt. Raises TokenAwayError if the token is not available.
         """
@@ -130,7 +130,7 @@ class LogKeys:
             process.close()
 
     def with_new_attempts(self) -> LogKeys:
-        """The same keys with new attempts to reach tokens that were not available.
+        """Return a copy that tries again to reach tokens that were unavailable.
 
         Close the copy after use.
         """
@@ -141,7 +141,7 @@ class LogKeys:
             process.close()
 
     def _public(self, place: str) -> bytes:
-        """Public half of the token's key, read from the token once and then kept in a file."""
+        """Public half of the token's key, which is read from the token once and then kept in a file."""
         path = self._settings.token_public()
         try:
             name, _, digits = path.read_text("ascii").strip().partition(" ")

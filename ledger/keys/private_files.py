@@ -1,6 +1,6 @@
-"""Files that only the user of the service can read, whatever the umask is.
+"""Files that only the service's user can read, whatever the umask is.
 
-A file that root creates gets the owner of its folder, so the service can still use the file.
+A file created by root gets its folder's owner, so the service can still use it.
 """
 
 import os
@@ -14,7 +14,7 @@ PRIVATE_DIRECTORY: Final = 0o700
 
 
 def make_parents(path: Path) -> None:
-    """Create the missing directories above `path`, closed to other users.
+    """Create missing directories above `path`, inaccessible to other users.
 
     Raises OSError.
     """
@@ -25,7 +25,7 @@ def make_parents(path: Path) -> None:
 
 
 def open_private(path: Path) -> int:
-    """Open a file for reading and writing, and return the descriptor.
+    """Open a file for reading and writing, and return its descriptor.
 
     A missing file is created. Raises OSError.
     """
@@ -42,7 +42,7 @@ def open_private(path: Path) -> int:
 
 
 def make_private(path: Path) -> None:
-    """Create an empty file; leave an existing file unchanged.
+    """Create an empty file. An existing file stays unchanged.
 
     Raises OSError.
     """
@@ -50,7 +50,7 @@ def make_private(path: Path) -> None:
 
 
 def replace_private(path: Path, octets: bytes) -> None:
-    """Replace a file in one step, and create its missing directories.
+    """Replace a file atomically, and create any missing directories.
 
     After an OSError, the file is unchanged.
     """
@@ -59,7 +59,7 @@ def replace_private(path: Path, octets: bytes) -> None:
 
 
 def owner_in(folder: Path) -> int:
-    """User id of the owner for new files in a folder; -1 for the current user.
+    """User id that will own new files in a folder; -1 for the current user.
 
     Raises OSError.
     """

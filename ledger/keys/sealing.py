@@ -1,10 +1,10 @@
-"""Sealing of telephone numbers with the key of their day.
+"""Seals telephone numbers with their day's key.
 
 Each record's numbers are encrypted (AES-256-GCM) with a separate key, which is encrypted with the day key. Destroying a
 day's key makes that day's numbers unreadable in every copy of the ledger.
 
-A search finds a record by tokens, without opening its numbers. Tokens depend on the day key too. Without the day key,
-tokens reveal no number, and not whether a number was used on two days.
+Searches find a record by tokens, without opening its numbers. Tokens also depend on the day key. Without it, they
+reveal neither a number nor whether the same number was used on two days.
 """
 
 import base64
@@ -30,13 +30,13 @@ from .step_key import StepKey
 
 NONCE_BYTES: Final = 12
 _ONCE: Final = bytes(NONCE_BYTES)
-"""A constant nonce, because a record's key encrypts only once."""
+"""A constant nonce, which is safe because a record's key encrypts only once."""
 _PADDED: Final = 96
-"""Bytes of the padded text: room for three numbers of E.164's greatest length, so that the length reveals nothing."""
+"""Size of the padded text in bytes. Three E.164 numbers of any length fit, so the size reveals nothing."""
 _E164: Final = re.compile(r"\+[0-9]+")
 
 TOKEN_BYTES: Final = 16
-"""Bytes of a token: 128 bits of HMAC-SHA-256, so that no two numbers of a country have the same one by chance."""
+"""Size of a token in bytes. With 128 bits of HMAC-SHA-256, no two numbers in a country share a token by chance."""
 
 
 def day_of(at: datetime) -> str:
@@ -45,7 +45,7 @@ def day_of(at: datetime) -> str:
 
 
 class DayKey:
-    """The key that seals and opens the telephone numbers of one day.
+    """The key that seals and opens one day's telephone numbers.
 
     `secret` has `KEY_BYTES` bytes.
     """
@@ -56,22 +56,22 @@ class DayKey:
         self._wrap = AESGCM(derive_key(secret, b"idtone ledger record key"))
 
     def token(self, number: Number) -> str:
-        """Search token of a number: 32 hexadecimal digits, the same for the same number on this day."""
+        """A number's search token, which has 32 hexadecimal digits and stays the same throughout the day."""
         return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
     def sip_call_id_token(self, sip_call_id: str) -> str:
-        """Search token of a SIP Call-ID: 32 hexadecimal digits.
+        """Search token for a SIP Call-ID, as 32 hexadecimal digits.
 
-        A SIP Call-ID is kept only as a token, because it can contain a number or an address. No token of a number is
-        the same, because the text of a number begins with +.
+        A SIP Call-ID is kept only as a token, because it can contain a number or an address. It never has the same
+        token as a number, because a number's text begins with +.
         """
         return hmac.digest(self._tokens, b"sip call-id\0" + sip_call_id.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
     def seal(self, call_id: str, numbers: Mapping[NumberRole, Number], sip_call_id: str = "") -> dict[str, Scalar]:
-        """Seal the numbers of a call as details of a step.
+        """Seal a call's numbers, and return them as step details.
 
-        Each number gets a token, and all numbers are encrypted together. `sip_call_id` is empty if there is none, and
-        is kept only as a token.
+        Each number gets a token, and all numbers are encrypted together. `sip_call_id` is kept only as a token, and is
+        empty if there is none.
         """
         key, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         text = canonical({role: number.e164 for role, number in numbers.items()}).ljust(_PADDED)
@@ -85,7 +85,7 @@ class DayKey:
         return details
 
     def record_key(self, call_id: str, details: Mapping[str, Scalar]) -> bytes:
-        """The separate key of one record, which opens only that record's numbers.
+        """The key of a single record, which opens only that record's numbers.
 
         Raises LedgerError if the sealed numbers were changed.
         """
@@ -104,7 +104,7 @@ class DayKey:
 
 
 def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) -> dict[NumberRole, Number]:
-    """Open the sealed numbers of a call with the record's own key.
+    """Open a call's sealed numbers with the record's own key.
 
     Raises LedgerError if the numbers were not sealed with this key.
     """
@@ -142,22 +142,22 @@ class LedgerKey:
         self._held = AESGCM(derive_key(key, b"idtone ledger held record key"))
 
     def step_key(self, origin: str) -> StepKey:
-        """Key for the MACs of the steps in the tree `origin`."""
+        """The key for MACs on the steps in the tree `origin`."""
         return StepKey(derive_key(self._key, b"idtone ledger steps of " + origin.encode()))
 
     def pending_key(self) -> StepKey:
-        """Key for the MACs of decisions that are not in the ledger yet."""
+        """The key for MACs on decisions that are not in the ledger yet."""
         return StepKey(derive_key(self._key, b"idtone ledger pending decisions"))
 
     def wrap_record(self, call_id: str, key: bytes) -> bytes:
-        """Encrypt a record's key to keep it without the key of its day."""
+        """Encrypt a record's key so that it can be kept after the day key is destroyed."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._held.encrypt(nonce, key, call_id.encode())
 
     def unwrap_record(self, call_id: str, kept: bytes) -> bytes:
         """Decrypt a record's key that `wrap_record` encrypted.
 
-        Raises LedgerError if it was encrypted with another ledger's key, or for another call.
+        Raises LedgerError if it was encrypted with another ledger's key or for another call.
         """
         try:
             return self._held.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], call_id.encode())
@@ -169,12 +169,12 @@ class LedgerKey:
             ) from error
 
     def make(self, day: str) -> tuple[DayKey, bytes]:
-        """Create the key of a day, and return it with its encrypted form."""
+        """Create a day key, and return it with its encrypted form."""
         secret, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         return DayKey(day, secret), nonce + self._wrap.encrypt(nonce, secret, day.encode())
 
     def unwrap(self, day: str, kept: bytes) -> DayKey:
-        """Decrypt the key of a day.
+        """Decrypt a day key.
 
         Raises LedgerError if it was encrypted with another ledger's key.
         """

@@ -1,7 +1,7 @@
-"""Message authentication codes (MACs) of the ledger's steps (docs/adr/0025).
+"""Message authentication codes (MACs) for the ledger's steps (docs/adr/0025).
 
-Only a process with the ledger's key can compute them. Each MAC depends on the previous MAC, so a step is valid only at
-its own place, after all earlier steps.
+Only a process with the ledger's key can compute them. Each MAC depends on the previous MAC, so a step is valid only in
+its original position, after all earlier steps.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ MAC_BYTES: Final = 16
 
 
 class StepKey:
-    """Computes the MACs of the steps in one tree.
+    """Computes MACs for the steps in one tree.
 
     `secret` has at most 64 bytes.
     """
@@ -22,9 +22,9 @@ class StepKey:
         self._secret = secret
 
     def mac(self, before: bytes, step: StoredStep, leaf: int | None) -> bytes:
-        """MAC of a step, and of the leaf that the step closed.
+        """MAC over a step and the leaf that it closed, if any.
 
-        `before` is the MAC of the previous step, and empty for the first step. Keyed BLAKE2b (RFC 7693) takes half the
+        `before` is the previous step's MAC, and is empty for the first step. Keyed BLAKE2b (RFC 7693) takes half the
         time of HMAC-SHA-256.
         """
         number, node, call_id, kind, at, details = step
@@ -33,5 +33,5 @@ class StepKey:
         return hashlib.blake2b(before + content.encode(), digest_size=MAC_BYTES, key=self._secret).digest()
 
     def line_mac(self, line: bytes) -> str:
-        """MAC of a line in a file next to the ledger, in hexadecimal digits."""
+        """MAC for a line in a file next to the ledger, in hexadecimal digits."""
         return hashlib.blake2b(line, digest_size=MAC_BYTES, key=self._secret).hexdigest()

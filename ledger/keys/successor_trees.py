@@ -1,11 +1,11 @@
-"""The successive trees of one ledger.
+"""The successive trees of a single ledger.
 
 A damaged database is set aside, and the ledger continues with a new tree. A second tree with the same name would look
-like a fork of the signed tree. So the next tree is called NODE/idtone.2. A file next to the key records the name, and
-the first leaf of the new tree names the tree that it continues.
+like a fork of the signed tree, so the next tree is called NODE/idtone.2. A file next to the key records the name, and
+the new tree's first leaf names the tree that it continues.
 
 A restored node also begins a new tree, because the old tree may have grown after the backup. A backup may be restored
-twice, so this tree's name has the time and a random number: NODE/idtone.202611010000001234.
+twice, so this tree's name contains the time and a random number: NODE/idtone.202611010000001234.
 """
 
 import json
@@ -27,21 +27,21 @@ from ..tree.merkle import Frontier
 from .private_files import PRIVATE_FILE, replace_private
 
 _COMPANIONS: Final = ("-journal", "-wal", "-shm")
-"""SQLite's files beside a database."""
+"""Endings of the files that SQLite keeps next to a database."""
 DAMAGED: Final = "damaged"
 RESTORED: Final = "restored"
 ENDED: Final = "ended"
 _COUNTED: Final = 9
-"""Maximum number of digits of a number that counts trees. The number of a restored node's tree has more."""
+"""Maximum number of digits in a number that counts trees. A restored node's tree has a longer number."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuccessorTree:
     """A tree that continues an earlier tree of the same ledger.
 
-    `base` is the name of the ledger's first tree. `checkpoint` is the last signed checkpoint of the previous tree, and
-    empty if nothing was signed. `ledger` is the path of the database. `file` is the path to which the previous database
-    was set aside.
+    `base` is the name of the ledger's first tree. `checkpoint` is the previous tree's last signed checkpoint, and is
+    empty if nothing was signed. `ledger` is the database's path. `file` is the path to which the previous database was
+    moved when it was set aside.
     """
 
     base: str
@@ -53,15 +53,15 @@ class SuccessorTree:
     begun: bool = False
     """True if the new database exists."""
     key: str = ""
-    """The verifier key of this tree if the key was replaced; empty if the key is that of the previous tree."""
+    """This tree's verifier key if the key was replaced; empty if the tree uses the previous tree's key."""
     key_at: str = ""
-    """The place of that key, as in `log_keys`."""
+    """Where that key is kept, as in `log_keys`."""
     told: dict[str, Scalar] = field(default_factory=dict)
-    """Further details in the first leaf, about a replaced key."""
+    """Additional details for the first leaf, about a replaced key."""
     unsigned: str = ""
-    """The text of the last checkpoint of the previous tree, while that tree's end is not signed; otherwise empty."""
+    """Text of the previous tree's last checkpoint while that tree's end is unsigned; otherwise empty."""
     given_up: str = ""
-    """The id of the act that gave that end up; empty while the end waits for its signature."""
+    """Id of the act that gave up that end; empty while the end awaits its signature."""
 
     @property
     def ended(self) -> tuple[str, int, bytes]:
@@ -76,9 +76,9 @@ class SuccessorTree:
 
 
 class NextKey(NamedTuple):
-    """The key of the next tree.
+    """The key for the next tree.
 
-    The name in `public` does not matter. `told` has the details about the replacement for the next tree's first leaf.
+    The name in `public` does not matter. `told` contains details about the replacement, for the next tree's first leaf.
     """
 
     public: VerifierKey
@@ -98,12 +98,12 @@ class SuccessorTrees:
         self._base = base
         self._changing = threading.Lock()
         self.ending = threading.Lock()
-        """A lock to hold while an end is signed or given up, so that no end gets both."""
+        """Lock to hold while an end is signed or given up, which ensures that no end is both."""
         self._all = self._read()
 
     @property
     def trees(self) -> list[SuccessorTree]:
-        """Trees after the first, the latest last."""
+        """Trees after the first, newest last."""
         return [each for each in self._all if each.base == self._base]
 
     @property
@@ -120,16 +120,16 @@ class SuccessorTrees:
 
     @property
     def unsigned(self) -> list[SuccessorTree]:
-        """Trees whose previous tree still awaits the signature of its end."""
+        """Trees whose predecessor's end still awaits its signature."""
         return [each for each in self.without_end if not each.given_up]
 
     @property
     def without_end(self) -> list[SuccessorTree]:
-        """Trees whose previous tree has no signed end, even if that end was given up."""
+        """Trees whose predecessor's end is unsigned, even if that end was given up."""
         return [each for each in self.trees if each.begun and each.unsigned]
 
     def database_of(self, tree: SuccessorTree, present: Path) -> Path:
-        """Current path of the database of a tree.
+        """Current path of a tree's database.
 
         `present` is the path of the newest tree's database.
         """
@@ -144,10 +144,10 @@ class SuccessorTrees:
         key: NextKey | None = None,
         unsigned: str = "",
     ) -> None:
-        """Write the next tree to the file durably.
+        """Add the next tree to the file, durably.
 
-        `checkpoint` is the last signed checkpoint, `ledger` the database, and `file` the path to which the previous
-        database is set aside. Raises OSError.
+        `checkpoint` is the last signed checkpoint, `ledger` is the database, and `file` is the path to which the
+        previous database is moved. Raises OSError.
         """
         after, following = self.origin, self.next_origin(is_restored)
         text = str(checkpoint) if checkpoint else ""
@@ -158,7 +158,7 @@ class SuccessorTrees:
             self._write([*self._all, added])
 
     def record_next_key(self, key: NextKey) -> None:
-        """Record the key of the next tree, before the end of the current tree names that key.
+        """Record the next tree's key before the end of the current tree names it.
 
         Raises OSError.
         """
@@ -166,7 +166,7 @@ class SuccessorTrees:
         replace_private(self._intended(), json.dumps(kept).encode())
 
     def next_key(self, public: str) -> NextKey | None:
-        """The recorded key of the next tree if its verifier key is `public`; otherwise None."""
+        """The next tree's recorded key if its verifier key is `public`; otherwise None."""
         try:
             kept = json.loads(self._intended().read_text("utf-8"))
             key = NextKey(VerifierKey.parse(kept["public"]), str(kept["place"]), dict(kept["told"]))
@@ -184,16 +184,16 @@ class SuccessorTrees:
         return f"{self._base}.{number}"
 
     def record_start(self, begun: SuccessorTree) -> None:
-        """Record that the database of a tree exists.
+        """Record that a tree's database exists.
 
-        The key recorded by `record_next_key` is removed, with its person and reason. Raises OSError.
+        The key recorded by `record_next_key` is removed, along with its person and reason. Raises OSError.
         """
         if begun.key:
             self._intended().unlink(missing_ok=True)
         self._replace(begun, replace(begun, begun=True))
 
     def record_signed_end(self, following: SuccessorTree, end: Note) -> None:
-        """Record that the end of the previous tree is now signed.
+        """Record that the previous tree's end is now signed.
 
         Raises OSError.
         """
@@ -207,7 +207,7 @@ class SuccessorTrees:
         self._replace(following, replace(following, unsigned=end.text))
 
     def give_up(self, following: SuccessorTree, act: str) -> None:
-        """Record that the end of the previous tree no longer awaits a signature.
+        """Record that the previous tree's end no longer awaits a signature.
 
         An empty `act` makes the end await a signature again. Raises OSError.
         """
@@ -245,7 +245,7 @@ def _unique(now: datetime) -> str:
 
 
 def name_aside(path: Path, now: datetime, why: str = DAMAGED) -> Path:
-    """Unused path for a database that is set aside at `now`."""
+    """An unused path for a database that is set aside at `now`."""
     dated = path.absolute().with_name(f"{path.name}.{why}-{now:%Y%m%dT%H%M%SZ}")
     number = 1
     while any(_beside(dated, suffix).exists() for suffix in ("", *_COMPANIONS)):
@@ -255,7 +255,7 @@ def name_aside(path: Path, now: datetime, why: str = DAMAGED) -> Path:
 
 
 def move_aside(path: Path, aside: Path) -> None:
-    """Move a database and its journal files to `aside`, or finish an interrupted move.
+    """Move a database and its journal files to `aside`. Also finishes an interrupted move.
 
     Raises OSError.
     """

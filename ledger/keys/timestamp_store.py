@@ -2,7 +2,7 @@
 
 `ORIGIN/SIZE.checkpoint` is the signed and cosigned checkpoint of `SIZE` leaves. `ORIGIN/SIZE.tsr` is the authority's
 reply. `ORIGIN` is the beginning of the SHA-256 of the tree's name. All timestamps are kept, because the earliest
-checkpoint that contains a leaf gives the best bound on the leaf's time.
+checkpoint that contains a leaf gives the tightest bound on its time.
 """
 
 import hashlib
@@ -19,23 +19,23 @@ from .private_files import replace_private
 
 _SLACK: Final = 1.5
 _MORE: Final = timedelta(minutes=10)
-"""Tolerance beyond `_SLACK` intervals, before a timestamp is overdue."""
+"""Additional tolerance, beyond `_SLACK` intervals, before a timestamp is overdue."""
 _AHEAD: Final = timedelta(minutes=1)
-"""Tolerated time of a timestamp in the future. A later one shows that the clock was set back."""
+"""How far in the future a timestamp may lie. A later timestamp shows that the clock was set back."""
 
 
 def is_overdue(at: datetime | None, every: timedelta, now: datetime) -> bool:
-    """True if a timestamp is overdue: the last one is too old, or lies in the future because the clock was set back.
+    """True if a timestamp is overdue because the last one is too old or, after a clock change, in the future.
 
-    `at` is the time of the last timestamp of the newest head, or None if there never was one. The alert
-    `IdtoneTimestampOverdue` has the same limit.
+    `at` is the time of the newest head's last timestamp, or None if there never was one. The alert
+    `IdtoneTimestampOverdue` uses the same limit.
     """
     return at is None or not -_AHEAD <= now - at <= _SLACK * every + _MORE
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A checkpoint, and the timestamp authority's reply for it."""
+    """A checkpoint with the timestamp authority's reply."""
 
     note: Note
     size: int
@@ -43,7 +43,7 @@ class Stamp:
 
 
 class Stamps:
-    """The folder of timestamped checkpoints, which may be missing."""
+    """The folder of timestamped checkpoints, which need not exist."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -52,11 +52,11 @@ class Stamps:
         return self.folder / hashlib.sha256(origin.encode()).hexdigest()[:16]
 
     def sizes(self, origin: str) -> list[int]:
-        """Sizes of the timestamped checkpoints of a tree, ascending."""
+        """Sizes of a tree's timestamped checkpoints, ascending."""
         return sorted(int(path.stem) for path in self._of(origin).glob("*.checkpoint") if path.stem.isdecimal())
 
     def newest(self, origin: str) -> tuple[int, datetime] | None:
-        """Size of the newest timestamped checkpoint, and the local time when its timestamp arrived.
+        """Size of the newest timestamped checkpoint, and the local time at which its timestamp arrived.
 
         None if the tree has no timestamp.
         """
@@ -67,7 +67,7 @@ class Stamps:
         return sizes[-1], datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def put(self, note: Note, reply: bytes) -> None:
-        """Store a checkpoint with the reply of the timestamp authority.
+        """Store a checkpoint with the timestamp authority's reply.
 
         Raises OSError.
         """

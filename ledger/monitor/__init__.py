@@ -1,1 +1,1 @@
-"""A monitor of published logs, which compares their heads with their witnesses' and raises alarms."""
+"""A monitor for published logs, which compares their heads with what their witnesses saw and raises alarms."""

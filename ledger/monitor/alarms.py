@@ -1,4 +1,4 @@
-"""The alarms of a log monitor, and the rules for a late log or witness."""
+"""A log monitor's alarms, and the rules for when a log or witness is late."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ from idtone.core.translation import Message
 
 
 class AlarmKind(StrEnum):
-    """The kind of a fault that a monitor finds in a log or a witness, the worst first."""
+    """Kinds of faults that a monitor detects in a log or a witness, worst first."""
 
     SPLIT_VIEW = "split-view"
-    """The log's key has signed two histories."""
+    """The log's key signed two histories."""
     RULE = "rule"
-    """A signed leaf breaks a rule for leaves, or a cosignature is malformed."""
+    """A signed leaf violates a rule for leaves, or a cosignature is malformed."""
     SHRUNK = "shrunk"
     """The log shows fewer leaves than before."""
     KEY = "key"
-    """The head that the log shows is not signed by its key."""
+    """The log's key did not sign the head that the log shows."""
     TILE = "tile"
     """A file differs from the signed content, or is missing."""
     UNREACHABLE = "unreachable"
     """The log's files cannot be read."""
     SILENCE = "silence"
-    """The log has not grown for too long, or withholds leaves that a witness has cosigned."""
+    """The log has not grown for too long, or it withholds leaves that a witness has cosigned."""
     LATE_COSIGNATURE = "late-cosignature"
     """A witness has not cosigned the log's head for too long."""
     WITNESS = "witness"
-    """A witness, or a copy of the log, does not answer, or shows anything but a head of the log."""
+    """A witness or a copy of the log does not answer, or shows something other than one of the log's heads."""
 
 
 LASTING: Final = frozenset({AlarmKind.SPLIT_VIEW, AlarmKind.RULE})
 """Alarms that never end, because a signature cannot be undone. Other alarms end with their cause."""
 IN_FILES: Final = frozenset({AlarmKind.SHRUNK, AlarmKind.KEY, AlarmKind.TILE})
-"""Alarms about files. They end only after a look at these files, because until then it is unknown whether the cause
-lasts.
+"""Alarms about files.
+
+They end only after these files have been read again, because until then it is unknown whether the cause lasts.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """An alarm of a log monitor.
+    """An alarm raised by a log monitor.
 
-    `since` is the time when the monitor first saw the cause. `proof` is the file that proves the fault to others.
+    `since` is when the monitor first saw the cause. `proof` is the file that proves the fault to others.
     """
 
     kind: AlarmKind
@@ -56,10 +57,10 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The leaves of a log that a witness has cosigned, as far as a monitor knows.
+    """How many of a log's leaves a witness has cosigned, as far as a monitor knows.
 
-    `size` leaves are cosigned. If the log has shown more, `waiting` is their number, and `since` the time when they
-    were first seen.
+    `size` leaves are cosigned. If the log has shown more, `waiting` is their number and `since` is when they were first
+    seen.
     """
 
     size: int = 0
@@ -67,7 +68,7 @@ class Coverage:
     since: datetime | None = None
 
     def updated(self, head: int, cosigned: int, now: datetime) -> Coverage:
-        """Coverage after the log has shown `head` leaves and the witness has cosigned `cosigned` of them."""
+        """The coverage after the log has shown `head` leaves and the witness has cosigned `cosigned` of them."""
         size = max(self.size, cosigned)
         if size >= head:
             return Coverage(size)
@@ -90,9 +91,9 @@ def cosignature_alarm(witness: str, coverage: Coverage, within: timedelta, now: 
 
 
 def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) -> Alarm | None:
-    """Alarm for a log that has not grown for longer than `silent_for`; None if the log is in time.
+    """An alarm if a log has not grown for longer than `silent_for`; otherwise None.
 
-    `grown` is the time of the last growth. None means that the log was never read, and gives no alarm.
+    `grown` is when the log last grew. If it is None, the log was never read, and there is no alarm.
     """
     if grown is None or now - grown <= silent_for:
         return None
@@ -102,7 +103,7 @@ def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) 
 def withheld_alarm(
     place: str, shown: int, head: int, since: datetime, within: timedelta, now: datetime
 ) -> Alarm | None:
-    """Alarm for a log that withholds leaves that a witness or a copy has shown; None within the tolerance.
+    """An alarm if a log withholds leaves that a witness or a copy has shown; None within the tolerance.
 
     `place` has shown `shown` leaves since `since`, and the log shows `head`. The tolerance is `within`.
     """

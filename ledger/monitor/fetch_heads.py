@@ -1,4 +1,4 @@
-"""Heads of a log that its witnesses and its copies show."""
+"""Fetches a log's heads from its witnesses and copies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from .monitored_logs import MonitoredLog
 
 @dataclass(frozen=True, slots=True)
 class FetchedHead:
-    """A signed head of a log that a witness or a copy shows.
+    """A signed log head as shown by a witness or a copy.
 
-    `trouble` describes the fault of the head, if any. Otherwise, `witness` is the name of the witness that cosigned the
-    head.
+    `trouble` describes what is wrong with the head, if anything. Otherwise, `witness` names the witness that cosigned
+    it.
     """
 
     place: str
@@ -34,7 +34,7 @@ class FetchedHead:
 
 
 def fetch_heads(log: MonitoredLog) -> Iterator[FetchedHead]:
-    """Fetch the current head of a log from each witness and each copy.
+    """Fetch a log's current head from each witness and each copy.
 
     A witness without such a page (HTTP 404) shows nothing.
     """
@@ -71,7 +71,7 @@ def _is_cosigned(note: Note, witness: VerifierKey) -> bool:
 
 
 def cosigners(note: Note, witness: VerifierKey) -> dict[str, datetime]:
-    """Time of a witness's latest cosignature on a head, by the witness's name; empty if there is none.
+    """Time of a witness's latest cosignature on a head, by witness name; empty if there is none.
 
     Raises ProofError if a line names the witness but is not its cosignature, or has no usable time.
     """

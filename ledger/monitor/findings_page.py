@@ -1,4 +1,4 @@
-"""The findings of a log monitor as a page in Japanese and English."""
+"""A page, in Japanese and English, that shows a log monitor's findings."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ _MEANS: Final = (
 class LogReport:
     """A monitor's findings about one log.
 
-    `trouble` is the reason why the findings could not be kept.
+    `trouble` is the reason why the findings could not be stored.
     """
 
     origin: str
@@ -46,7 +46,7 @@ class LogReport:
     alarms: Sequence[Alarm] = ()
     trouble: str = ""
     given_up: str = ""
-    """The statement about the end of this log in a later log of the same node. The monitor follows both."""
+    """What a later log of the same node states about the end of this log. The monitor follows both logs."""
 
     @property
     def leaves(self) -> int:
@@ -75,9 +75,9 @@ class LogReport:
 
 
 def add_given_up_ends(reports: Sequence[LogReport]) -> None:
-    """Add the statements that later logs of a node make about the ends of its earlier logs.
+    """Add to each report what the node's later logs state about the end of that log.
 
-    A later log of a node has the earlier log's name and a number.
+    A node's later log has the earlier log's name with a number added.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -92,10 +92,10 @@ def _is_of_node(later: str, earlier: str) -> bool:
 
 
 def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
-    """Alarms for logs that contradict an earlier log of the same node.
+    """Alarms for logs that contradict one of the same node's earlier logs.
 
-    The first leaf of such a log continues an end that the earlier log did not show, or an act gives up signed leaves.
-    The text stays the same while the earlier log grows, so the next look recognises the alarm.
+    In such a log, the first leaf continues an end that the earlier log did not show, or an act gives up signed leaves.
+    The text stays the same while the earlier log grows, so the alarm is recognized in the next round.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -152,7 +152,7 @@ def _section(report: LogReport) -> Section:
 
 
 def _file(alarm: Alarm) -> str:
-    """The name of an alarm's file. The page may be public, so it shows no path of this machine."""
+    """Name of an alarm's file. The page may be public, so it shows none of this machine's paths."""
     return Path(alarm.proof).name if alarm.proof else ""
 
 

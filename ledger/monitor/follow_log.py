@@ -1,6 +1,6 @@
-"""One look of a monitor at a log: its head, and the rules for its new leaves.
+"""One round of monitoring a log, which checks its head and its new leaves.
 
-The monitor compares the head with heads seen before and elsewhere.
+The monitor compares the head with heads that it saw earlier or elsewhere.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,16 +32,16 @@ from .monitored_logs import MonitoredLog
 from .split_view import SplitView
 
 TILES_A_STEP: Final = 32
-"""Number of tiles that are judged between two commits; they have 8,192 leaves."""
+"""Number of tiles that are checked between two commits. They contain 8,192 leaves."""
 
 
 def follow(
     log: MonitoredLog, state: LogState, proofs: Path, now: datetime, is_over: Callable[[], bool] = lambda: False
 ) -> None:
-    """Follow a log once: verify that its head continues the known head, and check its new leaves.
+    """Check once that a log's head continues the known head, and check its new leaves.
 
-    `state` keeps the findings, and the folder `proofs` the proofs of split views. The look ends as soon as `is_over`
-    returns True; everything verified until then is kept. Raises LedgerError if nothing can be kept.
+    `state` stores the findings, and the folder `proofs` receives proofs of split views. The round ends as soon as
+    `is_over` returns True, and everything verified until then is kept. Raises LedgerError if nothing can be stored.
     """
     with writing_into(proofs, LedgerError):
         _Look(log, state, proofs, now, is_over).run()
@@ -64,10 +64,10 @@ class _Look:
         self._is_followed = False
         """True if the log shows the known head."""
         self._split_at: set[str] = set()
-        """Places at which another history was seen."""
+        """Places where another history was seen."""
         self._alarms: list[Alarm] = []
         self._seen: set[AlarmKind] = set()
-        """Kinds of alarms that end if this look does not raise them again."""
+        """Kinds of alarms that end unless this round raises them again."""
 
     def run(self) -> None:
         note = self._read_head()
@@ -92,13 +92,13 @@ class _Look:
             self._alarms.append(Alarm(kind, text, self._now, proof))
 
     def _alarm_of(self, error: LedgerError) -> None:
-        """Note the alarm about files that are missing, unreadable or different from the signed content."""
+        """Note an alarm for files that are missing, unreadable, or different from the signed content."""
         self._alarm(AlarmKind.TILE if isinstance(error, ProofError) else AlarmKind.UNREACHABLE, str(error))
 
     # -- the head -----------------------------------------------------------------------------------------------------
 
     def _read_head(self) -> Note | None:
-        """The head that the log shows, if its key has signed it."""
+        """The head that the log shows, if the log's key has signed it."""
         try:
             octets = self._source.read(CHECKPOINT, NOTE_LIMIT)
             if octets is None:
@@ -136,8 +136,9 @@ class _Look:
                 self._alarm_of(error)
 
     def _grow(self, note: Note, head: Checkpoint) -> None:
-        """Follow the grown tree. Raises ProofError if the files do not belong to this head, and LedgerError if they
-        cannot be read.
+        """Follow the grown tree.
+
+        Raises ProofError if the files do not belong to this head, and LedgerError if they cannot be read.
         """
         held, known = self._known.head, self._known.checkpoint
         tree = signed_tree(self._source, head)
@@ -148,9 +149,9 @@ class _Look:
         self._is_followed = True
 
     def _check_continued(self, note: Note, place: str) -> bool:
-        """True if the known head continues `note`, which has no more leaves. Otherwise the alarm is raised.
+        """True if the known head continues `note`, which has at most as many leaves. Otherwise, raises the alarm.
 
-        If this cannot be decided, it raises the errors of `_grow`.
+        If this cannot be determined, raises the same errors as `_grow`.
         """
         head, held, known = Checkpoint.parse(note.text), self._known.head, self._known.checkpoint
         assert held
@@ -162,7 +163,7 @@ class _Look:
         return root == head.root
 
     def _known_tree(self) -> TiledTree:
-        """The tree of the known head. Raises the errors of `_grow`."""
+        """The known head's tree. Raises the same errors as `_grow`."""
         if self._tree is None:
             known = self._known.checkpoint
             assert known
@@ -170,7 +171,7 @@ class _Look:
         return self._tree
 
     def _split(self, first: Note, second_head: Note, root: bytes, tree: TiledTree | None, place: str) -> None:
-        """Keep the proof of a split view. `root` is the root of the second head's tree at the first head's size."""
+        """Store the proof of a split view. `root` is the root of the second head's tree at the first head's size."""
         old, new = Checkpoint.parse(first.text), Checkpoint.parse(second_head.text)
         proof = tuple(consistency_proof(old.size, new.size, tree.read)) if tree else ()
         view = SplitView(first, second_head, root, proof, (self._log.place, place))
@@ -191,7 +192,7 @@ class _Look:
     # -- witnesses and copies -----------------------------------------------------------------------------------------
 
     def _verified(self, note: Note) -> Note:
-        """The note with only the verified signatures of the log and its witnesses."""
+        """The note with only the verified signatures by the log and its witnesses."""
         lines: list[SignatureLine] = []
         for key in (self._log.log_key, *(key for _, key in self._log.witness_keys())):
             try:
@@ -202,7 +203,7 @@ class _Look:
         return Note(note.text, tuple(dict.fromkeys(lines)))
 
     def _cosigned(self) -> dict[str, datetime]:
-        """Witness → the time that its cosignature on the known head states."""
+        """Witness → the time stated in its cosignature on the known head."""
         found: dict[str, datetime] = {}
         for _, key in self._log.witness_keys() if self._known.head else ():
             assert self._known.head
@@ -230,7 +231,7 @@ class _Look:
                 self._compare_later(later, each.note, each.place)
 
     def _is_compared(self, note: Note, place: str) -> bool:
-        """True if the head was compared with the known one; False if that is not possible yet."""
+        """True if the head was compared with the known head; False if that is not possible yet."""
         known = self._known.checkpoint
         if known is None or Checkpoint.parse(note.text).size > known.size:
             return False
@@ -251,8 +252,9 @@ class _Look:
     # -- the leaves ---------------------------------------------------------------------------------------------------
 
     def _judge_leaves(self, cosigned: dict[str, datetime]) -> None:
-        """Judge the new leaves, up to a file that differs from the signed content. Later looks stop there until it is
-        repaired.
+        """Check the new leaves, up to any file that differs from the signed content.
+
+        Later rounds stop there until the file is repaired.
         """
         known = self._known.checkpoint
         if known is None or self._known.checked >= known.size:
@@ -284,7 +286,7 @@ class _Look:
             self._known.grown = min(self._now, newest)
 
     def _judge_tile(self, tree: TiledTree, tile: Tile, rules: LeafRules) -> list[tuple[int, datetime]] | None:
-        """The numbers and times of the tile's new leaves; None if a file differs from the signed content."""
+        """Numbers and times of the tile's new leaves; None if a file differs from the signed content."""
         times = []
         entries = self._entries(tree, tile)
         for number, entry in enumerate(entries or (), tile.number * WIDTH):
@@ -303,7 +305,7 @@ class _Look:
         return times
 
     def _entries(self, tree: TiledTree, tile: Tile) -> list[bytes] | None:
-        """All entries of a tile, as signed. None, with the alarm, if one differs."""
+        """All entries of a tile, as signed. If one differs, raises the alarm and returns None."""
         try:
             found = entries_as_signed(self._source, tree, tile)
         except LedgerError as error:
@@ -329,7 +331,7 @@ class _Look:
         self._alarm(AlarmKind.RULE, text)
 
     def _read_again(self) -> None:
-        """Read again a full tile that was verified before, because a file may change later."""
+        """Reread a full tile that was verified earlier, because files may change later."""
         known, count = self._known.checkpoint, self._known.checked // WIDTH
         if known is None or not count:
             return

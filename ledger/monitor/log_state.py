@@ -1,7 +1,7 @@
-"""The SQLite file in which a monitor keeps what it knows about one log.
+"""The SQLite file in which a monitor stores what it knows about a log.
 
-Each part of the work is one transaction. The file grows by about 25 bytes for each call, because the monitor counts the
-steps of each call. Everything else is in memory, and small.
+Each part of the work is one transaction. The file grows by about 25 bytes per call, because the monitor counts each
+call's steps. Everything else is small and stays in memory.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ CREATE TABLE IF NOT EXISTS known (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 _PAGES_KB: Final = 8192
 _NAME_BYTES: Final = 16
 ALARMS_LIMIT: Final = 100
-"""Maximum number of alarms of one kind that are kept for a log."""
+"""Maximum number of alarms of each kind that are kept for a log."""
 
 
 @dataclass
 class PendingHead:
-    """A head that a witness or a copy has shown, and the log itself has not reached yet."""
+    """A head that a witness or a copy has shown but the log itself has not reached yet."""
 
     note: Note
     since: datetime
@@ -58,16 +58,16 @@ class Known:
     head: Note | None = None
     """The newest head whose tree continues everything seen before."""
     checked: int = 0
-    """Number of leaves that were compared with the signatures and judged by the rules."""
+    """Number of leaves that were compared with the signatures and checked against the rules."""
     audited: int = 0
-    """The number of the next full tile to read again."""
+    """Number of the next full tile to reread."""
     grown: datetime | None = None
     looked: datetime | None = None
     order: StepOrder = field(default_factory=StepOrder)
     has_ended: bool = False
-    """True if its last leaf ends it."""
+    """True if the log's last leaf ends it."""
     gives_up: list[tuple[str, str, int, dict[str, Any]]] = field(default_factory=list)
-    """Id, kind, time and details of the log's acts that give up ends of earlier logs or continue one."""
+    """Id, kind, time and details of the log's acts that give up earlier logs' ends or continue an earlier log."""
     coverage: dict[str, Coverage] = field(default_factory=dict)
     pending: dict[str, PendingHead] = field(default_factory=dict)
 
@@ -77,14 +77,14 @@ class Known:
 
     @property
     def ends_given_up(self) -> EndsGivenUp:
-        """Statements of the log about the ends of earlier logs."""
+        """What the log states about the ends of earlier logs."""
         found = EndsGivenUp()
         for act in self.gives_up:
             found.add_act(*act)
         return found
 
     def note_given_up(self, read: ReadLeaf) -> None:
-        """Keep the act in a leaf if the act gives up the end of an earlier log or continues one, up to `LIMIT` acts."""
+        """Keep a leaf's act if it gives up an earlier log's end or continues an earlier log, up to `LIMIT` acts."""
         if read.kinds[0] in KINDS and read.act is not None and len(self.gives_up) < LIMIT:
             self.gives_up.append((read.call_id, read.kinds[0], read.times[0], dict(read.act)))
 
@@ -95,9 +95,10 @@ class _DamagedError(Exception):
 
 
 class LogState:
-    """The state of one monitored log, kept in a file.
+    """The state of a monitored log, stored in a file.
 
-    Open it with `opened`. It has the counts and requests for `LeafRules`, the verified part (`Known`), and the alarms.
+    Open it with `opened`. It contains the counts and requests for `LeafRules`, the verified part (`Known`), and the
+    alarms.
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -110,7 +111,7 @@ class LogState:
     def opened(cls, path: Path) -> Iterator[LogState]:
         """Open the state of a monitored log.
 
-        Raises LedgerError if the file cannot be used, also later in the `with` block.
+        Raises LedgerError if the file cannot be used, even later in the `with` block.
         """
         try:
             make_parents(path)
@@ -128,7 +129,7 @@ class LogState:
 
     @contextmanager
     def transaction(self, known: Known) -> Iterator[None]:
-        """Keep the changes of the block and the final state of `known` in one transaction."""
+        """Store the block's changes and the final state of `known` in one transaction."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -146,7 +147,7 @@ class LogState:
             raise _DamagedError from error
 
     def alarms(self) -> list[Alarm]:
-        """Alarms about the log, the worst kind first."""
+        """Alarms about the log, worst kind first."""
         order = list(AlarmKind)
         rows = self._database.execute("SELECT kind, text, since, proof FROM alarms ORDER BY since").fetchall()
         found = [
@@ -156,10 +157,10 @@ class LogState:
         return sorted(found, key=lambda alarm: order.index(alarm.kind))
 
     def raise_alarms(self, alarms: Iterable[Alarm], seen: Collection[AlarmKind] = ()) -> None:
-        """Replace the alarms by those of the current look.
+        """Replace the alarms with those from the current round.
 
-        `seen` are the kinds in `IN_FILES` whose files the look has read. A continuing alarm keeps its `since`. Alarms
-        that do not continue end, except the kinds in `LASTING`, and the kinds in `IN_FILES` that are not in `seen`.
+        `seen` contains the kinds in `IN_FILES` whose files this round has read. A continuing alarm keeps its `since`.
+        All other alarms end, except for kinds in `LASTING` and kinds in `IN_FILES` that are not in `seen`.
         """
         now = {(str(each.kind), _text(each)): each for each in alarms}
         stay = LASTING | IN_FILES.difference(seen)
@@ -168,7 +169,7 @@ class LogState:
         self.add_alarms(now.values())
 
     def add_alarms(self, alarms: Iterable[Alarm]) -> None:
-        """Add alarms of the current look.
+        """Add alarms from the current round.
 
         An existing alarm keeps its `since`.
         """
@@ -188,12 +189,12 @@ class LogState:
 
 
 def _name(call_id: str) -> bytes:
-    """The name of a call in the file. If a log makes two calls with the same name, it harms only its own evidence."""
+    """A call's name in the file. A log that creates two calls with the same name harms only its own evidence."""
     return sha256(call_id.encode(errors="surrogatepass")).digest()[:_NAME_BYTES]
 
 
 class _Counts:
-    """`leaf_rules.StepCounts` on disk."""
+    """`leaf_rules.StepCounts`, stored on disk."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -207,7 +208,7 @@ class _Counts:
 
 
 class _Requests:
-    """`leaf_rules.RequestIds` on disk."""
+    """`leaf_rules.RequestIds`, stored on disk."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -274,7 +275,7 @@ def _text(alarm: Alarm) -> str:
 
 
 def _parts(text: object) -> object:
-    """The template and the fields of a message, so that it can be shown in every language."""
+    """A message's template and fields, which are stored so that it can be shown in any language."""
     if not isinstance(text, Message):
         return text if isinstance(text, int | str) else str(text)
     return [text.template, {name: _parts(value) for name, value in text.fields.items()}]

@@ -1,4 +1,4 @@
-"""The log monitor, which reads all logs in turn and writes the page of its findings."""
+"""The log monitor, which reads all logs in turn and writes a page with its findings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .log_state import LogState
 from .monitored_logs import MonitoredLog, MonitoredLogs
 
 PROOFS: Final = "proofs"
-"""Folder beside the files of the logs, with the proofs of split views."""
+"""Folder for proofs of split views, next to the files for the logs."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class Monitor:
-    """A monitor of logs that keeps its state in a folder.
+    """A log monitor that keeps its state in a folder.
 
     Open it with `locked`.
     """
@@ -41,9 +41,9 @@ class Monitor:
 
     @contextmanager
     def locked(self) -> Iterator[Monitor]:
-        """Lock the monitor's folder for the block.
+        """Lock the monitor's folder during the block.
 
-        Raises UsageError if another monitor uses the folder, or if the folder cannot be used.
+        Raises UsageError if the folder cannot be used or another monitor is using it.
         """
         lock = self.logs.state / "lock"
         busy = UsageError("{folder}: another monitor keeps its state here", folder=self.logs.state)
@@ -55,7 +55,7 @@ class Monitor:
             yield self
 
     def look(self, is_over: Callable[[], bool] = lambda: False) -> list[LogReport]:
-        """Read and check each monitored log once, then write the page of findings.
+        """Read and check each monitored log once, then write the page with the findings.
 
         Raises UsageError if the page cannot be written.
         """
@@ -72,7 +72,7 @@ class Monitor:
         return reports
 
     def run(self, over: threading.Event) -> None:
-        """Look at all logs repeatedly until `over` is set.
+        """Check all logs repeatedly until `over` is set.
 
         Each alarm is logged when it begins and when it ends.
         """

@@ -1,4 +1,4 @@
-"""The file that lists the logs for a monitor (`config/monitor.yaml`)."""
+"""The file that lists the logs to monitor (`config/monitor.yaml`)."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,8 +27,10 @@ def _witness_line(value: str) -> str:
 
 
 def _over_tls(url: str) -> str:
-    """The address of a witness. Raises ValueError unless it is on this machine or uses HTTPS: only the deadline of
-    HTTPS ends an answer that comes octet by octet.
+    """Validate a witness's address, and return it.
+
+    Raises ValueError unless the witness is on this machine or uses HTTPS, because only HTTPS requests have a deadline
+    that ends an answer sent octet by octet.
     """
     parts = url.partition("://")
     if parts[0] != "https" and parts[2].rpartition(":")[0] not in ("127.0.0.1", "[::1]", "localhost"):
@@ -50,14 +52,14 @@ Limit = Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=36
 
 
 class MonitoredLog(Model):
-    """A log to monitor, its witnesses and copies, and its permitted delays."""
+    """A log to monitor, with its witnesses, copies, and permitted delays."""
 
     place: RegistrySource
-    """The folder with the file `checkpoint`, or its address."""
+    """The folder that contains the file `checkpoint`, or its address."""
     key: Annotated[str, AfterValidator(_log_key)]
     witnesses: tuple[Annotated[WitnessLine, AfterValidator(_witness_line)], ...] = ()
     copies: tuple[RegistrySource, ...] = ()
-    """Further places of the same log, and copies that other monitors keep. Only their file `checkpoint` is compared."""
+    """Other places of the same log, and copies kept by other monitors. Only their file `checkpoint` is compared."""
     silent_for: Limit = timedelta(hours=3)
     cosigned_within: Limit = timedelta(hours=1)
 
@@ -75,7 +77,7 @@ class MonitoredLog(Model):
 
 
 class MonitoredLogs(Model):
-    """The logs to monitor, and the folder and page for the findings."""
+    """The logs to monitor, with the folder and page for the findings."""
 
     state: Path
     page: Path | None = None
@@ -86,7 +88,7 @@ class MonitoredLogs(Model):
 def read_monitored(path: Path) -> MonitoredLogs:
     """Load the list of logs to monitor.
 
-    Raises DocumentError with all faults of the file.
+    Raises DocumentError with all faults in the file.
     """
     return load(path, MonitoredLogs, _faults, size_limit=SIZE_LIMIT)
 

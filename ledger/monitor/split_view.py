@@ -1,8 +1,8 @@
-"""The proof that a log has signed two histories: two heads that contradict each other.
+"""The proof that a log signed two histories, which consists of two contradictory heads.
 
 A third party needs only the file (`format` 1) and the log's key. If the heads have the same size, their roots differ.
-Otherwise the consistency proof (RFC 6962, section 2.1.2) leads from `root` to the second head. `root` is the root of
-the second tree at the size of the first head, and differs from the root of that head.
+Otherwise, the consistency proof (RFC 6962, section 2.1.2) leads from `root` to the second head. `root` is the second
+tree's root at the first head's size, and it differs from the first head's root.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from ..tree.merkle import check_consistency
 
 FORMAT: Final = 1
 LIMIT: Final = 4 * NOTE_LIMIT
-"""Maximum number of octets of the file, which has two notes, escaped in JSON, and a proof."""
+"""Maximum number of octets in the file, which contains two JSON-escaped notes and a proof."""
 _HASHES_LIMIT: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class SplitView:
-    """Two signed heads of a log that contradict each other.
+    """Two signed log heads that contradict each other.
 
-    `first` has no more leaves than `second`. `root` is the root of the second tree at the size of the first head.
+    `first` has at most as many leaves as `second`. `root` is the second tree's root at the first head's size.
     """
 
     first: Note
@@ -37,11 +37,11 @@ class SplitView:
     root: bytes
     proof: tuple[bytes, ...] = ()
     places: Sequence[str] = ()
-    """The place at which each head was seen. It proves nothing."""
+    """Where each head was seen. This proves nothing."""
 
     @property
     def size(self) -> int:
-        """Number of leaves at which the two histories differ."""
+        """The number of leaves at which the two histories differ."""
         return Checkpoint.parse(self.first.text).size
 
     def check(self, log: VerifierKey) -> None:

@@ -1,1 +1,1 @@
-"""Replicas of the nodes' ledgers in PostgreSQL, and readers for the ledgers of all nodes together."""
+"""Replicas of the nodes' ledgers in PostgreSQL, and readers that combine the ledgers of all nodes."""

@@ -1,6 +1,6 @@
-"""Parallel queries to several PostgreSQL servers.
+"""Queries several PostgreSQL servers in parallel.
 
-A server that accepts a connection and never answers delays the others only once.
+A server that accepts a connection but never answers delays the others only once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,17 +16,19 @@ from ..store.postgresql import Server
 T = TypeVar("T")
 
 WITHIN_S: Final = 10
-"""Time for which a reader waits for any answer of PostgreSQL, in seconds."""
+"""Time in seconds that a reader waits for any answer from PostgreSQL."""
 HOLDS_UP_S: Final = 12.0
-"""Time for which a silent server is awaited, in seconds. It is longer than libpq's time to connect, so libpq's error is
-shown. PostgreSQL's own limit would not help if its process hangs.
+"""Time in seconds to wait for a silent server.
+
+It is longer than libpq's connection timeout, so libpq's error is shown. PostgreSQL's own limit would not help if its
+process hangs.
 """
 
 
 def ask_all(servers: Sequence[Server], ask: Callable[[Server], T]) -> tuple[list[tuple[Server, T]], list[LedgerError]]:
-    """Query servers in parallel, and return the results by server and the errors of the other servers.
+    """Query servers in parallel, and return the results by server and the other servers' errors.
 
-    A server without an answer within `HOLDS_UP_S` counts as an error.
+    A server that does not answer within `HOLDS_UP_S` is reported as an error.
     """
     asked = [(server, in_daemon(partial(ask, server), f"asking {server}")) for server in servers]
     await_all(answer for _, answer in asked)
@@ -44,7 +46,7 @@ def ask_all(servers: Sequence[Server], ask: Callable[[Server], T]) -> tuple[list
 
 
 def await_all(answers: Iterable[Future[Any]]) -> None:
-    """Wait until all futures are done, at most `HOLDS_UP_S`."""
+    """Wait until all futures are done, for at most `HOLDS_UP_S`."""
     wait(list(answers), HOLDS_UP_S)
 
 

@@ -1,4 +1,4 @@
-"""Ledgers at one address: a node's own file, or the replicas of all nodes in PostgreSQL."""
+"""Ledgers at one address, which are either a node's own file or all nodes' replicas in PostgreSQL."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,10 +30,10 @@ from .replica_batch import replica_position
 
 @dataclass(frozen=True, slots=True)
 class ReplicaProgress:
-    """The progress of a ledger's replica.
+    """How current a ledger's replica is.
 
-    At the node's last report (`heard`), the replica lacked `lag` steps. `signed` is the number of leaves of the signed
-    head, or None if there is no signed head yet.
+    When the node last reported (`heard`), the replica lacked `lag` steps. `signed` is the signed head's number of
+    leaves, or None if there is no signed head yet.
     """
 
     steps: int
@@ -45,7 +45,7 @@ class ReplicaProgress:
 
 @dataclass(frozen=True)
 class NodeLedger:
-    """The ledger of one node, in its file or as a replica.
+    """One node's ledger, in its own file or as a replica.
 
     `key` is the verifier key that the node wrote into PostgreSQL, or None for a node's own file.
     """
@@ -55,17 +55,17 @@ class NodeLedger:
     reader: LedgerReader
     key: VerifierKey | None = None
     has_keys: bool = False
-    """True if this machine has the keys of its numbers."""
+    """True if this machine has the keys to the ledger's numbers."""
     cosigned: Note | None = None
     progress: ReplicaProgress | None = None
 
 
 @dataclass
 class Ledgers:
-    """The ledgers at one address: a node's own file, or replicas in PostgreSQL.
+    """The ledgers at one address, either a node's own file or replicas in PostgreSQL.
 
-    Create it with `of_file` or `in_postgresql`. `unreadable` names ledgers that cannot be read, with the reasons.
-    `doubts` names nodes whose identity is doubtful.
+    Create it with `of_file` or `in_postgresql`. `unreadable` lists the ledgers that cannot be read, with the reasons.
+    `doubts` lists nodes whose identity is doubtful.
     """
 
     nodes: list[NodeLedger]
@@ -75,7 +75,7 @@ class Ledgers:
 
     @classmethod
     def of_file(cls, url: str, node: str, origin: str, days: DayKeys | None) -> Self:
-        """The ledger of a node in its own file.
+        """Open a node's ledger from its own file.
 
         Raises LedgerError if the ledger cannot be read.
         """
@@ -83,9 +83,9 @@ class Ledgers:
 
     @classmethod
     def in_postgresql(cls, servers: Sequence[Server], days: Mapping[str, DayKeys], node: str | None = None) -> Self:
-        """The replicas of all nodes, or of one node.
+        """Open the replicas of all nodes, or of one node.
 
-        `days` has the day keys on this machine, by node. Raises LedgerError if no server answers, and UsageError if
+        `days` contains this machine's day keys, by node. Raises LedgerError if no server answers, and UsageError if
         there is no such node.
         """
         found = cls([], True)
@@ -118,7 +118,7 @@ class Ledgers:
         until: datetime | None = None,
         keep: Callable[[Record], bool] = lambda record: True,
     ) -> list[Record]:
-        """Whole calls of all ledgers with a step at or after `since` and before `until`, the newest last.
+        """Complete calls, from all ledgers, with a step at or after `since` and before `until`, newest last.
 
         `keep` filters the records. With `limit`, only the newest calls are returned.
         """
@@ -130,7 +130,7 @@ class Ledgers:
         return newest(filter(keep, heapq.merge(*each, key=latest, reverse=True)), limit)
 
     def find(self, number: Number, start: datetime | None = None, end: datetime | None = None) -> list[Record]:
-        """Calls of a telephone number in the ledgers whose keys this machine has.
+        """A telephone number's calls, from the ledgers whose keys this machine has.
 
         Raises LedgerError if the machine has no keys.
         """
@@ -139,7 +139,7 @@ class Ledgers:
     def find_sip_call_id(
         self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
-        """Calls with a SIP Call-ID in the ledgers whose keys this machine has.
+        """Calls with a SIP Call-ID, from the ledgers whose keys this machine has.
 
         Raises LedgerError if the machine has no keys.
         """
@@ -152,9 +152,9 @@ class Ledgers:
         )
 
     def ledger_of_call(self, call_id: str) -> NodeLedger | None:
-        """Ledger that has a call; None if no ledger has it.
+        """The ledger that contains a call; None if no ledger does.
 
-        Raises UsageError if several ledgers have the call.
+        Raises UsageError if several ledgers contain the call.
         """
         knowing = [ledger for ledger in self.nodes if ledger.reader.knows(call_id)]
         if len(knowing) > 1:
@@ -166,8 +166,9 @@ class Ledgers:
 
 
 def _furthest(replicas: Iterable[NodeLedger]) -> Iterable[NodeLedger]:
-    """For each ledger, the replica with the most steps. If a node has moved to another server, its old replica stays on
-    the first server until someone drops it.
+    """For each ledger, the replica with the most steps.
+
+    If a node moved to another server, its old replica remains on the first server until someone drops it.
     """
     by_ledger: dict[tuple[str, str], NodeLedger] = {}
     for each in sorted(replicas, key=_come):
@@ -176,14 +177,15 @@ def _furthest(replicas: Iterable[NodeLedger]) -> Iterable[NodeLedger]:
 
 
 def _come(replica: NodeLedger) -> tuple[int, datetime]:
-    """The replica's progress: its steps, and the time of the last report."""
+    """The replica's number of steps and the time of the last report."""
     assert replica.progress is not None, "each ledger in PostgreSQL is a replica"
     return replica.progress.steps, replica.progress.heard
 
 
 def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
-    """Doubts about nodes whose ledgers have different keys. The ledger after a damaged one has the same key under
-    another name, so it raises no doubt.
+    """Doubts about nodes whose ledgers have different keys.
+
+    A ledger that replaced a damaged one has the same key under another name, so it raises no doubt.
     """
     for node, group in groupby(ledgers, key=lambda ledger: ledger.node):
         found = list(group)
@@ -198,7 +200,7 @@ def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
 def ledger_in(
     server: Server, schema: str, wanted: str | None = None, days: Mapping[str, DayKeys] = MappingProxyType({})
 ) -> NodeLedger | None:
-    """Ledger in one schema; None if it belongs to a node other than `wanted`.
+    """The ledger in one schema; None if it belongs to a node other than `wanted`.
 
     Raises LedgerError.
     """
@@ -237,9 +239,9 @@ def ledger_in(
 
 
 def replica_of(servers: Sequence[Server], node: str) -> NodeLedger:
-    """Replica that a node currently fills.
+    """The replica to which a node currently writes.
 
-    Raises LedgerError, and UsageError if there is none.
+    Raises UsageError if there is none. Raises LedgerError.
     """
     answers, silent = ask_all(servers, lambda server: _replicas_in(server, node))
     if found := list(chain.from_iterable(replicas for _, replicas in answers)):
@@ -248,7 +250,10 @@ def replica_of(servers: Sequence[Server], node: str) -> NodeLedger:
 
 
 def _replicas_in(server: Server, node: str) -> list[NodeLedger]:
-    """The replica on one server that this node fills, or filled last; empty if there is none. Raises LedgerError."""
+    """The replica to which this node writes, or last wrote, on one server; empty if there is none.
+
+    Raises LedgerError.
+    """
     with NodeReportsReader(server) as reader:
         origins = [each.origin for each in reader.read().reports if each.node == node]
     for origin in origins:
@@ -266,7 +271,7 @@ def _names(servers: Sequence[Server]) -> str:
 
 
 def day_keys_beside(key_file: Path) -> DayKeys:
-    """Day keys next to a copy of a node's key file.
+    """The day keys next to a copy of a node's key file.
 
     Raises LedgerError if the keys cannot be used.
     """

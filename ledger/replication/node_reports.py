@@ -1,4 +1,4 @@
-"""Reports of all nodes about themselves, read from the PostgreSQL servers that the nodes share."""
+"""All nodes' reports about themselves, read from the PostgreSQL servers that they share."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from ..store.step_rows import moment
 from .ask_servers import WITHIN_S, await_all, not_answered
 
 AT_ONCE: Final = 100
-"""Maximum number of schemas that one statement reads."""
+"""Maximum number of schemas that are read in one statement."""
 AGAIN_S: Final = 30.0
-"""Time for which one of several servers is skipped after a failure, in seconds. The others are read each second
-meanwhile.
+"""Time in seconds for which one of several servers is skipped after a failure.
+
+The others are still read every second.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """The last report of one node about itself.
+    """A node's last report about itself.
 
-    `heard` is the time of the report by PostgreSQL's clock, or None if there is no report. `state` is the unchecked
-    object of `service.node_state`, or None if the node has not reported one.
+    `heard` is the time of the report according to PostgreSQL's clock, or None if there is no report. `state` is the
+    object from `service.node_state`, unchecked, or None if the node has not reported one.
     """
 
     node: str
@@ -46,10 +47,10 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class NodeReports:
-    """The last reports of all nodes about themselves, from PostgreSQL.
+    """All nodes' last reports about themselves, from PostgreSQL.
 
-    `now` is by PostgreSQL's clock. `unreadable` names schemas and servers that cannot be read, with the reasons.
-    `silent` are the servers among them.
+    `now` is PostgreSQL's current time. `unreadable` lists schemas and servers that cannot be read, with the reasons.
+    `silent` lists the servers among them.
     """
 
     now: datetime
@@ -59,7 +60,7 @@ class NodeReports:
 
 
 class NodeReportsReader:
-    """Reads the nodes' reports from PostgreSQL servers, and keeps its connections open.
+    """Reads the nodes' reports from PostgreSQL servers over connections that it keeps open.
 
     For one thread at a time. Raises LedgerError if psycopg is not installed.
     """
@@ -71,8 +72,8 @@ class NodeReportsReader:
     def read(self) -> NodeReports:
         """Read the nodes' reports from all servers.
 
-        A server that does not answer delays one call for some seconds. Later calls query that server in the background.
-        Raises LedgerError if no server can be read. The next call then reconnects.
+        A server that does not answer delays one call by several seconds. Later calls query it in the background. Raises
+        LedgerError if no server can be read, in which case the next call reconnects.
         """
         waited = [(each, begun) for each in self._readers if (begun := each.begin()) is not None]
         await_all(begun for _, begun in waited)
@@ -96,7 +97,7 @@ class NodeReportsReader:
 
 
 def _together(read: Iterable[NodeReports], silent: tuple[str, ...]) -> NodeReports:
-    """The reports of several servers, with all times by the first server's clock."""
+    """Combine several servers' reports, with all times converted to the first server's clock."""
     first, *others = read
     reports, unreadable = [*first.reports], [*first.unreadable]
     for each in others:
@@ -107,7 +108,7 @@ def _together(read: Iterable[NodeReports], silent: tuple[str, ...]) -> NodeRepor
 
 
 class _ServerReader:
-    """Reads one server in a background thread.
+    """Reads a single server in a background thread.
 
     For one thread at a time. Raises LedgerError if psycopg is not installed.
     """
@@ -120,11 +121,13 @@ class _ServerReader:
         self._reading_now: Future[NodeReports] | None = None
         self._again_s = 0.0
         self.trouble: LedgerError | None = None
-        """The error of the last reading; None if it succeeded."""
+        """The error from the last attempt to read; None if it succeeded."""
 
     def begin(self) -> Future[NodeReports] | None:
-        """Begin a reading, and return it if its answer is worth waiting for. Otherwise return None: while the last
-        reading runs, for some time after a failure, and for the first attempt after that.
+        """Begin to read, and return the future if its answer is worth waiting for.
+
+        Returns None while the last attempt is still running, for some time after a failure, and for the first attempt
+        after that.
         """
         if self._reading_now is not None:
             if not self._reading_now.done():
@@ -136,7 +139,7 @@ class _ServerReader:
         return None if self.trouble else self._reading_now
 
     def end(self, begun: Future[NodeReports]) -> NodeReports | None:
-        """The reports; None if the server could not be read."""
+        """Return the reports, or None if the server could not be read."""
         if not begun.done():
             self.trouble = not_answered(self._server)
             return None
@@ -150,7 +153,7 @@ class _ServerReader:
         return reports
 
     def forgive(self) -> None:
-        """Allow a new attempt at once after a failure, unless an answer is still awaited."""
+        """Allow an immediate new attempt after a failure, unless an answer is still awaited."""
         if self._reading_now is None:
             self.trouble = None
 
@@ -161,7 +164,7 @@ class _ServerReader:
             self._reading_now.add_done_callback(lambda _: self._disconnect())
 
     def _read(self) -> NodeReports:
-        """The reports of the server. Raises LedgerError; then the next call connects anew."""
+        """Read the server's reports. After a LedgerError, the next call reconnects."""
         try:
             with self._database.explaining(), self._reading() as connection:
                 schemas = connection.execute(_SCHEMAS).fetchall()
@@ -200,7 +203,7 @@ class _ServerReader:
 
 
 def _reports(held: Mapping[str, Mapping[str, str]], server: Server) -> tuple[list[NodeReport], list[Message]]:
-    """The reports from the facts of each schema, and the faults of the other schemas."""
+    """Reports from each schema's facts, and the faults found in damaged schemas."""
     found: list[NodeReport] = []
     damaged: list[Message] = []
     for schema, facts in held.items():
@@ -221,7 +224,7 @@ def _reports(held: Mapping[str, Mapping[str, str]], server: Server) -> tuple[lis
 
 
 def _heard(facts: Mapping[str, str]) -> tuple[datetime | None, object | None]:
-    """The time at which the node was last heard, and its state."""
+    """The time at which the node last reported, and its state."""
     try:
         reported: Any = json.loads(facts[STATE])
         return moment(int(reported["heard"])), reported["state"]
@@ -234,7 +237,7 @@ def _heard(facts: Mapping[str, str]) -> tuple[datetime | None, object | None]:
 
 
 def _newest(reports: Iterable[NodeReport]) -> list[NodeReport]:
-    """The last report of each node and key, by node. The ledger after a damaged one has the same key."""
+    """The last report for each node and key, sorted by node. A ledger that replaced a damaged one has the same key."""
     by_node: dict[tuple[str, str], NodeReport] = {}
     for each in sorted(reports, key=lambda report: report.heard.timestamp() if report.heard else 0):
         by_node[each.node, each.key.split("+", 2)[-1]] = each

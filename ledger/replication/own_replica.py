@@ -1,4 +1,4 @@
-"""The replica of the node's own ledger in PostgreSQL, for checks of the node."""
+"""The PostgreSQL replica of the node's own ledger, for checks on the node."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,15 +15,15 @@ from .replica_batch import replica_position
 from .replica_connection import lost_leaves
 
 ASKED_WITHIN_S: Final = 10
-"""Time for which a check of this node waits for any answer of PostgreSQL, in seconds."""
+"""Time in seconds that a check on this node waits for any answer from PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnReplica:
     """The replica of the node's own ledger.
 
-    `behind` is the number of steps that the replica still lacks. `lost_leaves` counts leaves of ledgers that were set
-    aside that never arrived. `is_own` is False if another node replicates under this node's name. `is_private` is True
+    `behind` is the number of steps that the replica still lacks. `lost_leaves` counts leaves that were in ledgers set
+    aside and never arrived. `is_own` is False if another node replicates under this node's name. `is_private` is True
     if the connection is encrypted or local.
     """
 
@@ -35,7 +35,7 @@ class OwnReplica:
 
 
 def own_replica(server: Server, settings: LedgerSettings, node: str) -> OwnReplica | None:
-    """State of the replica of the node's own ledger; None if there is no replica.
+    """State of the node's own ledger replica; None if there is no replica.
 
     Raises LedgerError if PostgreSQL or the ledger cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Batches of steps for a ledger's replica, and the comparison of the ledger with its replica."""
+"""Batches of steps for a ledger's replica, and a comparison of the ledger with the replica."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +18,15 @@ from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import root, stored_hashes
 
 BATCH_STEPS: Final = 1000
-"""Maximum number of steps of a batch. Reading that many can delay the writer's commit by some milliseconds."""
+"""Maximum number of steps in a batch. Reading that many can delay the writer's commit by a few milliseconds."""
 MOST_STEPS: Final = 100_000
-"""Maximum number of step ids from the first to the last in a batch. Steps that the service has set aside leave a
-gap.
-"""
+"""Maximum range of step ids in a batch. Steps that the service has set aside leave gaps."""
 COMPARED: Final = 1000
-"""How many of the last steps are compared one by one. Steps in leaves are compared by the tree."""
+"""Number of latest steps that are compared one by one. Steps in leaves are compared through the tree."""
 
 
 class ReplicaPosition(NamedTuple):
-    """A position in a ledger: its end, or the end of its replica."""
+    """A position in a ledger, which is its end or the end of its replica."""
 
     steps: int = 0
     leaves: int = 0
@@ -37,9 +35,9 @@ class ReplicaPosition(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows after a position in the ledger, for its replica.
+    """Rows that follow a position in the ledger, for its replica.
 
-    `behind` is the number of steps that remain after them.
+    `behind` is the number of steps that remain after these rows.
     """
 
     steps: Sequence[tuple[Any, ...]]
@@ -52,16 +50,16 @@ class Batch:
 
 
 def replica_position(connection: Connection) -> ReplicaPosition:
-    """Position of the end of a ledger or replica, from its rows."""
+    """The position at the end of a ledger or replica, from its rows."""
     ((hashes,),) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM hashes").fetchall()
     return ReplicaPosition(newest_id(connection), count_leaves(connection), hashes)
 
 
 def batch_after(ledger: Database, position: ReplicaPosition, key: StepKey | None) -> Batch:
-    """Read the rows after a position for the replica.
+    """Read the rows that follow a position, for the replica.
 
-    Raises LedgerError if the ledger cannot be read, or if its tree does not fit its steps. Raises LedgerError also if a
-    step lacks the MAC of `key`, because a replica receives only what the service wrote.
+    Raises LedgerError if the ledger cannot be read or if its tree does not match its steps. Also raises LedgerError if
+    a step has no valid MAC for `key`, because a replica receives only what the service wrote.
     """
     with ledger.reading() as connection:
         rows = connection.execute(_STEPS, (position.steps, BATCH_STEPS)).fetchall()
@@ -101,14 +99,15 @@ def _damaged(ledger: Database) -> LedgerError:
 
 
 def _checkpoint(connection: Connection, leaves: int) -> str | None:
-    """The signed head, if the replica will have all its leaves."""
+    """The signed head, if the replica will contain all its leaves."""
     note = facts(connection).get(CHECKPOINT)
     return note if note and Checkpoint.parse(Note.parse(note.encode()).text).size <= leaves else None
 
 
 def _sought(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, int]]:
-    """The search entries of the leaves that these steps close, made as the log store makes them: the table has no index
-    by step.
+    """Search entries for the leaves that these steps close.
+
+    They are computed in the same way as in the log store, because the table has no index by step.
     """
     over = sorted({row[2] for row in rows if row[6] is not None})
     first, last = rows[0][0], rows[-1][0]
@@ -126,18 +125,18 @@ def _sought(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[tup
 
 
 class ReplicaDiffersError(LedgerError):
-    """The replica is not the beginning of the ledger."""
+    """The replica does not match the beginning of the ledger."""
 
 
 class _Sample(NamedTuple):
-    """Values for comparing two ledgers up to a position: the tree's root, and the last steps."""
+    """Values for comparing two ledgers up to a position, which are the tree's root and the last steps."""
 
     root: bytes
     tail: list[tuple[Any, ...]]
 
 
 def _sample(connection: Connection, position: ReplicaPosition) -> _Sample:
-    """The values at a position. Raises LedgerError if hashes are missing."""
+    """Read the values at a position. Raises LedgerError if hashes are missing."""
     newest = f"SELECT {STEP}, leaf FROM steps WHERE id > ? AND id <= ? ORDER BY id"  # noqa: S608 - of our own words
     return _Sample(
         root(position.leaves, partial(read_hashes, connection)),
@@ -146,7 +145,7 @@ def _sample(connection: Connection, position: ReplicaPosition) -> _Sample:
 
 
 def check_replica(replica: Connection, ledger: Database, position: ReplicaPosition) -> None:
-    """Raise ReplicaDiffersError unless the replica is the beginning of the ledger.
+    """Raise ReplicaDiffersError unless the replica matches the beginning of the ledger.
 
     `position` is the replica's end. The ledger is read only after the replica has answered, because a reader that waits
     for a network would delay the ledger's writer.

@@ -1,7 +1,7 @@
-"""The PostgreSQL connection that writes the replica of a node's ledger (docs/adr/0015).
+"""The PostgreSQL connection that writes a ledger's replica (docs/adr/0015).
 
 The connection compares the replica with the ledger before it writes. While it waits for PostgreSQL, the ledger is not
-locked: the service continues to write evidence.
+locked, so the service continues to write evidence.
 """
 
 import logging
@@ -30,17 +30,15 @@ from ..store.sqlite import path_of
 from .replica_batch import Batch, ReplicaDiffersError, ReplicaPosition, batch_after, check_replica, replica_position
 
 ANSWER_WITHIN_S: Final = 45.0
-"""Time without an answer after which the connection is given up, in seconds. It is longer than any wait inside
-PostgreSQL.
-"""
+"""Time in seconds without an answer after which the connection is given up. It exceeds any wait in PostgreSQL."""
 ENCODINGS: Final = ("UTF8", "SQL_ASCII")
-"""Encodings of databases in which every text of a ledger comes back unchanged."""
+"""Database encodings that preserve every text in a ledger."""
 
 _log = logging.getLogger(__name__)
 
 
 def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
-    """Verifier key of the log in the node's database.
+    """The verifier key for the log in the node's database.
 
     Raises LedgerError while a new ledger replaces a damaged one.
     """
@@ -55,9 +53,9 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
 
 
 def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> int:
-    """Number of signed leaves that never arrived in PostgreSQL.
+    """The number of signed leaves that never arrived in PostgreSQL.
 
-    Such leaves are in ledgers that were damaged and set aside.
+    Such leaves are in damaged ledgers that were set aside.
     """
     lost = 0
     for tree in successor_trees_of(settings, node).trees:
@@ -75,8 +73,8 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
 class ReportResult:
     """The result of reporting the node's state to PostgreSQL.
 
-    PostgreSQL's clock is ahead of the machine's clock by `ahead_least_s` to `ahead_most_s`. `writer` wrote this report.
-    `before` wrote the previous report; it is None if there was none.
+    PostgreSQL's clock is ahead of the machine's clock by `ahead_least_s` to `ahead_most_s`. `writer` wrote this report,
+    and `before` wrote the previous one. `before` is None if there was none.
     """
 
     ahead_least_s: float
@@ -86,9 +84,9 @@ class ReportResult:
 
 
 class ReplicaConnection:
-    """A connection that writes a ledger's replica, for one thread.
+    """A connection that writes a ledger's replica, for use by one thread.
 
-    The replica is compared with the ledger before a write. Every wait is limited in time. Raises LedgerError if the
+    Compares the replica with the ledger before writing. Every wait is limited in time. Raises LedgerError if the
     settings cannot be used. PostgreSQL need not be available on creation.
     """
 
@@ -102,15 +100,14 @@ class ReplicaConnection:
         self._is_entered = False
         """True if the schema exists and belongs to this log."""
         self._left_at: ReplicaPosition | None = None
-        """The replica's position after this connection's last write. If it is unchanged, nothing needs to be compared.
-        """
+        """The replica's position after this connection's last write. If it has not changed, no comparison is needed."""
         self.lost_leaves = 0
-        """Number of lost leaves at the time of the connection."""
+        """Number of lost leaves when the connection was opened."""
         self._turn_to(own_key(settings, node))
 
     @property
     def key(self) -> VerifierKey:
-        """Verifier key of the replicated log, which changes after a damaged ledger was set aside."""
+        """The replicated log's verifier key, which changes after a damaged ledger is set aside."""
         return self._key
 
     def _turn_to(self, key: VerifierKey) -> None:
@@ -142,10 +139,10 @@ class ReplicaConnection:
         return batch
 
     def report(self, writer: str, state: str) -> ReportResult:
-        """Write the node's state, a JSON object, next to its replica, with PostgreSQL's time.
+        """Write the node's state, a JSON object, next to its replica, along with PostgreSQL's time.
 
-        `writer` is a name of letters and digits. The replica may lag or differ. After a LedgerError, the next call
-        reconnects.
+        `writer` is a name that consists of letters and digits. The replica may lag or differ. After a LedgerError, the
+        next call reconnects.
         """
         try:
             # A report lost in a crash of PostgreSQL comes again a second later, so the commit does not wait for a disk.
@@ -231,7 +228,7 @@ class ReplicaConnection:
             self._check_key(scalar(connection, _LOG_KEY))
 
         def upgrading() -> None:
-            """Lift the time limits, because an upgrade takes longer for a larger ledger."""
+            """Lift the time limits, because larger ledgers take longer to upgrade."""
             timer.cancel()
             connection.execute("SET LOCAL statement_timeout = 0")
 
@@ -287,7 +284,7 @@ class ReplicaConnection:
             )
 
     def _cosigned_note(self) -> str:
-        """The note that witnesses have cosigned; empty if there is none."""
+        """The note cosigned by witnesses; empty if there is none."""
         try:
             return self._settings.cosigned_file().read_text("utf-8")
         except FileNotFoundError:
@@ -315,4 +312,4 @@ FROM clock, meta AS own WHERE own.key = 'log_key' AND own.value = ?
 ON CONFLICT (key) DO UPDATE SET value = excluded.value
 RETURNING (SELECT at FROM clock), (SELECT writer FROM before)
 """
-"""The statement of a report. Its UPDATE changes no index, so PostgreSQL writes the new row beside the old one (HOT)."""
+"""SQL for a report. Its UPDATE changes no index, so PostgreSQL can write the new row next to the old one (HOT)."""

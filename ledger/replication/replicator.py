@@ -1,8 +1,8 @@
-"""Continuous replication of a node's ledger to PostgreSQL (docs/adr/0015).
+"""Continuously replicates a node's ledger to PostgreSQL (docs/adr/0015).
 
-No call waits for the replication, because the evidence is on the disk in the node's own file. Each transaction reads
-the replica's progress in PostgreSQL and adds the following steps. So each step arrives exactly once, even if either
-side dies at any moment.
+No call waits for replication, because the evidence is already on disk in the node's own file. Each transaction reads
+the replica's progress in PostgreSQL and adds the steps that follow. Each step therefore arrives exactly once, even if
+either side dies at any moment.
 """
 
 import logging
@@ -25,14 +25,12 @@ from .replica_connection import ReplicaConnection, ReportResult, key_of_own_ledg
 
 LOOK_EVERY_S: Final = 1.0
 ALMOST: Final = 0.9
-"""Share of the interval after which a report is due. A wait may end a little early; the report is sent then, and not
-one interval later.
-"""
+"""Share of the interval after which a report is due. If a wait ends slightly early, the report is sent immediately."""
 HEARD_EVERY_S: Final = 10.0
-"""Interval at which the node asks PostgreSQL for the replica's progress while nothing else happens, in seconds."""
+"""Interval in seconds at which an idle node asks PostgreSQL for the replica's progress."""
 BACK_OFF_S: Final = 30.0
 CLOSE_WITHIN_S: Final = 3.0
-"""Time for which a stop waits for the replication of the last steps, in seconds."""
+"""Time in seconds that `close` waits for the last steps to be replicated."""
 TELL_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -40,10 +38,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """The progress of a ledger's replication to PostgreSQL, and its last failure.
+    """How far a ledger's replication to PostgreSQL has progressed, and its last failure.
 
     `behind` is the number of steps that the replica lacks, or None if unknown. `trouble` is the reason for a failure.
-    `lost_leaves` counts leaves of damaged ledgers that never arrived.
+    `lost_leaves` counts leaves from damaged ledgers that never arrived.
     """
 
     behind: int | None = None
@@ -77,10 +75,10 @@ class Replicator:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="idtone-replicator", daemon=True)
         self._arrived: tuple[VerifierKey, int] | None = None
-        """The last step that PostgreSQL has, with the key of its log."""
+        """The last step that arrived in PostgreSQL, with its log's key."""
         self._failures = 0
         self._is_new = True
-        """True if no batch was replicated since the start or the last failure."""
+        """True if no batch has been replicated since the start or the last failure."""
         self._heard_at_s = self._told_at_s = monotonic()
         self._arrived_steps = 0
         """Number of steps replicated since the start or the last failure."""
@@ -98,10 +96,10 @@ class Replicator:
         self._thread.start()
 
     def report(self, state: Callable[[ReportResult | None], str] | None) -> None:
-        """Write the node's state next to the replica each second from now on, even if replication fails.
+        """From now on, write the node's state next to the replica every second, even if replication fails.
 
-        `state` creates the report from the previous `ReportResult`, in the replicator's thread. None ends the reports.
-        Thread-safe.
+        `state` creates the report from the previous `ReportResult`, in the replicator's thread. Passing None ends the
+        reports. Thread-safe.
         """
         self._state = state
 
@@ -122,8 +120,9 @@ class Replicator:
             self._thread.join(CLOSE_WITHIN_S)
 
     def _run(self) -> None:
-        """Replicate until `close`. It also reports the state while the replica is in trouble, for example if it
-        differs.
+        """Replicate until `close`.
+
+        The state is reported even while the replica is in trouble, for example if it differs.
         """
         again_s = 0.0
         while True:
@@ -141,7 +140,7 @@ class Replicator:
                 self._woken.wait(LOOK_EVERY_S)
 
     def _replicate(self) -> bool:
-        """Replicate a batch if there is something to write. True if more must follow at once."""
+        """Replicate a batch if there is something to write. Returns True if more must follow immediately."""
         if not (self._is_new or monotonic() - self._heard_at_s >= HEARD_EVERY_S or self._has_more()):
             return False
         batch = self._connection.replicate()
@@ -157,7 +156,7 @@ class Replicator:
         return bool(batch.behind)
 
     def _tell_failure(self, error: Exception) -> float:
-        """Log the failure, unless this is the end. Returns the seconds until the next attempt."""
+        """Log the failure unless replication is ending. Returns the seconds until the next attempt."""
         self._is_new, self._arrived_steps = True, 0
         if self._over.is_set():
             _log.info("the steps that are not replicated yet are replicated after the next start")
@@ -169,7 +168,7 @@ class Replicator:
         return spread * min(BACK_OFF_S, LOOK_EVERY_S * 2.0 ** min(self._failures, 10))
 
     def _report(self, is_last: bool) -> None:
-        """Write the state beside the replica, if it is time."""
+        """Write the state next to the replica if a report is due."""
         make, is_soon = self._state, self._woken.is_set()
         if is_soon:  # a request between these two lines is kept
             self._woken.clear()
@@ -196,7 +195,7 @@ class Replicator:
             return False
 
     def _waiting(self) -> int | None:
-        """Number of steps that PostgreSQL lacks; None if it has not answered yet. Raises LedgerError."""
+        """The number of steps that PostgreSQL lacks; None if it has not answered yet. Raises LedgerError."""
         if self._arrived is None:
             return None
         key, last = self._arrived

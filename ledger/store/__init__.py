@@ -1,1 +1,1 @@
-"""The ledger's databases in SQLite and PostgreSQL: schema, rows, the stored tree, and the reader."""
+"""The ledger's SQLite and PostgreSQL databases, with their schema, rows, stored tree, and reader."""

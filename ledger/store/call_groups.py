@@ -1,8 +1,8 @@
-"""Counts of calls for statistics, grouped by quarter of an hour.
+"""Call counts for statistics, grouped by quarter of an hour.
 
-Calls that began in the same quarter of an hour, with the same counted details, are one group. The database reads only
-the details on which counting depends (`evidence.tally.COUNTED_BY`). A call takes about eight microseconds, and no
-number is opened. `call_record.record_of_steps` interprets the details.
+Calls that began in the same quarter of an hour and have the same counted details form one group. The database reads
+only the details on which counting depends (`evidence.tally.COUNTED_BY`). Each call takes about eight microseconds, and
+no number is opened. `call_record.record_of_steps` interprets the details.
 """
 
 import json
@@ -22,22 +22,23 @@ from .ledger_reader import LedgerReader
 from .step_rows import microseconds, moment
 
 QUARTER_US: Final = 15 * 60 * 1_000_000
-"""A quarter of an hour in µs. The clocks of all time zones differ by whole quarters, so a quarter lies in one day and
-in one hour.
+"""A quarter of an hour in µs.
+
+Time zones differ by whole quarters, so each quarter lies within one day and one hour everywhere.
 """
 PAGE_ROWS: Final = 600
-"""Number of steps that are read in one transaction. Reading them can delay the writer's commit."""
+"""Number of steps read per transaction. Reading them can delay the writer's commit."""
 _BEFORE_ALL: Final = (-(2**62), 0)
 _AFTER_ALL: Final = (2**62, 0)
 _LAST_STEP: Final = 2**62
 _ANY: Final = "any"
-"""Value in place of a name that does not matter."""
+"""Value used instead of a name that does not matter."""
 
 
 class CallGroup(NamedTuple):
-    """A number of calls with the same counted details that began in the same quarter of an hour.
+    """Calls with the same counted details that began in the same quarter of an hour.
 
-    `begun` is the start of the quarter. `record` has only the details that count, which all calls of the group share.
+    `begun` is the start of the quarter. `record` contains only the counted details, which all calls in the group share.
     """
 
     begun: datetime
@@ -76,7 +77,7 @@ def call_groups(
 def _pages(
     connection: Connection, start: datetime | None, end: datetime | None, last: int, is_sqlite: bool
 ) -> Iterator[list[tuple[int, str, int]]]:
-    """Pages of calls: the time of the first step, the details that count, and the id of the first step."""
+    """Yield pages of calls, each given as its first step's time, the counted details, and its first step's id."""
     reached = _BEFORE_ALL if start is None else (microseconds(start), 0)
     stop = _AFTER_ALL if end is None else (microseconds(end), 0)
     query = _CALLS if is_sqlite else _CALLS_IN_POSTGRESQL
@@ -87,9 +88,9 @@ def _pages(
 
 
 def _record(reader: LedgerReader, text: str, first: int) -> Record:
-    """Interpret the counted details of a call.
+    """Interpret a call's counted details.
 
-    `first` is the first step of such a call; a LedgerError names it.
+    `first` is the first step of such a call, which is named in a LedgerError.
     """
     try:
         return _folded(text)
@@ -114,7 +115,7 @@ def _folded(text: str) -> Record:
 
 
 def _counted(array: Callable[[tuple[str, ...]], str]) -> str:
-    """SQL for the kind of a step and an array of the details on which counting depends."""
+    """SQL for a step's kind and an array of the details on which counting depends."""
     cases = (f"WHEN {literals([kind])} THEN {array(names)}" for kind, names in COUNTED_BY.items())
     return f"step.kind || CASE step.kind {' '.join(cases)} ELSE '' END"
 

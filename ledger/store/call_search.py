@@ -1,11 +1,11 @@
-"""The search for calls of a ledger by time, in resumable parts.
+"""Searches a ledger for calls by time, in resumable parts.
 
-A caller can continue a search as long as it needs, so a search also finds rare calls. Calls are sorted by their first
+A caller can continue a search for as long as necessary, so even rare calls are found. Calls are sorted by their first
 steps. The ledger has no index of decisions, so a search reads from the newest call to the oldest. The database selects
-matching decisions (`CallFilter.decision_details`), and Python interprets only the calls of those decisions.
+matching decisions (`CallFilter.decision_details`), and Python interprets only those calls.
 
 A call has two decisions if the hook acted although the service had decided. Both decisions have the time of the
-request. The call's place is that of the first decision that matches.
+request. The call's position is that of the first matching decision.
 """
 
 import json
@@ -25,17 +25,17 @@ from .ledger_reader import LedgerReader
 from .step_rows import microseconds, moment
 
 FIRST_STEPS: Final = 320
-"""Number of steps that are read first; mostly, these suffice for a page of calls."""
+"""Number of steps that are read first. They usually suffice for a page of calls."""
 MOST_STEPS: Final = 2500
-"""Maximum number of steps in one transaction. It takes some ten milliseconds."""
+"""Maximum number of steps read in one transaction, which takes about ten milliseconds."""
 AT_ONCE: Final = 25
-"""Maximum number of calls that are read at once."""
+"""Maximum number of calls read at once."""
 
 
 class CallPlace(NamedTuple):
     """The position of a call in the search order.
 
-    `step` is the id of the call's first step, and `at` its time in µs since 1970.
+    `step` is the id of the call's first step, and `at` is its time in µs since 1970.
     """
 
     at: int
@@ -52,7 +52,7 @@ OLDEST: Final = CallPlace(-(2**62), 0)
 
 @dataclass(slots=True)
 class FoundCalls:
-    """Calls that a search found, newest first, with their positions.
+    """Calls found by a search, newest first, with their positions.
 
     All calls up to the position `reached` were examined. `reached` is None if no calls remain.
     """
@@ -82,8 +82,8 @@ def search_calls(
 ) -> FoundCalls:
     """Find at most `limit` calls that began at or after `start` and before `end`.
 
-    The search returns the next calls before `place`, or after `place` if `newer`; the call at `place` is left out. The
-    search calls `enough` repeatedly, and stops early when it returns True. Raises LedgerError.
+    The search returns the next calls before `place`, or after `place` if `newer`; the call at `place` is left out.
+    `enough` is called repeatedly, and the search stops early when it returns True. Raises LedgerError.
     """
     first = OLDEST if start is None else CallPlace(microseconds(start), 0)
     last = NEWEST if end is None else CallPlace(microseconds(end), 0)
@@ -115,7 +115,7 @@ def search_calls(
 
 
 def _sought(record: Record, wanted: CallFilter) -> Step:
-    """The step by which the search finds a call: its first step, or the first decision that matches."""
+    """The step by which the search finds a call, which is its first step or the first matching decision."""
     words = wanted.decision_details.items()
     decisions = (step for step in record.steps if step.kind in FIRST and step.details.items() >= words)
     return next(decisions, record.steps[0]) if words else record.steps[0]
@@ -172,9 +172,9 @@ class _Looking:
 
 
 def _conditions(wanted: CallFilter, is_sqlite: bool) -> tuple[str, list[Any]]:
-    """SQL conditions on the first step of a wanted call.
+    """SQL conditions that a wanted call's first step meets.
 
-    Some other steps and calls meet the conditions too.
+    Some other steps and calls also meet the conditions.
     """
     has = f"{'instr' if is_sqlite else 'strpos'}(details, ?) > 0"  # which takes a third of the time of LIKE
     # Canonical JSON writes a member in one way only.
@@ -199,7 +199,7 @@ _BEGINNING: Final = (
     f"(kind IN ({_FIRST}) OR (kind NOT IN ({literals(ACTS)}) AND NOT EXISTS (SELECT 1 FROM steps AS opening "  # noqa: S608
     f"WHERE opening.call_id = steps.call_id AND opening.kind IN ({_FIRST}))))"
 )
-"""The SQL condition for the first step of a call, or for any step of a call whose beginning is missing."""
+"""SQL condition for a call's first step, or for any step of a call whose beginning is missing."""
 _SOUND: Final = (
     'other.details LIKE \'%"party":"called"%\'',
     f'other.details LIKE \'%"known_by":"{SENT_BY}"%\'',
@@ -208,4 +208,4 @@ _SOUND: Final = (
 _SENT: Final = (
     f'details LIKE \'%"parties":"called"%\' AND {_has(StepKind.SOUND_ENDED, *_SOUND)} AND NOT {_has(StepKind.FALLBACK)}'
 )
-"""The SQL condition for calls whose sound was sent, if only the called party was to hear one, as in most calls."""
+"""SQL condition for calls whose sound was sent if, as in most calls, only the called party was to hear one."""

@@ -1,6 +1,6 @@
-"""The database table of calls whose end is not recorded.
+"""The database table of calls whose end has not been recorded.
 
-Calls can last for days. Without the table, a search for calls in progress would have to read every call. Each
+Calls can last for days. Without the table, a search for calls in progress would have to read every call. Every
 transaction that writes steps updates the table.
 """
 

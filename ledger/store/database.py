@@ -1,4 +1,4 @@
-"""Read access to a ledger's database, the same for SQLite and PostgreSQL."""
+"""Uniform read access to a ledger's database in SQLite or PostgreSQL."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +12,9 @@ from . import sqlite
 
 
 class Connection(Protocol):
-    """A database connection that takes queries valid in SQLite and PostgreSQL.
+    """A database connection that accepts queries valid in both SQLite and PostgreSQL.
 
-    Values are written as `?`. `sqlite3.Connection` is such a connection.
+    Placeholders for values are written as `?`. `sqlite3.Connection` is such a connection.
     """
 
     def execute(self, query: str, values: Sequence[Any] = (), /) -> Any:
@@ -27,7 +27,7 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Lent:
-    """A connection that stays open after its use."""
+    """A connection that stays open after use."""
 
     connection: Connection
 
@@ -42,7 +42,7 @@ class _Lent:
 
 
 def scalar(connection: Connection, query: str, values: Sequence[Any] = ()) -> Any:
-    """First value of the first row of a query; None if there is no row."""
+    """The first value in a query's first row; None if there is no row."""
     row = connection.execute(query, values).fetchone()
     return row[0] if row else None
 
@@ -62,23 +62,23 @@ def literals(words: Sequence[str] | frozenset[str]) -> str:
 
 @dataclass(frozen=True)
 class Database:
-    """A database with one ledger, in SQLite or PostgreSQL.
+    """A SQLite or PostgreSQL database that contains one ledger.
 
-    `name` identifies the database to people, without a password. `explain` converts a driver error to a LedgerError.
+    `name` identifies the database in messages, without a password. `explain` converts a driver error to a LedgerError.
     """
 
     name: str
     connect: Callable[[], Connection]
     begin: str
-    """The statement that begins a transaction for reading."""
+    """Statement that begins a read transaction."""
     error: type[Exception]
-    """The base of the driver's errors."""
+    """Base class of the driver's errors."""
     explain: Callable[[Any], LedgerError]
     is_sqlite: bool = False
 
     @classmethod
     def in_file(cls, url: str) -> Self:
-        """A node's own ledger, in an SQLite file.
+        """Open a node's own ledger, in an SQLite file.
 
         Raises LedgerError if the file does not exist or cannot be read.
         """
@@ -106,7 +106,7 @@ class Database:
     def connected(self) -> Iterator[Connection]:
         """Open a read-only connection, outside a transaction.
 
-        Raises LedgerError for errors of the database.
+        Raises LedgerError for database errors.
         """
         with self.explaining(), closing(self.connect()) as connection:
             yield connection
@@ -115,7 +115,7 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """Open a read-only connection in one transaction, which sees one state of the database.
 
-        Raises LedgerError for errors of the database.
+        Raises LedgerError for database errors.
         """
         with self.connected() as connection:
             connection.execute(self.begin)
@@ -126,7 +126,7 @@ class Database:
         """Open a read-only connection for many queries over a long time.
 
         In SQLite, each query is a short transaction that does not delay the ledger's writer. In PostgreSQL, all queries
-        see one state. Raises LedgerError for errors of the database.
+        see one state. Raises LedgerError for database errors.
         """
         with self.connected() as connection:
             if not self.is_sqlite:
@@ -138,7 +138,7 @@ class Database:
         """Reuse one connection for several short reads of one thread.
 
         SQLite reads the schema again for each connection, which takes longer than the reads. Raises LedgerError for
-        errors of the database.
+        database errors.
         """
         with self.connected() as connection:
             yield replace(self, connect=lambda: _Lent(connection))

@@ -1,4 +1,4 @@
-"""Identity of a ledger's file on its machine, which distinguishes the file from its copies."""
+"""The identity of a ledger's file on its machine, which distinguishes it from copies."""
 
 import fcntl
 import os
@@ -12,16 +12,17 @@ from .sqlite import connect_for_writing
 
 _MACHINE: Final = Path("/etc/machine-id")
 _GET_GENERATION: Final = 0x80087601
-"""FS_IOC_GETVERSION (linux/fs.h). It reads a number that a file system gives to each new file. The number distinguishes
-a new file from a removed one with the same inode number.
+"""FS_IOC_GETVERSION (linux/fs.h), which reads the generation number that a file system assigns to each new file.
+
+The number distinguishes a new file from a deleted one with the same inode number.
 """
 
 
 def identity_of(descriptor: int) -> str:
-    """An identity of an open file that no copy of the file shares.
+    """Identity of an open file, which no copy of the file shares.
 
-    The identity survives writes, and a rename on the same disk. Two kinds of copies are not detected: a copy that was
-    written over the file itself, and a copy of a whole disk. Raises OSError.
+    The identity survives writes and renames on the same disk. Two kinds of copies are not detected: a copy written over
+    the file itself, and a copy of an entire disk. Raises OSError.
     """
     machine = ""
     with suppress(OSError, ValueError):
@@ -33,9 +34,9 @@ def identity_of(descriptor: int) -> str:
 
 
 def record_identity(path: Path) -> None:
-    """Record a restored copy as the ledger's own file, because the original is gone.
+    """Record a restored copy as the ledger's own file. Use this when the original is gone.
 
-    No other process may write to the file during the call. Raises OSError and sqlite3.Error.
+    No other process may write to the file meanwhile. Raises OSError and sqlite3.Error.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -1,4 +1,4 @@
-"""The contents of a ledger's leaves, read one after the other from the database."""
+"""Reads the contents of a ledger's leaves from the database, one after another."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from .database import Connection
 from .stored_tree import STEP, leaf_closed_by, newest_id, open_call
 
 PAGE_ROWS: Final = 500
-"""Number of rows that are read in one transaction. Reading them can delay the writer's commit."""
+"""Number of rows read per transaction. Reading them can delay the writer's commit."""
 
 
 class LeafContent(NamedTuple):
-    """A leaf of the ledger's tree.
+    """A leaf in the ledger's tree.
 
     `number` counts from 0. `content` are the octets that the leaf hash covers.
     """
@@ -26,9 +26,9 @@ class LeafContent(NamedTuple):
 
 
 def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[LeafContent]:
-    """Read the leaves from `first` up to, but not including, `size`.
+    """Yield the leaves from `first` up to, but not including, `size`.
 
-    Only the steps of unfinished calls are kept in memory. `connection` is from `Database.paged`. Raises LedgerError if
+    Only unfinished calls' steps are kept in memory. `connection` must come from `Database.paged`. Raises LedgerError if
     steps are missing or damaged.
     """
     open_texts: defaultdict[str, list[str]] = defaultdict(list)
@@ -62,9 +62,9 @@ def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[Lea
 
 
 def _closing_step(connection: Connection, index: int) -> int:
-    """Id of the step that closed a leaf, found by bisection.
+    """Id of the step that closed a leaf. The step is found by bisection.
 
-    Leaves have no index, but they are in the order of their closing steps.
+    Leaves have no index but are in the order of their closing steps.
     """
     low, high = 0, newest_id(connection)
     while low < high:

@@ -1,4 +1,4 @@
-"""The growth rate of a ledger, and the time until the disk is full."""
+"""How fast a ledger grows, and how long the disk's free space will last."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,19 +12,19 @@ RATE_OVER: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The growth rate of a ledger: steps a day in the last week, and bytes of a step on the disk."""
+    """A ledger's growth rate, as steps per day in the last week and bytes per step on disk."""
 
     steps_a_day: float
     bytes_a_step: float
 
     def days(self, free_bytes: float) -> float | None:
-        """Days until the free space is used up; None if the ledger does not grow."""
+        """Days until the free space is used up; None if the ledger is not growing."""
         bytes_a_day = self.steps_a_day * self.bytes_a_step
         return free_bytes / bytes_a_day if bytes_a_day > 0 else None
 
 
 def growth(reader: LedgerReader, path: Path, now: datetime) -> Growth | None:
-    """The growth rate of the ledger in the file `path`; None if nothing was written in the last week.
+    """Growth rate of the ledger in the file `path`; None if nothing was written in the last week.
 
     Raises LedgerError and OSError.
     """

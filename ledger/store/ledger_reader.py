@@ -1,4 +1,4 @@
-"""Read access to the calls, acts and proofs of one ledger."""
+"""Read access to one ledger's calls, acts and proofs."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,19 +30,19 @@ from .step_rows import microseconds, moment, step_of
 from .stored_tree import STEP, count_leaves, read_hashes, signed_leaves
 
 _CANDIDATES: Final = 5
-"""Maximum number of call ids that an error shows."""
+"""Maximum number of call ids shown in an error."""
 
 OF_THE_LEDGER: Final = frozenset(map(StepKind, ACTS)) - {StepKind.DUTY}
-"""The keepers' acts that concern the ledger, and events of the ledger itself."""
+"""Keepers' acts that concern the ledger, and events in the ledger itself."""
 PAGE_ROWS: Final = 500
-"""Number of rows that a reader fetches in one transaction. Reading them can delay the writer's commit."""
+"""Number of rows that a reader fetches per transaction. Reading them can delay the writer's commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The number of steps in a ledger, in total and since a given time.
+    """How many steps a ledger has, in total and since a given time.
 
-    `first_at` is the time of the first step since that time.
+    `first_at` is the time of the first step in that period.
     """
 
     steps: int
@@ -52,9 +52,9 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class OpenCalls:
-    """The calls without a recorded end, by call id, oldest first.
+    """Calls without a recorded end, by call id, oldest first.
 
-    The records contain all steps up to the id `place`. Later steps may be missing.
+    The records contain all steps up to the id `place`. Steps after that may be missing.
     """
 
     place: int
@@ -62,9 +62,9 @@ class OpenCalls:
 
 
 def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
-    """The first `limit` of `records`, sorted with the newest last.
+    """The first `limit` of `records`, reordered with the newest last.
 
-    `records` must have the newest first.
+    `records` must be sorted with the newest first.
     """
     found = list(islice(records, limit))
     found.reverse()  # calls of one instant stay in the order of their writing
@@ -72,17 +72,19 @@ def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
 
 
 class LedgerReader:
-    """Reads the calls, acts and proofs of a ledger, even while the ledger is being written.
+    """Reads a ledger's calls, acts and proofs, even while the ledger is being written.
 
-    Without `days`, telephone numbers stay sealed. `node` overrides the node of all records. The reader keeps no
-    connection open between two reads. Thread-safe. Raises LedgerError if this version cannot read the ledger.
+    Without `days`, telephone numbers stay sealed. `node` overrides the node in all records. The reader keeps no
+    connection open between reads. Thread-safe. Raises LedgerError if this version cannot read the ledger.
     """
 
     def __init__(self, database: Database, days: DayKeys | None = None, node: str | None = None) -> None:
-        """Open the ledger. Without `days` the numbers stay sealed. `node` is the node of all records; None means that
-        each step names its node.
+        """Open the ledger.
 
-        Raises LedgerError if this version cannot read it.
+        Without `days`, the numbers stay sealed. `node` overrides the node in all records. If it is None, each step
+        names its own node.
+
+        Raises LedgerError if this version cannot read the ledger.
         """
         self.database = database
         self._days = days
@@ -111,11 +113,11 @@ class LedgerReader:
             yield held
 
     def record(self, call_id: str) -> Record | None:
-        """The evidence of one call; None if the ledger has no such call."""
+        """The evidence about one call; None if the ledger has no such call."""
         return next(iter(self.records_of([call_id])), None)
 
     def acts(self, kinds: frozenset[StepKind] = OF_THE_LEDGER) -> list[Step]:
-        """Acts of the given kinds, in the order of writing."""
+        """Acts of the given kinds, in the order in which they were written."""
         # Their ids are indexed, and their kinds are not.
         query = (
             f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind IN ({literals(kinds)}) ORDER BY id"  # noqa: S608
@@ -123,10 +125,10 @@ class LedgerReader:
         return [step_of(StoredStep._make(row), self._key_of) for row in self._all(query, ACT_ID, AFTER_ACTS)]
 
     def decided_by_minute(self, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
-        """Number of calls decided in each minute, by outcome: (minute, outcome, count).
+        """The number of calls decided in each minute, by outcome, as (minute, outcome, count).
 
-        `since` is included, and `until` is not. Calls that ended before a decision have the outcome ''. Works only with
-        a node's own ledger in SQLite.
+        `since` is inclusive, and `until` is exclusive. Calls that ended before a decision have the outcome ''. Works
+        only with a node's own ledger in SQLite.
         """
         query = (
             "SELECT at / 60000000, coalesce(json_extract(details, '$.outcome'), ''), count(*) FROM steps "  # noqa: S608
@@ -139,7 +141,7 @@ class LedgerReader:
         return bool(self._all("SELECT 1 FROM steps WHERE call_id = ? LIMIT 1", call_id))
 
     def tokens(self, numbers: Iterable[Number], day: str) -> frozenset[str]:
-        """Search tokens of telephone numbers on a day; empty if the key of the day is not available."""
+        """Search tokens for telephone numbers on a day; empty if the day key is not available."""
         key = self._key_of(day)
         return frozenset(map(key.token, numbers)) if key else frozenset()
 
@@ -149,21 +151,21 @@ class LedgerReader:
         return self._days
 
     def step_key(self, origin: str) -> StepKey | None:
-        """Key for the MACs of the steps in the tree `origin`; None if the reader has no keys."""
+        """The key for MACs on the steps in the tree `origin`; None if the reader has no keys."""
         return self._days.ledger_key.step_key(origin) if self._days else None
 
     def call_ids(self, beginning: str, limit: int) -> list[str]:
         """The last `limit` call ids that begin with `beginning`, in descending order.
 
-        Ids that Asterisk created sort by time, so these are the newest calls.
+        Ids created by Asterisk sort by time, so these are the newest calls.
         """
         query = "SELECT DISTINCT call_id FROM steps WHERE call_id >= ? AND call_id <= ? ORDER BY call_id DESC LIMIT ?"
         return [call_id for (call_id,) in self._all(query, beginning, f"{beginning}\U0010ffff", limit)]
 
     def ended_since(self, place: int) -> tuple[int, list[Record]]:
-        """Calls that ended after the step `place`, in order, with the place from which to continue.
+        """Calls that ended after the step `place`, in order, and the place from which to continue.
 
-        A place beyond the end belongs to a ledger that was set aside, and counts as 0.
+        A place beyond the end belongs to a ledger that was set aside, and is treated as 0.
         """
         last = self.newest_place()
         rows = self._all(_OVER_BETWEEN, (place if place <= last else 0) + 1, last)
@@ -182,17 +184,17 @@ class LedgerReader:
         return newest or 0
 
     def place_before(self, at: datetime) -> int:
-        """Id of the step before the first step since `at`.
+        """Id of the step that precedes the first step written since `at`.
 
-        `newest_place` if no step was written since `at`.
+        Equals `newest_place` if no step was written since `at`.
         """
         since = self.extent(at)
         return since.steps - since.recent if since else self.newest_place()
 
     def steps_in_order(self, after: int, until: int, kinds: frozenset[StepKind]) -> Iterator[StoredStep]:
-        """Stored steps of the given kinds, in the order of writing.
+        """Stored steps of the given kinds, in the order in which they were written.
 
-        `after` is excluded, and `until` is included.
+        `after` is exclusive, and `until` is inclusive.
         """
         query = f"SELECT {STEP} FROM steps WHERE id > ? AND id <= ? AND kind IN ({literals(kinds)}) ORDER BY id LIMIT ?"  # noqa: S608
         while rows := self._all(query, after, until, PAGE_ROWS):
@@ -200,10 +202,10 @@ class LedgerReader:
             after = rows[-1][0]
 
     def changed_records(self, after: int, until: int) -> Iterator[tuple[Record | None, Record]]:
-        """Each call that changed between two steps, as its earlier and its later record.
+        """Yield each call that changed between two steps, as its earlier and its later record.
 
-        The earlier record is the call's state at the step `after`, or None for a new call. The later record is the
-        state at the step `until`.
+        The earlier record shows the call as of the step `after`, or is None for a new call. The later record shows it
+        as of the step `until`.
         """
         calls = iter(dict.fromkeys(call_id for (call_id,) in self._all(_CALLS_BETWEEN, after, until)))
         while part := list(islice(calls, PAGE_ROWS // 5)):
@@ -223,7 +225,7 @@ class LedgerReader:
         until: datetime | None = None,
         keep: Callable[[Record], bool] = lambda record: True,
     ) -> list[Record]:
-        """Whole calls with a step at or after `since` and before `until`, the newest last.
+        """Complete calls with a step at or after `since` and before `until`, newest last.
 
         `keep` filters the records. With `limit`, only the newest calls are returned.
         """
@@ -232,9 +234,9 @@ class LedgerReader:
     def each_record(
         self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Record]:
-        """Yield whole calls one by one, the call with the latest step first.
+        """Yield complete calls one by one, starting with the call that has the latest step.
 
-        `since` is included, and `until` is not. Records of the clock are yielded only if their id is given.
+        `since` is inclusive, and `until` is exclusive. Clock records are yielded only if their id is given.
         """
         conditions = [] if call_id else [f"kind <> '{StepKind.CLOCK}'"]
         values: list[object] = []
@@ -261,9 +263,9 @@ class LedgerReader:
         end: datetime | None = None,
         limit: int | None = None,
     ) -> list[Record]:
-        """Calls of a number that began at or after `start` and before `end`, the newest last.
+        """A number's calls that began at or after `start` and before `end`, newest last.
 
-        With `limit`, only the newest calls are returned. Calls of days whose key is destroyed are not found. Raises
+        With `limit`, only the newest calls are returned. Calls on days whose key is destroyed are not found. Raises
         LedgerError if the reader has no keys.
         """
         return self._find(
@@ -273,10 +275,10 @@ class LedgerReader:
     def find_sip_call_id(
         self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
-        """Calls whose caller's channel had a SIP Call-ID, the newest last.
+        """Calls in which the caller's channel had the given SIP Call-ID, newest last.
 
-        `start` is included, and `end` is not. Calls of days whose key is destroyed are not found. Raises LedgerError if
-        the reader has no keys.
+        `start` is inclusive, and `end` is exclusive. Calls on days whose key is destroyed are not found. Raises
+        LedgerError if the reader has no keys.
         """
         return self._find(
             lambda key: key.sip_call_id_token(sip_call_id),
@@ -293,9 +295,9 @@ class LedgerReader:
         end: datetime | None,
         limit: int | None = None,
     ) -> list[Record]:
-        """Calls with one of the tokens.
+        """Find calls that have one of the tokens.
 
-        `token_of` computes the token of a day. `has` decides whether a record is wanted.
+        `token_of` computes the token for a day. `has` decides whether a record matches.
         """
         if self._days is None:
             raise LedgerError("numbers can be found with the ledger's key only: run this as a user who may read it")
@@ -325,9 +327,9 @@ class LedgerReader:
         return [call_id for call_id, details in self._all(query) if not digits.isdisjoint(search_digits(details))]
 
     def _over_with(self, tokens: Sequence[str], limit: int | None) -> Iterator[list[str]]:
-        """Ids of finished calls with one of the tokens, in parts, the newest first.
+        """Yield ids of finished calls that have one of the tokens, in parts, newest first.
 
-        The tokens are in the order of their days. `limit` is the number of calls that usually suffices.
+        The tokens must be in the order of their days. `limit` is the number of calls that usually suffices.
         """
         days, calls = (PAGE_ROWS, PAGE_ROWS // 5) if limit is None else (_WEEK, min(limit, PAGE_ROWS // 5))
         for last in range(len(tokens), 0, -days):
@@ -343,7 +345,7 @@ class LedgerReader:
     def open_calls(self, earlier: OpenCalls | None = None) -> OpenCalls:
         """Calls without a recorded end, however old.
 
-        A record takes 0.2 ms to read. Calls without a new step are therefore copied from the `earlier` result.
+        Because a record takes 0.2 ms to read, calls without a new step are copied from the `earlier` result.
         """
         place = self.newest_place()
         known = dict(earlier.records) if earlier and earlier.place <= place else {}
@@ -357,7 +359,7 @@ class LedgerReader:
         return OpenCalls(place, {record.call_id: record for record in begun})
 
     def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
-        """Time of the first step of each kind, for each of the calls."""
+        """For each call, the time of the first step of each kind."""
         found: dict[str, dict[str, datetime]] = {name: {} for name in call_ids}
         wanted = list(found)
         for first in range(0, len(wanted), PAGE_ROWS):
@@ -368,9 +370,9 @@ class LedgerReader:
         return found
 
     def extent(self, since: datetime) -> Extent | None:
-        """Number of steps in the ledger, in total and since a time; None if nothing was written since.
+        """How many steps the ledger has, in total and since a time; None if nothing was written since.
 
-        The numbers are taken from step ids, without counting rows.
+        The numbers are derived from step ids, without counting rows.
         """
         first = self._all("SELECT id, at FROM steps WHERE at >= ? ORDER BY at LIMIT 1", microseconds(since))
         if not first:
@@ -379,9 +381,9 @@ class LedgerReader:
         return Extent(newest, newest - number + 1, moment(at))
 
     def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-        """Number of leaves, after a quick check that the tree's head is signed.
+        """Number of leaves, returned after a quick check that the tree's head is signed.
 
-        Raises LedgerError if a leaf is not signed, or if the tree does not begin with each checkpoint in `kept`.
+        Raises LedgerError if a leaf is not signed or if the tree does not begin with each checkpoint in `kept`.
         """
         with self.database.reading() as connection:
             return signed_leaves(connection, log, kept)
@@ -395,16 +397,16 @@ class LedgerReader:
             return consistency_proof(old, size, lambda places: read_hashes(connection, places))
 
     def proofs(self, call_id: str, cosigned: Note | None = None) -> list[ProvenLeaf]:
-        """Inclusion proof of each leaf of a call, its main leaf first; empty if the call has no leaf yet.
+        """Inclusion proofs for a call's leaves, its main leaf first; empty if the call has no leaf yet.
 
-        The proofs lead to the `cosigned` checkpoint if that tree contains all leaves of the call. Otherwise they lead
-        to the ledger's own checkpoint. Raises LedgerError if no signed checkpoint contains all leaves.
+        The proofs lead to the `cosigned` checkpoint if that tree contains all the call's leaves, and otherwise to the
+        ledger's own checkpoint. Raises LedgerError if no signed checkpoint contains all leaves.
         """
         with self.database.reading() as connection:
             return prove(connection, call_id, cosigned)
 
     def origin(self) -> str | None:
-        """Name of the tree at its last signature; None if it was never signed.
+        """The tree's name when it was last signed; None if it was never signed.
 
         Raises LedgerError.
         """
@@ -412,7 +414,7 @@ class LedgerReader:
         return held.partition("\n")[0] if held else None
 
     def leaves(self) -> int:
-        """Number of leaves of the tree, signed or not.
+        """Number of leaves in the tree, signed or not.
 
         Raises LedgerError.
         """
@@ -420,7 +422,7 @@ class LedgerReader:
             return count_leaves(connection)
 
     def checkpoint(self) -> str | None:
-        """Signed head of the tree; None if it was never signed.
+        """The tree's signed head; None if it was never signed.
 
         Raises LedgerError.
         """
@@ -428,7 +430,7 @@ class LedgerReader:
             return facts(connection).get(CHECKPOINT)
 
     def continuation(self) -> Step | None:
-        """The step that names the previous log; None if the ledger continues no other log.
+        """The step that names the previous log; None if the ledger does not continue another log.
 
         Raises LedgerError.
         """
@@ -449,7 +451,7 @@ class LedgerReader:
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
     def close(self) -> None:
-        """Do nothing: each read has closed its own connection."""
+        """Do nothing, because each read has already closed its own connection."""
 
     def __enter__(self) -> Self:
         return self
@@ -460,7 +462,7 @@ class LedgerReader:
         self.close()
 
     def _newest_calls(self, conditions: Sequence[str], values: Sequence[object]) -> Iterator[str]:
-        """Distinct call ids of the steps that meet the conditions, the call with the latest step first."""
+        """Yield the distinct call ids of steps that meet the conditions, starting with the latest step."""
 
         def page(*conditions: str) -> str:
             where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
@@ -477,9 +479,9 @@ class LedgerReader:
             rows = self._all(page(*conditions, "(at, id) < (?, ?)"), *values, at, number, PAGE_ROWS)
 
     def records_of(self, call_ids: Iterable[str]) -> list[Record]:
-        """Read the evidence of several calls, sorted with the oldest first.
+        """Read the evidence about several calls, oldest first.
 
-        Unknown calls are left out.
+        Unknown calls are omitted.
         """
         wanted = list(call_ids)
         found: dict[str, list[StoredStep]] = {}
@@ -509,9 +511,9 @@ class LedgerReader:
         )
 
     def record_key(self, call_id: str) -> bytes | None:
-        """Key that opens the numbers of one call; None if no key can open them.
+        """The key that opens a call's numbers; None if no key can open them.
 
-        None also for a call without numbers. A held call has a key even after the day key is destroyed. Raises
+        Also None for a call without numbers. A held call has a key even after the day key is destroyed. Raises
         LedgerError if the sealed numbers were changed.
         """
         query = f"SELECT details FROM steps WHERE call_id = ? AND kind IN ({_FIRST}) ORDER BY id LIMIT 1"  # noqa: S608
@@ -541,7 +543,7 @@ _FIRST: Final = literals(FIRST)
 _CLOSING: Final = literals(CLOSING)
 _IN_PROGRESS: Final = "SELECT call_id FROM in_progress"
 _CALLS_BETWEEN: Final = "SELECT call_id FROM steps WHERE id > ? AND id <= ? ORDER BY id"
-"""Statement for call ids. With DISTINCT, SQLite would read the index of all existing calls."""
+"""Statement for call ids. With DISTINCT, SQLite would read the entire index of calls."""
 _OVER_BETWEEN: Final = (
     f"SELECT call_id FROM steps WHERE id BETWEEN ? AND ? AND kind IN ({_CLOSING}) AND NOT EXISTS "  # noqa: S608
     f"(SELECT 1 FROM steps AS earlier WHERE earlier.call_id = steps.call_id AND earlier.kind IN ({_CLOSING}) "
@@ -550,9 +552,9 @@ _OVER_BETWEEN: Final = (
 
 
 def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
-    """Complete the beginning of a call id.
+    """Complete an abbreviated call id.
 
-    `given` itself is returned if no call id begins with it. Raises UsageError if several calls match.
+    If no call id begins with `given`, it is returned unchanged. Raises UsageError if several calls match.
     """
     if not given or any(reader.knows(given) for reader in readers):
         return given

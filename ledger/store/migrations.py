@@ -1,17 +1,18 @@
 """SQL scripts that create and upgrade the ledger's tables.
 
-A ledger of schema version n has run the first n scripts. A script works in SQLite and in PostgreSQL; words in braces
-are types with different names. Never change a released script.
+A ledger with schema version n has run the first n scripts. Scripts work in both SQLite and PostgreSQL, and words in
+braces are types whose names differ. Never change a released script.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 SQLITE: Final = {"whole": "INTEGER", "name": "TEXT", "octets": "BLOB", "keyed": " WITHOUT ROWID"}
-"""Types of SQLite. Every integer type has 64 bits there, but only an INTEGER key is the row's own number."""
+"""SQLite's types. All of its integers have 64 bits, but only an INTEGER key is the row's own number."""
 POSTGRESQL: Final = {"whole": "BIGINT", "name": 'TEXT COLLATE "C"', "octets": "BYTEA", "keyed": ""}
-"""Types of PostgreSQL. With COLLATE "C", names are compared octet by octet, as in SQLite, in a database of any
-language.
+"""PostgreSQL's types.
+
+With COLLATE "C", names are compared octet by octet, as in SQLite, whatever the database's language is.
 """
 
 _FIRST: Final = (

@@ -1,4 +1,4 @@
-"""PostgreSQL servers with replicas of several nodes' ledgers: connections and error messages.
+"""Connections to PostgreSQL servers that hold ledger replicas, with readable error messages.
 
 Each replica is a separate schema, with the same tables as a ledger in SQLite (docs/adr/0015).
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CONNECT_WITHIN_S: Final = 10
 STATEMENT_WITHIN_S: Final = 30
 ORPHANED_AFTER_S: Final = 30
-"""Time for which PostgreSQL keeps a transaction and its locks after its node has disappeared, in seconds."""
+"""Time in seconds for which PostgreSQL keeps a transaction and its locks after its node has disappeared."""
 
 PREFIX: Final = "idtone_"
 _EXAMPLE: Final = Message("write it like postgresql://idtone@db.example/idtone?sslmode=verify-full")
@@ -48,7 +48,7 @@ class PostgreSQLConnection:
     def writing(self, begin: str) -> Iterator[None]:
         """Run the block in one transaction.
 
-        After an error in the block, nothing is written. The caller must then close the connection.
+        If the block raises an error, nothing is written, and the caller must close the connection.
         """
         self.execute(begin)
         yield
@@ -57,7 +57,7 @@ class PostgreSQLConnection:
     def copy(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         """Append rows to a table with PostgreSQL's COPY.
 
-        `table` is the table's name with its columns.
+        `table` is the table's name followed by its columns.
         """
         if not rows:
             return
@@ -114,7 +114,7 @@ class Server:
 
     @classmethod
     def all_of(cls, settings: LedgerSettings) -> list[Server]:
-        """All servers with replicas of the node's ledger: `ledger.url` and `ledger.others`."""
+        """All servers that hold a replica of the node's ledger, from `ledger.url` and `ledger.others`."""
         urls = dict.fromkeys((settings.url, *settings.others))
         return [cls.of(settings, url) for url in urls]
 
@@ -125,15 +125,15 @@ class Server:
     def connect(self) -> PostgreSQLConnection:
         """Open a connection to the PostgreSQL server.
 
-        Raises LedgerError if psycopg is not installed, and psycopg's own errors.
+        Raises LedgerError if psycopg is not installed. Also raises psycopg's own errors.
         """
         return PostgreSQLConnection(_psycopg().connect(self.url, **self._arguments()))
 
     def database(self, schema: str, name: str, within_s: int = 0) -> Database:
-        """A replica on the server, for reading.
+        """Return a replica on the server, for reading.
 
-        Each transaction sees one state. `within_s` limits the time of a statement; 0 means no limit. Waiting for locks
-        is always limited. Raises LedgerError if psycopg is not installed.
+        Each transaction sees a single state. `within_s` limits how long a statement may take, and 0 means no limit.
+        Waits for locks are always limited. Raises LedgerError if psycopg is not installed.
         """
         return Database(
             name,
@@ -162,9 +162,9 @@ class Server:
             raise self.explained(error) from error
 
     def explained(self, error: psycopg.Error) -> LedgerError:
-        """Explain a psycopg error to the operator of the PBX.
+        """Explain a psycopg error to the PBX operator.
 
-        The text leaves out statements and rows that PostgreSQL may quote.
+        The text omits statements and rows, which PostgreSQL may quote.
         """
         state = error.sqlstate or ""
         first = str(error).strip().partition("\n")[0]
@@ -206,7 +206,7 @@ def _psycopg() -> Any:
 def begin_writing(schema: str) -> str:
     """SQL statements that begin a transaction for writing to one replica.
 
-    The transaction's waits are limited in time.
+    All waits in the transaction are limited in time.
     """
     return (
         f"SET LOCAL search_path TO {_quoted(schema)}; SET LOCAL lock_timeout = '{STATEMENT_WITHIN_S}s'; "
@@ -223,7 +223,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def schema_of(origin: str) -> str:
-    """Name of the PostgreSQL schema for the ledger `origin`, readable and unique."""
+    """A readable and unique PostgreSQL schema name for the ledger `origin`."""
     readable = re.sub(r"[^a-z0-9]+", "_", origin.lower()).strip("_")[:40]
     return f"{PREFIX}{readable}_{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
 

@@ -1,4 +1,4 @@
-"""Leaves of a call with their inclusion proofs, from the database."""
+"""A call's leaves and their inclusion proofs, from the database."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from .stored_tree import leaf_closed_by, open_call, read_hashes
 
 @dataclass(frozen=True, slots=True)
 class ProvenLeaf:
-    """A leaf of a call, and the proof that the ledger's tree contains the leaf.
+    """One of a call's leaves, with the proof that the ledger's tree contains it.
 
     `content` are the octets that the leaf hash covers.
     """
@@ -26,10 +26,10 @@ class ProvenLeaf:
 
 
 def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[ProvenLeaf]:
-    """Read the leaves of a call, with a proof of each.
+    """Read a call's leaves, each with its proof.
 
-    The proofs lead to the `cosigned` checkpoint, which others have seen, if that tree contains all leaves. Otherwise
-    they lead to the ledger's own checkpoint. Raises LedgerError.
+    The proofs lead to the `cosigned` checkpoint, which others have seen, if that tree contains all the leaves.
+    Otherwise, they lead to the ledger's own checkpoint. Raises LedgerError.
     """
     query = "SELECT id, leaf FROM steps WHERE call_id = ? AND leaf IS NOT NULL ORDER BY id"
     closing = connection.execute(query, (call_id,)).fetchall()

@@ -1,7 +1,7 @@
-"""Quarantine for ledger rows that were changed, or that the service did not write.
+"""Quarantine for ledger rows that were changed or that the service did not write.
 
-Such steps are set aside and named, and never signed. Only a node's own file has a quarantine. Rows of `steps` move
-unchanged to the table `quarantine`. Everything derived from them is removed.
+Such steps are set aside, reported by name, and never signed. Only a node's own file has a quarantine. Rows are moved
+unchanged from `steps` to `quarantine`, and everything derived from them is removed.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from .stored_tree import STEP, newest_id
 
 PAGE_ROWS: Final = 200
 CHANGED_LIMIT: Final = 1000
-"""How many of the last signed steps may have been changed. If all of them seem changed, the key is probably another
-one.
+"""Number of latest signed steps that may have been changed.
+
+If all of them appear changed, the key is probably the wrong one.
 """
 
 
 FAR: Final = 1_000_000_000
-"""A difference between two consecutive ids that is too large to come from inserted foreign steps."""
+"""A difference between consecutive ids that is too large to be explained by inserted foreign steps."""
 
 
 @dataclass(slots=True)
 class SetAside:
     """Steps that were moved to quarantine.
 
-    `steps` is their number, and `calls` has the ids of their calls. `missing` is the number of steps that the service
-    wrote last and that are gone.
+    `steps` is their number, and `calls` contains the ids of their calls. `missing` is how many of the steps last
+    written by the service are gone.
     """
 
     steps: int = 0
@@ -61,7 +62,7 @@ def set_aside_end(connection: sqlite3.Connection, macs: StepMacs, signed: int | 
     """Quarantine all steps after the last step that the service wrote.
 
     `signed` is the known number of signed leaves, or None if nothing was ever signed. `found` is the time in µs since
-    1970. Raises LedgerError if none of the latest steps has a MAC of the ledger's key. Nothing is then set aside.
+    1970. Raises LedgerError, and sets nothing aside, if none of the latest steps has a valid MAC for the ledger's key.
     """
     last = _last_of_ours(connection, macs, signed)
     if last is None:
@@ -76,7 +77,7 @@ def set_aside_end(connection: sqlite3.Connection, macs: StepMacs, signed: int | 
 
 
 def set_aside_steps(connection: Connection, steps: Iterable[StoredStep], found: int) -> SetAside:
-    """Quarantine single steps of calls in progress.
+    """Quarantine individual steps of calls in progress.
 
     `found` is the time in µs since 1970.
     """
@@ -89,7 +90,7 @@ def set_aside_steps(connection: Connection, steps: Iterable[StoredStep], found: 
 def _last_of_ours(connection: Connection, macs: StepMacs, signed: int | None) -> int | None:
     """Id of the last step that the service wrote.
 
-    None if the step cannot be found. Nothing must then be set aside.
+    None if the step cannot be found, in which case nothing must be set aside.
     """
     if not newest_id(connection):
         return None
@@ -156,6 +157,7 @@ _STILL_IN_PROGRESS: Final = (
     "INSERT INTO in_progress SELECT DISTINCT call_id FROM steps WHERE call_id = ? AND NOT EXISTS "  # noqa: S608 - our words
     f"(SELECT 1 FROM steps WHERE call_id = ? AND kind IN ({literals(CLOSING)}))"
 )
-"""Statement for calls that are still in progress, including calls whose decision was set aside: their other steps must
-still become a leaf.
+"""Statement that records calls as still in progress.
+
+This includes calls whose decision was set aside, because their other steps must still become a leaf.
 """

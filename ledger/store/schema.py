@@ -1,4 +1,4 @@
-"""The schema of a ledger's database: creation, upgrade, and detection of foreign entries."""
+"""Creates and upgrades a ledger's database schema, and detects foreign entries in it."""
 
 import logging
 import re
@@ -16,8 +16,9 @@ from .database import Connection, scalar
 from .meta import SCHEMA, SET_META
 
 CATALOGUE: Final = "SELECT type, name, sql FROM sqlite_master WHERE name NOT IN ('sqlite_stat1', 'sqlite_stat4')"
-"""The query for the catalogue of an SQLite file. The results of ANALYZE are left out, because they only change how fast
-rows are found.
+"""Query for an SQLite file's catalogue.
+
+ANALYZE results are omitted, because they only affect how fast rows are found.
 """
 _TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table'"
 _TABLES_IN_POSTGRESQL: Final = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
@@ -28,8 +29,8 @@ _log = logging.getLogger(__name__)
 def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], None] = lambda: None) -> None:
     """Create the ledger's tables, or upgrade existing tables to the latest schema.
 
-    All statements run in the transaction of `connection`. `upgrading` is called before an upgrade, which may take long.
-    Raises LedgerError, which shows `name`, if the tables are not idtone's.
+    All statements run in `connection`'s transaction. `upgrading` is called before an upgrade, which may take a long
+    time. Raises LedgerError, which shows `name`, if the tables are not idtone's.
     """
     version = _version(connection, name) if _tables(connection) else 0
     if version < _latest():
@@ -54,7 +55,7 @@ def check_version(connection: Connection, name: str) -> None:
 
 
 def log_unexpected_entries(connection: Connection, name: str) -> None:
-    """Log the entries of an SQLite catalogue that idtone did not create, and missing entries.
+    """Log missing entries in an SQLite catalogue, and entries that idtone did not create.
 
     PostgreSQL is not checked.
     """
@@ -64,9 +65,10 @@ def log_unexpected_entries(connection: Connection, name: str) -> None:
 
 
 def unexpected_entries(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
-    """Describe catalogue entries that idtone does not create, and entries of idtone that are missing.
+    """Describe catalogue entries that idtone does not create, and idtone's own entries that are missing.
 
-    A partial index, a column of another type, or a trigger can make readers miss calls although every step exists.
+    A partial index, a column with a different type, or a trigger can make readers miss calls even though every step
+    exists.
     """
     found = {(kind, name): _words(made or "") for kind, name, made in catalogue}
     made_here = _made(_latest())
@@ -79,17 +81,17 @@ def unexpected_entries(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
 
 
 _strange: Final = lru_cache(8)(unexpected_entries)
-"""The cached result, because each read of a ledger needs it."""
+"""The cached function, because every read of a ledger calls it."""
 
 
 def _words(made: str) -> str:
-    """The statement without the spaces that do not matter."""
+    """The statement without insignificant whitespace."""
     return re.sub(r" ?([(),]) ?", r"\1", " ".join(made.split()))
 
 
 @cache
 def _made(version: int) -> dict[tuple[str, str], str]:
-    """Statements that create each entry, by (kind, name).
+    """The statement that creates each entry, by (kind, name).
 
     The statement is empty for an index that SQLite creates for a text key.
     """
@@ -118,7 +120,7 @@ def _tables(connection: Connection) -> list[str]:
 
 
 def _version(connection: Connection, name: str) -> int:
-    """Schema version of the ledger.
+    """The ledger's schema version.
 
     Raises LedgerError if the version is missing, or newer than this version of idtone.
     """

@@ -1,4 +1,4 @@
-"""The SQLite file of a node's ledger: locking, journal mode, connections and error messages.
+"""The SQLite file for a node's ledger, with its locking, journal mode, connections and error messages.
 
 docs/adr/0001-sqlite-journal.md explains the choice of the journal mode.
 """
@@ -22,16 +22,16 @@ from .migrations import TABLES
 
 Error = sqlite3.Error
 VALUE_LIMIT: Final = 16 * 2**20
-"""Maximum number of bytes of a row that readers accept."""
+"""Maximum row size, in bytes, that readers accept."""
 
 BUSY_TIMEOUT_S: Final = 5.0
-"""Time for which a connection waits for the lock of another one, in seconds."""
+"""Time in seconds that a connection waits for another connection's lock."""
 ROOM: Final = 2**20
-"""A disk with this many free bytes is not full: a group of steps and its journal take less."""
+"""Number of free bytes with which a disk is not full, because a group of steps and its journal take less."""
 
 
 def path_of(url: str) -> Path:
-    """Path of the SQLite file that `ledger.url` names.
+    """Path of the SQLite file named in `ledger.url`.
 
     Raises LedgerError. The error never shows the address, because the address may contain a password.
     """
@@ -52,15 +52,15 @@ def path_of(url: str) -> Path:
 
 
 def wal_is_safe(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
-    """True if a version of SQLite is free of the WAL-reset bug (sqlite.org/wal.html#walresetbug).
+    """True if an SQLite version does not have the WAL-reset bug (sqlite.org/wal.html#walresetbug).
 
-    SQLite fixed the bug in 3.51.3, and in 3.50.7 and 3.44.6 for those branches.
+    The bug was fixed in 3.51.3, and also in 3.50.7 and 3.44.6 for those branches.
     """
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
 
 
 def journal_mode() -> str:
-    """Fastest journal mode that is safe in this version of SQLite.
+    """The fastest journal mode that is safe in this version of SQLite.
 
     `wal` and `persist` both survive a power failure.
     """
@@ -68,7 +68,7 @@ def journal_mode() -> str:
 
 
 def lock_for_writing(path: Path) -> int:
-    """Lock a ledger for the only writer, until the returned descriptor is closed.
+    """Lock a ledger for its only writer until the returned descriptor is closed.
 
     Raises LedgerError if another process is the writer, and OSError if the lock file cannot be created.
     """
@@ -95,16 +95,15 @@ def mark_as_ledger(lock: int, origin: str) -> None:
 def was_ledger(lock: int, origins: Collection[str]) -> bool:
     """True if the lock file names one of the `origins`.
 
-    The lock file has the ledger's name from the last time the database was opened.
+    The lock file contains the name that the ledger had when the database was last opened.
     """
     return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
 
 
 def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    """Open a connection whose commits are on the disk when they return.
+    """Open a connection whose commits are on disk when they return.
 
-    The connection waits up to `patience_s` seconds for another connection's lock. Raises OSError if the file cannot be
-    created.
+    It waits up to `patience_s` seconds for another connection's lock. Raises OSError if the file cannot be created.
     """
     make_private(path)  # SQLite gives the journals the mode of the file itself.
 
@@ -126,7 +125,7 @@ def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlit
 def connect_for_reading(path: Path) -> sqlite3.Connection:
     """Open a connection that changes neither rows nor the journal.
 
-    A row larger than any row of idtone is an error, so it cannot exhaust the memory.
+    Any row larger than idtone's rows causes an error, so it cannot exhaust the memory.
     """
 
     def harmless(connection: sqlite3.Connection) -> None:
@@ -138,7 +137,7 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run the block in one transaction, which locks the database from the beginning.
+    """Run the block in one transaction, which locks the database from the start.
 
     The transaction is written completely or not at all.
     """
@@ -172,19 +171,19 @@ def _connect(
 
 
 def _authorize(action: int, _one: str | None, _other: str | None, _database: str | None, within: str | None) -> int:
-    """SQLITE_DENY for reading a view in place of a table.
+    """Deny reading a view that has replaced a table.
 
-    idtone creates no views, and a foreign view may have endless rows.
+    idtone creates no views, and a foreign view could have an endless number of rows.
     """
     is_endless = action == sqlite3.SQLITE_RECURSIVE
     return sqlite3.SQLITE_DENY if is_endless or within in TABLES else sqlite3.SQLITE_OK
 
 
 class WriteFailure(Enum):
-    """The kind of error that prevented a group of steps from being written."""
+    """Why a group of steps could not be written."""
 
     FULL = auto()
-    """There is no room on the disk."""
+    """The disk is full."""
     BLOCKED = auto()
     """The steps cannot be written now, but perhaps later."""
     DAMAGED = auto()
@@ -201,16 +200,16 @@ def write_failure(error: sqlite3.Error, path: Path) -> WriteFailure:
 
 
 def code_of(error: Exception) -> int:
-    """Extended error code of an SQLite error; 0 if the error has none."""
+    """An SQLite error's extended error code; 0 if it has none."""
     if _is_not_utf8(error):
         return sqlite3.SQLITE_CORRUPT
     return getattr(error, "sqlite_errorcode", 0)
 
 
 def _is_not_utf8(error: Exception) -> bool:
-    """True if a text is not UTF-8.
+    """True if the error means that a text is not UTF-8.
 
-    The driver gives no code for this error, and its message quotes the text.
+    The driver provides no code for this error, and its message quotes the text.
     """
     is_told = isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_UTF8)
     return is_told or isinstance(error, UnicodeDecodeError)
@@ -222,7 +221,7 @@ _NOT_UTF8: Final = "Could not decode to UTF-8"
 def _has_room(path: Path) -> bool:
     """True if the disk has room.
 
-    SQLite reports a full disk as a disk error if the file system allocates blocks only at a flush.
+    SQLite reports a full disk as a disk error if the file system allocates blocks only when it flushes.
     """
     found = os.statvfs(path.parent)
     return found.f_bavail * found.f_frsize >= ROOM
@@ -254,7 +253,7 @@ _TROUBLES: Final = {
 
 
 def explain_error(error: Exception, path: Path) -> LedgerError:
-    """Explain an SQLite error to the operator of the PBX."""
+    """Explain an SQLite error to the PBX operator."""
     code = code_of(error)
     said: str = Message("a text in it is not UTF-8")
     if code == sqlite3.SQLITE_AUTH:

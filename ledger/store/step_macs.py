@@ -1,4 +1,4 @@
-"""The table of MACs that prove that the service wrote a step, at its current place."""
+"""The table of MACs, which prove that the service wrote each step in its current position."""
 
 import hmac
 from typing import Final
@@ -8,33 +8,33 @@ from ..keys.step_key import MAC_BYTES, StepKey
 from .database import Connection
 
 NO_MAC: Final = bytes(MAC_BYTES)
-"""Value in place of a missing MAC."""
+"""Value used instead of a missing MAC."""
 INSERT_MACS: Final = "INSERT INTO macs (last, macs) VALUES (?, ?)"
 _GROUP: Final = "SELECT last, macs FROM macs WHERE last >= ? ORDER BY last LIMIT 1"
 
 
 class StepMacs:
-    """Reads the MACs of steps within one transaction.
+    """Reads steps' MACs within one transaction.
 
-    `key` checks the MACs. Without a key, no step can be confirmed. The MACs of the last group are cached.
+    `key` is used to check the MACs. Without it, no step can be confirmed. The MACs of the last group are cached.
     """
 
     def __init__(self, connection: Connection, key: StepKey | None) -> None:
-        """`key` checks the MACs. Without a key, no step can be confirmed."""
+        """`key` is used to check the MACs. Without it, no step can be confirmed."""
         self._connection = connection
         self._key = key
         self._first = self._last = 0
         self._macs = b""
 
     def of(self, number: int) -> bytes:
-        """MAC of a step; empty if the step has none."""
+        """A step's MAC; empty if it has none."""
         if not self._first <= number <= self._last and not self._read(number):
             return b""
         begin = (number - self._first) * MAC_BYTES
         return self._macs[begin : begin + MAC_BYTES]
 
     def confirms(self, step: StoredStep, leaf: int | None) -> bool:
-        """True if the service wrote the step, with this content and at this place."""
+        """True if the service wrote the step with this content and in this position."""
         held = self.of(step.id)
         if self._key is None or not held:
             return False

@@ -1,4 +1,4 @@
-"""Conversion between a step of evidence and its row in the database."""
+"""Conversion between steps of evidence and database rows."""
 
 import json
 from collections.abc import Callable
@@ -18,12 +18,12 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def microseconds(at: datetime) -> int:
-    """Microseconds from 1970 to a time, exact unlike `timestamp()`."""
+    """Microseconds since 1970. Unlike `timestamp()`, this is exact."""
     return (at - _EPOCH) // _MICROSECOND
 
 
 def moment(at: int) -> datetime:
-    """Time that is `at` microseconds after 1970 (UTC).
+    """The time in UTC that is `at` microseconds after the start of 1970.
 
     Raises OverflowError.
     """
@@ -31,9 +31,9 @@ def moment(at: int) -> datetime:
 
 
 def seal_numbers(step: Step, key_of: Callable[[str], DayKey]) -> Step:
-    """Seal the telephone numbers of a step, and add them to its details.
+    """Return the step with its telephone numbers sealed in its details.
 
-    `key_of` returns the key of a day. Raises LedgerError if there is no key.
+    `key_of` returns the key for a day. Raises LedgerError if there is no key.
     """
     if not step.numbers and not step.sip_call_id:
         return step
@@ -44,7 +44,7 @@ def seal_numbers(step: Step, key_of: Callable[[str], DayKey]) -> Step:
 def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
     """Convert a step to a database row, with its numbers sealed.
 
-    `key_of` returns the key of a day. Raises LedgerError if there is no key.
+    `key_of` returns the key for a day. Raises LedgerError if there is no key.
     """
     details = seal_numbers(step, key_of).details
     return {
@@ -61,8 +61,8 @@ def step_of(
 ) -> Step:
     """Convert a database row to a step, with its time in UTC.
 
-    `key_of` returns the key of a day, and `held` the key of a held call. Without either key, the step has no telephone
-    numbers. Raises LedgerError if this version of idtone cannot read the row.
+    `key_of` returns the key for a day, and `held` returns the key for a held call. Without either key, the step has no
+    telephone numbers. Raises LedgerError if this version of idtone cannot read the row.
     """
     try:
         details = json.loads(row.details)

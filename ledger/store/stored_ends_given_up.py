@@ -1,4 +1,4 @@
-"""Stored acts that gave up ends of earlier logs, and the check that the service wrote every step."""
+"""Stored acts that gave up earlier logs' ends, and a check that the service wrote every step."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ _PAGE: Final = f"SELECT {STEP}, leaf FROM steps WHERE id > ? ORDER BY id LIMIT 1
 
 
 def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
-    """Ends of earlier logs that were given up by acts that the service wrote.
+    """Earlier logs' ends that were given up in acts written by the service.
 
     Changed and foreign acts are ignored. Raises LedgerError.
     """
@@ -35,9 +35,9 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
 
 
 def first_foreign_step(database: Database, key: StepKey) -> int | None:
-    """Number of the first step that is missing, changed or foreign; None if the service wrote all steps.
+    """Id of the first step that is missing, changed or foreign; None if the service wrote all steps.
 
-    Every step is checked, because a changed act may look like a step of a call. Raises LedgerError.
+    Every step is checked, because a changed act may look like a call's step. Raises LedgerError.
     """
     with database.paged() as connection:
         macs, reached = StepMacs(connection, key), 0
@@ -58,10 +58,10 @@ def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
 
 
 def end_given_up(trees: SuccessorTrees, following: SuccessorTree, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
-    """The act that gave up the end of the log before `following`; None if there is none.
+    """The act that gave up the previous log's end; None if there is none.
 
-    The act may be in the log `following` or in a later log. `ledger` is the current database. Raises LedgerError if no
-    act is found and one of these logs cannot be read.
+    The previous log is the one before `following`. The act may be in `following` itself or in a later log. `ledger` is
+    the current database. Raises LedgerError if no act is found but one of these logs cannot be read.
     """
     all_trees = trees.trees
     later = all_trees[all_trees.index(following) :]

@@ -1,4 +1,4 @@
-"""The Merkle tree in the database: hashes, leaves, and the comparison with signed checkpoints."""
+"""The Merkle tree in the database, with its hashes and leaves, and its comparison with signed checkpoints."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -14,25 +14,25 @@ from .database import Connection, placeholders, scalar
 from .meta import CHECKPOINT, facts
 
 STEP: str = "id, node, call_id, kind, at, details"
-"""Columns of a `StoredStep`."""
+"""Columns that make up a `StoredStep`."""
 
 
 class OpenCall(NamedTuple):
-    """The state of a call before its next step."""
+    """A call's state before its next step."""
 
     steps: tuple[StoredStep, ...] = ()
-    """Steps that are in no leaf yet."""
+    """The call's steps that are in no leaf yet."""
     before: int = 0
-    """Number of its steps in leaves."""
+    """Number of the call's steps in leaves."""
     over: bool = False
     """True if the call has a leaf."""
 
 
 def open_call(connection: Connection, call_id: str, until: int | None = None, closing: int | None = None) -> OpenCall:
-    """The state of a call in the database before its next step.
+    """Read a call's state before its next step from the database.
 
-    With `until`, the step `until` and all later steps are ignored. With `closing`, the leaf `closing` counts as not yet
-    closed.
+    If `until` is given, that step and all later steps are ignored. If `closing` is given, that leaf is treated as not
+    yet closed.
     """
     query = f"SELECT {STEP}, leaf FROM steps WHERE call_id = ?"  # noqa: S608 - of our own words
     values: tuple[object, ...] = (call_id,)
@@ -47,16 +47,16 @@ def open_call(connection: Connection, call_id: str, until: int | None = None, cl
 def leaf_closed_by(unclosed: Sequence[StoredStep], before: int) -> bytes:
     """Build the leaf that the last of these steps closes.
 
-    `before` is the number of earlier steps of the call.
+    `before` is the number of the call's earlier steps.
     """
     after = before if may_continue_call([step.kind for step in unclosed]) else 0
     return leaf(unclosed[-1].call_id, [step.text for step in unclosed], after)
 
 
 def count_leaves(connection: Connection) -> int:
-    """Number of leaves in the tree, taken from the newest leaf.
+    """Number of leaves in the tree, derived from the newest leaf.
 
-    A query for the largest number would read every step.
+    A query for the highest number would read every step.
     """
     newest = scalar(connection, "SELECT leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id DESC LIMIT 1")
     return 0 if newest is None else int(newest) + 1
@@ -68,7 +68,7 @@ def newest_id(connection: Connection) -> int:
 
 
 def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, bytes]:
-    """Read hashes of the tree by their places.
+    """Read the tree's hashes at the given places.
 
     Raises ProofError if a hash is missing.
     """
@@ -80,9 +80,9 @@ def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, b
 
 
 def read_frontier(connection: Connection, size: int) -> Frontier:
-    """Read the right edge of the tree from the database.
+    """Read the tree's right edge from the database.
 
-    Raises LedgerError if the number of stored hashes does not fit `size` leaves.
+    Raises LedgerError if the number of stored hashes does not match `size` leaves.
     """
     count = scalar(connection, "SELECT coalesce(max(place) + 1, 0) FROM hashes")
     if count != stored_hashes(size):
@@ -108,15 +108,15 @@ def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> No
 
 
 class UnsignedError(LedgerError):
-    """The last leaves of the tree are not signed; the rest of the check passed."""
+    """The tree's last leaves are not signed, but all other checks passed."""
 
 
 def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-    """Number of leaves of the tree, after a quick check of its signatures.
+    """The tree's number of leaves, returned after a quick check of its signatures.
 
     The log must have signed all leaves, and the tree must begin with each checkpoint in `kept`. Raises UnsignedError if
-    only signatures are missing, otherwise LedgerError. The check reads only a few hashes; `verification` reads
-    everything.
+    only signatures are missing, and otherwise LedgerError. The check reads only a few hashes, whereas `verification`
+    reads everything.
     """
     size = count_leaves(connection)
     read_frontier(connection, size)

@@ -1,1 +1,1 @@
-"""A ledger as static files (C2SP tlog-tiles), which any client of transparency logs can verify."""
+"""A ledger as static files (C2SP tlog-tiles), which any transparency log client can verify."""

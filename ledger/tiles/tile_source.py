@@ -1,6 +1,6 @@
-"""Readers of a published tree, from a folder or from a web server over HTTPS.
+"""Reads a published tree from a folder or, over HTTPS, from a web server.
 
-`tiles_verification` trusts neither.
+`tiles_verification` trusts neither source.
 """
 
 import netrc
@@ -20,9 +20,9 @@ from idtone.core.translation import Message
 from ..tree.tiles import BUNDLES, GZIP, expand_bundle
 
 SILENCE_S: Final = 10.0
-"""Time for which a server may be silent, in seconds."""
+"""Maximum time in seconds that a server may be silent."""
 FILE_S: Final = 60.0
-"""Time limit for one file, including repetitions, in seconds."""
+"""Time limit in seconds for each file, including retries."""
 RETRIES: Final = 3
 CHUNK: Final = 65_536
 _SCHEME: Final = "https://"
@@ -32,18 +32,17 @@ _MISSING: Final = (404, 410)
 
 
 class TileSource(Protocol):
-    """The source of a published tree's files."""
+    """A source for a published tree's files."""
 
     def read(self, path: str, limit: int) -> bytes | None:
-        """Read a file of a published tree, with a bundle expanded; None if the file is missing.
+        """Read a file and expand it if it is a bundle; None if it is missing.
 
-        Raises ProofError if the file is larger than `limit` bytes or cannot be expanded, and LedgerError if it cannot
-        be read.
+        Raises ProofError if the file exceeds `limit` bytes or cannot be expanded, and LedgerError if it cannot be read.
         """
 
 
 def tile_source(place: str) -> TileSource:
-    """Source of a published tree at a folder's path or an `https:` address.
+    """Source for the published tree at a folder path or an `https:` address.
 
     Raises UsageError.
     """
@@ -55,7 +54,7 @@ def tile_source(place: str) -> TileSource:
 
 
 class TileFolder:
-    """A source of a published tree's files in a local folder."""
+    """Reads a published tree's files from a local folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -75,10 +74,10 @@ class TileFolder:
 
 
 class TileSite:
-    """A source of a published tree's files on a web server.
+    """Reads a published tree's files from a web server.
 
-    The source repeats requests that may succeed later, and does not follow redirects. A user and password for the
-    server in ~/.netrc are sent, over HTTPS only.
+    Requests that may succeed later are retried, and redirects are not followed. A user and password for the server in
+    ~/.netrc are sent, but only over HTTPS.
     """
 
     def __init__(self, address: str) -> None:
@@ -171,6 +170,6 @@ def _remedy(status: int) -> str:
 
 
 def _short(error: urllib3.exceptions.HTTPError) -> str:
-    """Text of an error without the memory address of the connection."""
+    """An error's text without the connection's memory address."""
     cause = getattr(error, "reason", None) or error.__cause__ or error
     return str(getattr(cause, "args", ["?"])[-1] if isinstance(cause, urllib3.exceptions.HTTPError) else cause)

@@ -1,7 +1,7 @@
-"""Writer of a ledger's signed tree as a folder of tiles.
+"""Writes a ledger's signed tree as a folder of tiles.
 
-Everything is proven by the signed root before it is written. The checkpoint is written last, so the folder always
-contains the whole tree of its checkpoint. Full tiles never change. A partial tile is removed once it is full.
+Everything is checked against the signed root before it is written. The checkpoint is written last, so the folder always
+contains its checkpoint's entire tree. Full tiles never change. A partial tile is removed once the full tile exists.
 """
 
 import fcntl
@@ -44,11 +44,11 @@ FILE_MODE: Final = 0o640
 
 @dataclass
 class TilesWritten:
-    """The numbers of leaves, files and octets that `write_tiles` wrote.
+    """How many leaves, files and octets `write_tiles` wrote.
 
-    `leaves` is the number of leaves of the folder's checkpoint, and `before` that of its previous checkpoint. `files`
-    and `octets` count what was written. `cosigners` are the names in the other signatures on the checkpoint, which are
-    not verified.
+    `leaves` is the number of leaves in the folder's checkpoint, and `before` is the number in its previous checkpoint.
+    `files` and `octets` count what was written. `cosigners` are the names in the checkpoint's other signatures, which
+    are not verified.
     """
 
     folder: Path
@@ -66,11 +66,11 @@ def write_tiles(
     folder: Path,
     progress: Callable[[int, int], None] = lambda leaves, total: None,
 ) -> TilesWritten:
-    """Write the tree of a signed checkpoint as tiles into a folder, or add the missing tiles.
+    """Write a signed checkpoint's tree as tiles into a folder, or add the missing tiles.
 
     A folder that already has more leaves stays unchanged. If root writes, the files get the folder's owner and group.
     `progress` receives the number of leaves written and their total. Raises LedgerError if the ledger differs from what
-    `log` signed, or if the folder has another tree. In both cases the folder keeps its checkpoint and tree.
+    `log` signed, or if the folder contains another tree. In both cases, the folder keeps its checkpoint and tree.
     """
     checkpoint = verified_checkpoint(note, log)
     with _explained(folder), _alone(folder):
@@ -117,7 +117,7 @@ def _explained(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Make the folder, and be its only writer during the block. Raises LedgerError if another process writes to it."""
+    """Create the folder and lock it during the block. Raises LedgerError if another process writes to it."""
     _make(folder)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -130,7 +130,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _make(folder: Path) -> None:
-    """Make the folder and its missing parents. If root makes a folder, it gets the owner and group of its parent."""
+    """Create the folder and its missing parents. Folders created by root get their parent's owner and group."""
     if folder.exists():
         return
     _make(folder.parent)
@@ -179,7 +179,7 @@ class _Writing:
         self._remove_partial()
 
     def _write_leaves(self, tree: TiledTree) -> None:
-        """Write the tiles of level 0 and their bundles. Raises ProofError if a leaf differs from the signed leaf."""
+        """Write the level 0 tiles and their bundles. Raises ProofError if a leaf differs from the signed leaf."""
         first = self._written.before // WIDTH * WIDTH
         contents = leaf_contents(self._connection, first, tree.size)
         for tile in tiles(0, tree.size, self._written.before):
@@ -206,8 +206,9 @@ class _Writing:
 
 
 def _signed(leaf: LeafContent, signed: bytes) -> bytes:
-    """The content of a leaf. Raises ProofError if it differs from the signed content, and LedgerError if it is too
-    large for a bundle.
+    """A leaf's content.
+
+    Raises ProofError if it differs from the signed content, and LedgerError if it is too large for a bundle.
     """
     if leaf_hash(leaf.content) != signed:
         raise ProofError("leaf {index}, call {call_id}", index=leaf.number, call_id=leaf.call_id)
@@ -223,7 +224,7 @@ def _signed(leaf: LeafContent, signed: bytes) -> bytes:
 
 
 def _stored(connection: Connection, tile: Tile) -> bytes:
-    """The hashes of a tile as the database has them. Raises LedgerError if they are missing or damaged."""
+    """A tile's hashes as stored in the database. Raises LedgerError if they are missing or damaged."""
     first = tile.number * WIDTH
     places = [Subtree(BITS * tile.level, number).place for number in range(first, first + tile.width)]
     found = read_hashes(connection, places)
@@ -234,8 +235,10 @@ def _stored(connection: Connection, tile: Tile) -> bytes:
 
 
 def _owner_in(folder: Path) -> tuple[int, int]:
-    """The user and group for new files in the folder: those of the folder if root makes the files, else -1 (those of
-    the process).
+    """User and group for new files in the folder.
+
+    If root creates the files, they get the folder's owner and group. Otherwise, both are -1, which means the process's
+    own.
     """
     status = folder.stat()
     return (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)

@@ -1,7 +1,8 @@
-"""Verification of a published tree by its log's key alone.
+"""Verifies a published tree with nothing but its log's key.
 
-Every tile is compared with the root, and every entry is checked by the ledger's rules. The faults found are those that
-`verify` finds in a database, except in parts that only the database has: calls in progress, indexes and search entries.
+Every tile is compared with the root, and every entry is checked against the ledger's rules. This detects the same
+faults as `verify` does in a database, except in parts that only a database has: calls in progress, indexes and search
+entries.
 """
 
 import sqlite3
@@ -29,8 +30,8 @@ FAULTS_LIMIT: Final = 100
 class TilesVerdict:
     """The result of verifying a published tree.
 
-    `steps` is the number of steps in leaves. `awaited` counts the steps between these that are in no leaf. `cosigners`
-    are the given witnesses that cosigned the checkpoint. `root` is empty if the checkpoint is not trusted.
+    `steps` is the number of steps in leaves. `awaited` counts steps between these that are in no leaf. `cosigners` are
+    the given witnesses that cosigned the checkpoint. `root` is empty if the checkpoint is not trusted.
     """
 
     leaves: int = 0
@@ -39,7 +40,7 @@ class TilesVerdict:
     awaited: int = 0
     cosigners: tuple[VerifierKey, ...] = ()
     gives_up: EndsGivenUp = field(default_factory=EndsGivenUp)
-    """The ends of earlier logs that this log gives up."""
+    """Earlier logs' ends that this log gives up."""
     faults: list[str] = field(default_factory=list)
 
     def fault(self, text: str) -> None:
@@ -57,9 +58,9 @@ def verify_tiles(
 ) -> TilesVerdict:
     """Verify that `log` signed everything in a published tree, and that witnesses cosigned it.
 
-    `notes` are checkpoints that were kept elsewhere, with their places. `each` receives the number and the call of each
-    leaf. `progress` receives the number of verified leaves and their total. Raises LedgerError if there is no
-    checkpoint, or if a file cannot be read.
+    `notes` are checkpoints kept elsewhere, with their sources. `each` receives each leaf's number and call. `progress`
+    receives the number of verified leaves and their total. Raises LedgerError if there is no checkpoint, or if a file
+    cannot be read.
     """
     verdict = TilesVerdict()
     try:
@@ -100,7 +101,7 @@ def verify_tiles(
 
 
 def signed_tree(source: TileSource, checkpoint: Checkpoint) -> TiledTree:
-    """Open the published tree of a checkpoint.
+    """Open a checkpoint's published tree.
 
     Raises ProofError unless its last tiles lead to the root, and LedgerError if they cannot be read.
     """
@@ -128,7 +129,7 @@ def _entries(source: TileSource, tile: Tile) -> list[bytes]:
 
 
 def entries_as_signed(source: TileSource, tree: TiledTree, tile: Tile) -> list[bytes | None]:
-    """Read the entries of a tile of level 0; None for an entry that differs from the signed entry.
+    """Read the entries of a level 0 tile. An entry that differs from the signed entry is None.
 
     Raises ProofError if the tile differs from the signed tile or has no entries, and LedgerError if files cannot be
     read.
@@ -168,9 +169,9 @@ def not_as_signed(tile: Tile, index: int) -> Message:
 
 
 class _Counts:
-    """Number of steps in the leaves of each call (`leaf_rules.StepCounts`).
+    """Number of steps in each call's leaves (`leaf_rules.StepCounts`).
 
-    Large numbers of calls are kept on the disk.
+    If there are many calls, the counts are kept on disk.
     """
 
     def __init__(self) -> None:

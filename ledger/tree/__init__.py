@@ -1,4 +1,4 @@
-"""The Merkle tree of the ledger: its hashes, signed heads, proofs and tiles.
+"""The ledger's Merkle tree, with its hashes, signed heads, proofs and tiles.
 
-The modules are pure; `writing.log_store` stores the tree.
+These modules do no I/O. `writing.log_store` stores the tree.
 """

@@ -1,4 +1,4 @@
-"""Tree heads in the text form that is signed (C2SP tlog-checkpoint v1)."""
+"""Tree heads in the text format that is signed (C2SP tlog-checkpoint v1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def parse_size(text: str) -> int:
-    """Parse the number of leaves of a tree: ASCII digits without leading zeroes.
+    """Parse a tree's number of leaves, which consists of ASCII digits without leading zeros.
 
     Raises ProofError for any other text.
     """
@@ -28,9 +28,9 @@ def parse_size(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The head of a Merkle tree: its name (`origin`), number of leaves and root hash.
+    """The head of a Merkle tree, with its name (`origin`), number of leaves and root hash.
 
-    `extensions` are additional lines; idtone writes none.
+    `extensions` are additional lines, of which idtone writes none.
     """
 
     origin: str
@@ -39,7 +39,7 @@ class Checkpoint:
     extensions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the fields. Raises ProofError if the text would read as another checkpoint."""
+        """Check the fields. Raises ProofError if the text could be parsed as a different checkpoint."""
         if any(not line or "\n" in line for line in (self.origin, *self.extensions)):
             raise ProofError("the lines of a checkpoint are neither empty nor broken")
 
@@ -65,9 +65,9 @@ class Checkpoint:
 
 
 class RenamedError(ProofError):
-    """The error for a tree that was signed under a name other than the one in the settings.
+    """The tree was signed under a name other than the one in the settings.
 
-    `remedy` tells the operator how to sign the tree again.
+    `remedy` tells the operator how the tree can be signed again.
     """
 
     def __init__(self, problem: str, remedy: str) -> None:
@@ -98,7 +98,7 @@ def check_name(signed: str, name: str) -> None:
 def verified_checkpoint(note: Note, log: VerifierKey) -> Checkpoint:
     """The checkpoint in a signed note.
 
-    Raises ProofError if `log` has not signed the note, or if the checkpoint is of another log.
+    Raises ProofError if `log` has not signed the note or if the checkpoint belongs to another log.
     """
     if not note.signed_by([log]):
         raise ProofError("the checkpoint is not signed by the key of {log}", log=log.name)

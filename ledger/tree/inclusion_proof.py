@@ -1,4 +1,4 @@
-"""Inclusion proof of a leaf as a separate file (C2SP tlog-proof v1)."""
+"""A leaf's inclusion proof as a separate file (C2SP tlog-proof v1)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 HASHES_LIMIT: Final = 63
-"""The greatest number of levels in a tree."""
+"""Maximum number of levels in a tree."""
 
 
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
     """The proof that a signed tree contains the leaf at `index`, counted from 0.
 
-    `hashes` lead from the leaf's sibling to a child of the root. `extra` is for applications, and proves nothing.
+    `hashes` lead from the leaf's sibling to a child of the root. `extra` is for applications and proves nothing.
     """
 
     index: int
@@ -41,7 +41,7 @@ class InclusionProof:
     def parse(cls, octets: bytes) -> InclusionProof:
         """Parse an inclusion proof from its file.
 
-        Raises ProofError if the octets are not a proof.
+        Raises ProofError if the file is not a proof.
         """
         above, empty, checkpoint = octets.partition(b"\n\n")
         try:
@@ -74,7 +74,7 @@ class InclusionProof:
 
 
 def parse_hashes(lines: list[str]) -> tuple[bytes, ...]:
-    """Parse hashes in base64, one on each line.
+    """Parse base64 hashes, one per line.
 
     Raises ProofError for anything else, and for more than `HASHES_LIMIT` lines.
     """

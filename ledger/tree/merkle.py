@@ -1,9 +1,9 @@
 """The Merkle tree of RFC 6962, section 2.1, over SHA-256.
 
-The module does no I/O; the caller passes a function that reads hashes. A tree is stored as the list of the hashes of
-its complete subtrees. Each leaf hash is followed by the hashes of the subtrees that the leaf completes. The list only
-grows, and has fewer than two hashes for each leaf. A root or a proof for any size needs at most about 2·log₂(size) of
-these hashes.
+The module does no I/O. The caller passes a function that reads hashes. A tree is stored as a list of its complete
+subtrees' hashes, in which each leaf hash is followed by the hashes of the subtrees that the leaf completes. The list
+only grows, and contains fewer than two hashes per leaf. A root or a proof for any size needs at most about 2·log₂(size)
+of these hashes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from idtone.core.errors import ProofError
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256().digest()
-"""RFC 6962, section 2.1: the hash of an empty list."""
+"""The hash of an empty list (RFC 6962, section 2.1)."""
 
 Read = Callable[[Sequence[int]], Mapping[int, bytes]]
-"""Places in the list of complete subtrees → the hash at each of them."""
+"""Reads the hashes at the given places in the list of complete subtrees."""
 
 _sha256 = hashlib.sha256
 
@@ -35,7 +35,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Subtree:
-    """A complete subtree: the 2**`level` leaves from `number << level` on."""
+    """A complete subtree, which covers the 2**`level` leaves starting at `number << level`."""
 
     level: int
     number: int
@@ -57,20 +57,20 @@ class Subtree:
 
 
 def stored_hashes(size: int) -> int:
-    """Number of stored hashes for a tree of `size` leaves."""
+    """Number of hashes stored for a tree of `size` leaves."""
     return 2 * size - size.bit_count()
 
 
 class Frontier:
-    """The right edge of a tree: enough to append leaves and to compute the root.
+    """The right edge of a tree, which suffices to append leaves and compute the root.
 
-    `subtrees` are the hashes of the complete subtrees of the first `size` leaves, the largest first.
+    `subtrees` contains the hashes of the complete subtrees over the first `size` leaves, largest first.
     """
 
     __slots__ = ("_subtrees", "size")
 
     def __init__(self, size: int = 0, subtrees: Sequence[bytes] = ()) -> None:
-        """`subtrees` are the hashes of the complete subtrees of the first `size` leaves, the largest first."""
+        """`subtrees` contains the hashes of the complete subtrees over the first `size` leaves, largest first."""
         self.size = size
         self._subtrees = list(subtrees)
 
@@ -114,7 +114,7 @@ def root(size: int, read: Read) -> bytes:
 
 
 def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
-    """Audit path of a leaf, from its sibling up to a child of the root (RFC 6962, section 2.1.1).
+    """A leaf's audit path, from its sibling up to a child of the root (RFC 6962, section 2.1.1).
 
     Raises ProofError if the tree has no leaf `index`.
     """
@@ -136,7 +136,7 @@ def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
 class PathLevel(NamedTuple):
     """One level of the path from a leaf to the root.
 
-    `hash` combines the hash of the level underneath with `sibling`. `is_left` is True if the sibling is on the left.
+    `hash` combines the next lower level's hash with `sibling`. `is_left` is True if the sibling is on the left.
     """
 
     sibling: bytes
@@ -156,7 +156,7 @@ def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
 def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> list[PathLevel]:
     """The levels of the path from a leaf hash to the root (RFC 9162, section 2.1.3.2).
 
-    The hash of the last level is the root. Raises ProofError if the proof has the wrong length for this leaf.
+    The last level's hash is the root. Raises ProofError if the proof has the wrong length for this leaf.
     """
     if not 0 <= index < size:
         raise ProofError("a tree of {size} leaves has no leaf {index}", size=size, index=index)
@@ -182,7 +182,7 @@ def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
 def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
     """Raise ProofError unless the proof shows that the new tree begins with the old tree.
 
-    RFC 9162, section 2.1.4.2. Every tree begins with the empty tree.
+    See RFC 9162, section 2.1.4.2. Every tree begins with the empty tree.
     """
     if not 0 <= old <= size:
         raise ProofError("a tree of {size} leaves never had {old}", size=size, old=old)
@@ -237,7 +237,7 @@ def _path(index: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _subproof(old: int, begin: int, end: int, whole: bool) -> Iterator[tuple[int, int]]:
-    """Ranges of leaves in a consistency proof.
+    """The ranges of leaves in a consistency proof.
 
     `whole` is True if the range begins where the old tree begins.
     """
@@ -255,7 +255,7 @@ def _subproof(old: int, begin: int, end: int, whole: bool) -> Iterator[tuple[int
 
 
 def _subtrees(begin: int, end: int) -> Iterator[Subtree]:
-    """Complete subtrees of a range of leaves, the largest first.
+    """Complete subtrees within a range of leaves, largest first.
 
     `begin` must be an index at which RFC 6962 splits some tree.
     """
@@ -266,7 +266,7 @@ def _subtrees(begin: int, end: int) -> Iterator[Subtree]:
 
 
 def _hashes(ranges: Iterator[tuple[int, int]], read: Read) -> list[bytes]:
-    """Hash of each range of leaves.
+    """The hash over each range of leaves.
 
     `read` is called once for all ranges.
     """

@@ -1,4 +1,4 @@
-"""A Merkle tree as tiles of 256 hashes, and leaf contents as bundles (C2SP tlog-tiles)."""
+"""Represents a Merkle tree as tiles of 256 hashes, and leaf contents as bundles (C2SP tlog-tiles)."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from .checkpoints import Checkpoint
 from .merkle import HASH_BYTES, Frontier, Subtree, node_hash
 
 CHECKPOINT: Final = "checkpoint"
-"""The name of the file with the signed checkpoint."""
+"""Name of the file that contains the signed checkpoint."""
 WIDTH: Final = 256
-"""Hashes of a full tile, and entries of a full bundle."""
+"""Number of hashes in a full tile, and of entries in a full bundle."""
 BITS: Final = 8
-"""Number of levels of the tree in one tile."""
+"""Number of tree levels covered by one tile."""
 ENTRY_LIMIT: Final = 2**16 - 1
-"""Maximum number of octets of an entry. Its length is written in two octets."""
+"""Maximum number of octets in an entry, whose length is written in two octets."""
 BUNDLE_LIMIT: Final = WIDTH * (2 + ENTRY_LIMIT)
 BUNDLES: Final = "tile/entries/"
-"""Beginning of the paths of bundles. `compress_bundle` makes the files there."""
+"""Beginning of bundle paths. `compress_bundle` produces the contents of these files."""
 GZIP: Final = bytes.fromhex("1f8b08000000000000ff")
-"""Beginning of a compressed bundle (RFC 1952), without a name or a time in which data could be hidden."""
+"""First octets of a compressed bundle (RFC 1952), without a name or a time in which data could be hidden."""
 _LEVEL: Final = 6
-"""Level of compression. Level 9 would take two thirds more time, and save a fiftieth of the space."""
+"""Compression level. Level 9 would take two thirds more time and save a fiftieth of the space."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A tile: the hashes of `width` complete subtrees of 256**`level` leaves each.
+    """A tile with the hashes of `width` complete subtrees, which have 256**`level` leaves each.
 
     The first subtree has the number 256 * `number` at its level.
     """
@@ -46,7 +46,7 @@ class Tile:
 
     @property
     def bundle_path(self) -> str:
-        """Path of the bundle with the entries of a tile of level 0."""
+        """Path of the bundle that contains a level 0 tile's entries."""
         return f"{BUNDLES}{_numbered(self.number)}{self._suffix}"
 
     @property
@@ -66,7 +66,7 @@ def _numbered(number: int) -> str:
 
 
 def tiles(level: int, size: int, after: int = 0) -> Iterator[Tile]:
-    """Tiles of a level that a tree of `size` leaves has and a tree of `after` leaves lacks."""
+    """Tiles at a level that a tree of `size` leaves has and a tree of `after` leaves lacks."""
     count, first = size >> BITS * level, after >> BITS * (level + 1)
     if count > after >> BITS * level:
         for number in range(first, -(-count // WIDTH)):
@@ -74,27 +74,27 @@ def tiles(level: int, size: int, after: int = 0) -> Iterator[Tile]:
 
 
 def levels(size: int) -> range:
-    """Levels of tiles in a tree of `size` leaves."""
+    """Tile levels in a tree of `size` leaves."""
     return range(-(-size.bit_length() // BITS))
 
 
 def edge(size: int) -> Iterator[Tile]:
-    """Partial tiles at the right edge of a tree, the highest level first."""
+    """Partial tiles at a tree's right edge, highest level first."""
     for level in reversed(levels(size)):
         if width := (size >> BITS * level) % WIDTH:
             yield Tile(level, size >> BITS * (level + 1), width)
 
 
 class TiledTree:
-    """The tiles of a signed tree, each verified against the signed root.
+    """A signed tree's tiles, each verified against the signed root.
 
-    One full tile of each level is cached. `read` returns the octets of a tile.
+    One full tile per level is cached. `read` returns a tile's octets.
     """
 
     def __init__(self, size: int, root: bytes, read: Callable[[Tile], bytes]) -> None:
         """Read the partial tiles.
 
-        Raises ProofError unless they lead to `root`, and the errors of `read`.
+        Raises ProofError unless they lead to `root`. Errors from `read` are also raised.
         """
         self.size = size
         self._read = read
@@ -104,9 +104,9 @@ class TiledTree:
             raise ProofError("the last tiles do not lead to the root that was signed")
 
     def hashes(self, tile: Tile) -> list[bytes]:
-        """Read the hashes of a tile, verified against the signed root.
+        """Read a tile's hashes, verified against the signed root.
 
-        Raises ProofError if the hashes differ from the signed tree, and the errors of the tree's `read`.
+        Raises ProofError if the hashes differ from the signed tree. Errors from the tree's `read` are also raised.
         """
         if tile in self._edge:
             return self._edge[tile]
@@ -124,7 +124,7 @@ class TiledTree:
     def check_beginning(self, signed: Checkpoint) -> None:
         """Raise ProofError unless the tree begins with the tree of the checkpoint `signed`.
 
-        Also raises the errors of the tree's `read`.
+        Errors from the tree's `read` are also raised.
         """
         if self.size < signed.size:
             raise ProofError(
@@ -136,9 +136,9 @@ class TiledTree:
             raise ProofError("its first {signed} leaves are not those that were signed", signed=signed.size)
 
     def root_at(self, size: int) -> bytes:
-        """Root of the tree when it had `size` leaves.
+        """The tree's root when it had `size` leaves.
 
-        `size` is at most the tree's size. Raises ProofError and the errors of the tree's `read`.
+        `size` must not exceed the tree's size. Raises ProofError, and errors from the tree's `read`.
         """
         held = (Tile(each.level, each.number, self._width(each.level, each.number)) for each in edge(size))
         return _root(size, [self.hashes(tile)[: each.width] for tile, each in zip(held, edge(size), strict=True)])
@@ -146,7 +146,7 @@ class TiledTree:
     def read(self, places: Sequence[int]) -> Mapping[int, bytes]:
         """Read hashes by their index in the list of complete subtrees (`merkle.Read`).
 
-        Raises ProofError and the errors of the tree's `read`.
+        Raises ProofError, and errors from the tree's `read`.
         """
         return {place: self._subtree(Subtree.at(place)) for place in places}
 
@@ -175,7 +175,7 @@ def _root(size: int, partial: Iterable[Sequence[bytes]]) -> bytes:
 
 
 def _complete(hashes: Sequence[bytes]) -> Iterator[bytes]:
-    """Hashes of the complete subtrees above the hashes of a partial tile, the largest first."""
+    """Hashes of the complete subtrees above a partial tile's hashes, largest first."""
     begin = 0
     for bit in reversed(range(BITS)):
         if len(hashes) & (1 << bit):
@@ -184,16 +184,16 @@ def _complete(hashes: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _joined(hashes: Sequence[bytes]) -> bytes:
-    """The hash above all these hashes, whose number is a power of two."""
+    """The hash over all these hashes, whose number is a power of two."""
     while len(hashes) > 1:
         hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
     return hashes[0]
 
 
 def bundle(entries: Iterable[bytes]) -> bytes:
-    """Join the entries of a bundle, each preceded by its length in two octets.
+    """Join entries into a bundle, each preceded by its length in two octets.
 
-    No entry has more than `ENTRY_LIMIT` octets.
+    No entry may exceed `ENTRY_LIMIT` octets.
     """
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
@@ -201,7 +201,7 @@ def bundle(entries: Iterable[bytes]) -> bytes:
 def compress_bundle(octets: bytes) -> bytes:
     """Compress a bundle as a gzip file.
 
-    A web server sends the file with `Content-Encoding: gzip`.
+    Web servers must send the file with `Content-Encoding: gzip`.
     """
     compressor = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
     end = zlib.crc32(octets).to_bytes(4, "little") + (len(octets) % 2**32).to_bytes(4, "little")
@@ -211,7 +211,7 @@ def compress_bundle(octets: bytes) -> bytes:
 def expand_bundle(octets: bytes, limit: int) -> bytes:
     """Expand a bundle that `compress_bundle` compressed.
 
-    Raises ProofError for any other octets, and for a bundle of more than `limit` bytes, which is not expanded further.
+    Raises ProofError for any other octets, and if the bundle exceeds `limit` bytes, at which point expansion stops.
     """
     if not octets.startswith(GZIP):
         raise ProofError("it is not compressed as idtone does it: not by gzip, or with a name or a time")
@@ -230,7 +230,7 @@ def expand_bundle(octets: bytes, limit: int) -> bytes:
 def entries_of(octets: bytes, count: int) -> list[bytes]:
     """Split a bundle into its entries.
 
-    Raises ProofError unless the bundle has exactly `count` entries and nothing else.
+    Raises ProofError unless the bundle contains exactly `count` entries and nothing else.
     """
     found: list[bytes] = []
     begin = 0

@@ -1,4 +1,4 @@
-"""RFC 3161 timestamps on checkpoints: the request, and the check of the authority's reply."""
+"""RFC 3161 timestamps on checkpoints. Builds requests and checks the authority's replies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 REPLY_LIMIT: Final = 65_536
-"""Maximum number of octets of a reply. Replies have 2 to 8 kB, with the certificates of the authority."""
+"""Maximum number of octets in a reply. Replies take 2 to 8 kB, including the authority's certificates."""
 QUERY_TYPE: Final = "application/timestamp-query"
 REPLY_TYPE: Final = "application/timestamp-reply"
 _HASHES: Final = {
@@ -51,7 +51,7 @@ def roots_of(pem: bytes) -> list[Certificate]:
 def _in_order(reply: bytes) -> bytes:
     """Sort the certificates in a reply as DER requires.
 
-    The library requires that order, but OpenSSL and others do not keep it. The signature does not cover the order.
+    The library requires this order, but OpenSSL and others do not follow it. The signature does not cover the order.
     Raises ValueError.
     """
     at, end = 0, len(reply)
@@ -72,13 +72,15 @@ def _in_order(reply: bytes) -> bytes:
 
 _CERTIFICATES: Final = 0xA0
 _TO_CERTIFICATES: Final = (1, 1, 0, 3)
-"""Number of elements to skip on the way to the certificates: in the reply 1 (the status), in the token 1 (the type), in
-its content 0, in the SignedData 3 (version, digest algorithms, signed content).
+"""Number of elements to skip at each level on the way to the certificates.
+
+These are 1 in the reply (the status), 1 in the token (the type), 0 in its content, and 3 in the SignedData (version,
+digest algorithms, signed content).
 """
 
 
 def _inside(der: bytes, at: int) -> tuple[int, int]:
-    """Start and end of the content of the DER element at `at`.
+    """Start and end of the content in the DER element at `at`.
 
     Raises ValueError.
     """
@@ -97,7 +99,7 @@ def stamped_at(reply: bytes, text: str, roots: Sequence[Certificate] = (), nonce
     """The time at which `text` existed, according to a timestamp reply (TimeStampResp, DER).
 
     Without `roots`, no signature is verified. The authority's certificates must have been valid at that time. Raises
-    ProofError if the timestamp is of another text, answers another request or has no valid signature.
+    ProofError if the timestamp is for another text, answers another request, or has no valid signature.
     """
     from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
 

@@ -1,1 +1,1 @@
-"""Full verification of a ledger: every step is read and every hash is recomputed."""
+"""Full verification of a ledger, in which every step is read and every hash is recomputed."""

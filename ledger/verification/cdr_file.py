@@ -1,4 +1,4 @@
-"""Call detail records in CSV, as Asterisk (cdr_custom, cdr_csv) or a carrier writes them."""
+"""Call detail records in CSV, as written by Asterisk (cdr_custom, cdr_csv) or a carrier."""
 
 import csv
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 
 _LINE_LIMIT: Final = 1_000_000
-"""Maximum number of characters of a line; no record is longer."""
+"""Maximum number of characters in a line. No record is longer."""
 _LAST_S: Final = 253_402_300_799
 
 
 class CdrRow(NamedTuple):
-    """A row of call detail records: its line number, SIP Call-ID and start of the call.
+    """A row of call detail records, with its line number, SIP Call-ID and the call's start.
 
-    The line number is that of the row's last line. The SIP Call-ID may be empty.
+    If a row spans several lines, the line number is that of its last line. The SIP Call-ID may be empty.
     """
 
     line: int
@@ -30,9 +30,9 @@ class CdrRow(NamedTuple):
 class CdrFile:
     """A CSV file of call detail records.
 
-    A column is given by its name in the first line, or by its number, counted from 1. If both columns are numbers, the
-    first line is a record. `zone` is the time zone of times without an offset; None means the machine's zone.
-    `time_format` (strptime) is for times that are neither ISO 8601 nor seconds since 1970.
+    Columns are given by their names in the first line or by their numbers, starting at 1. If both columns are given by
+    number, the first line is a record. `zone` is the time zone for times without an offset, and None means the
+    machine's zone. `time_format` (strptime) is for times that are neither ISO 8601 nor seconds since 1970.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""Check that the day keys open the ledger's sealed numbers, and that acts name the destroyed keys."""
+"""Checks that the day keys open the ledger's sealed numbers, and that acts name the destroyed keys."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from ..keys.day_keys import DayKeys
 
 
 class SealedNumbers(NamedTuple):
-    """The first sealed numbers of a day, as a sample for the check of the day's key.
+    """A day's first sealed numbers, which serve as a sample for checking the day key.
 
     `text` is the step's details or its whole text.
     """
@@ -21,10 +21,10 @@ class SealedNumbers(NamedTuple):
 
 
 def day_key_faults(days: DayKeys, sealed: Mapping[str, SealedNumbers], forgotten: str | None) -> Iterator[Message]:
-    """Faults of the keys of the days in `sealed`.
+    """Yield faults for the keys of the days in `sealed`.
 
-    `forgotten` is the day before which all keys were destroyed, according to the ledger. `forgotten` is empty if the
-    ledger names no day, and None if destroyed keys are not checked.
+    `forgotten` is the day before which, according to the ledger, all keys were destroyed. It is empty if the ledger
+    names no day, and None if destroyed keys are not to be checked.
     """
     destroyed = days.destroyed()
     for day, sample in sorted(sealed.items()):

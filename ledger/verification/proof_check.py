@@ -1,4 +1,4 @@
-"""Check that a leaf's proof leads to a checkpoint signed by the log and cosigned by witnesses."""
+"""Checks that a leaf's proof leads to a checkpoint signed by the log and cosigned by witnesses."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from ..tree.merkle import PathLevel, leaf_hash, path_by_inclusion
 
 @dataclass(frozen=True, slots=True)
 class WitnessCheck:
-    """The result of checking one witness's cosignature.
+    """The result of checking a witness's cosignature.
 
     `at` is the time of the cosignature, or None if the witness did not cosign. `fault` is the reason why the signature
-    line does not count.
+    line is invalid, if it is.
     """
 
     name: str
@@ -30,7 +30,7 @@ class ProofCheck:
     """The result of checking a leaf's proof.
 
     `path` leads from the leaf hash to the root, as far as it can be computed. `fault` is None if the proof is valid.
-    `checkpoint` is None if the note has none.
+    `checkpoint` is None if the note does not contain one.
     """
 
     index: int

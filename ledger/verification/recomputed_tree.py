@@ -1,10 +1,10 @@
-"""The Merkle tree, recomputed from the ledger's steps page by page.
+"""Recomputes the Merkle tree from the ledger's steps, page by page.
 
-A page that matches takes less than half the time of a check step by step. If a page differs or is unusual,
-`verify_ledger` checks its steps one by one.
+Checking a matching page takes less than half the time of checking its steps one by one. If a page differs or is
+unusual, `verify_ledger` checks its steps one by one.
 
-The database makes the texts of the steps, and different rows must not give the same text. Therefore node and kind are
-known values, and `at` and `id` are integers. A count shows that no step's details contain the text of another step.
+The database builds the steps' texts, and different rows must not produce the same text. Therefore, node and kind must
+be known values, and `at` and `id` must be integers. A count shows that no step's details contain another step's text.
 """
 
 import re
@@ -21,12 +21,12 @@ from .search_entry_check import EntrySum
 from .verification_queries import LED_TO_LIMIT, OPENS, LedgerRows, Text
 
 BEGINS: Final = b'{"at":'
-"""The start of each step's text. Details cannot contain it, because they contain no objects."""
+"""The start of every step's text. Details cannot contain it, because they contain no objects."""
 _DAY: Final = re.compile(r'"day":"([^"\\]*)"')
 
 
 def _holds(leaf: bytes, steps: int) -> bool:
-    """True if the leaf has exactly `steps` steps.
+    """True if the leaf contains exactly `steps` steps.
 
     Counting brackets is fast and nearly always suffices.
     """
@@ -34,7 +34,7 @@ def _holds(leaf: bytes, steps: int) -> bool:
 
 
 class _Closed(NamedTuple):
-    """A call that a step closes, with the texts of its steps.
+    """A call that was closed by a step, with its steps' texts.
 
     `digits` is set if the call begins with an opening step.
     """
@@ -48,28 +48,28 @@ class _Closed(NamedTuple):
 
 @dataclass
 class RecomputedTree:
-    """The Merkle tree of the steps that were read so far."""
+    """The Merkle tree over the steps read so far."""
 
     entries: EntrySum
-    """The entries that the table `sought` should have."""
+    """Entries that the table `sought` should contain."""
     roots: dict[int, bytes]
-    """Wanted size → the root of the tree at that size, as soon as the tree has reached it."""
+    """Wanted size → the tree's root at that size, once the tree has reached it."""
     frontier: Frontier = field(default_factory=Frontier)
     calls: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """The texts of the steps of calls that are in no leaf yet."""
+    """Step texts for calls that are in no leaf yet."""
     digits: dict[str, set[str]] = field(default_factory=dict)
-    """The search keys of calls that begin with one of `leaves.OPENING`."""
+    """Search keys of calls that begin with one of `leaves.OPENING`."""
     more_digits: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """The search keys of calls that begin with another step."""
+    """Search keys of calls that begin with any other step."""
     days: dict[str, SealedNumbers] = field(default_factory=dict)
-    """Day whose key seals numbers → the first of these numbers."""
+    """Day whose key seals numbers → the first numbers sealed with it."""
     node: str = ""
-    """The node that wrote the latest steps."""
+    """Node that wrote the latest steps."""
     shapes: LeafShapes = field(default_factory=LeafShapes)
     _day: str = "?"
 
     def grow(self, frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
-        """Append leaf hashes to `frontier`, note the wanted roots, and return the new hashes."""
+        """Append leaf hashes to `frontier`, note any wanted roots, and return the new hashes."""
         made: list[bytes] = []
         begin = frontier.size
         end = begin + len(leaves)
@@ -82,7 +82,7 @@ class RecomputedTree:
     def match(self, rows: LedgerRows, after: int, until: int) -> bool:
         """Add the steps after `after` up to `until` if they match the stored tree.
 
-        Returns False, without any change, if the steps need a check one by one.
+        Returns False, without changing anything, if the steps must be checked one by one.
         """
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
@@ -95,7 +95,7 @@ class RecomputedTree:
     def _group(self, after: int, steps: Sequence[Text], closed: list[_Closed]) -> bool:
         """Add steps to their calls, and move finished calls to `closed`.
 
-        False for anything unusual.
+        Returns False if anything is unusual.
         """
         calls, digits = self.calls, self.digits
         ordinary = not self.more_digits
@@ -132,7 +132,7 @@ class RecomputedTree:
     def _hashed(self, rows: LedgerRows, closed: Sequence[_Closed], led_to: Sequence[tuple[int]] | None) -> bool:
         """Append the leaves of closed calls.
 
-        False if the stored hashes differ, or if an index does not lead to the steps.
+        Returns False if the stored hashes differ or if an index does not lead to the steps.
         """
         leaves: list[bytes] = []
         steps: list[tuple[int]] = []

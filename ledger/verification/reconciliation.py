@@ -1,7 +1,7 @@
-"""Compares the ledger with call detail records of others by SIP Call-ID, and finds calls that one side lacks.
+"""Compares the ledger with others' call detail records by SIP Call-ID, and finds calls that one side lacks.
 
-The ledger keeps only a token of a Call-ID, made with the key of the day. The comparison uses a temporary SQLite file,
-so the use of memory does not grow with the number of calls. The file contains tokens and ids of calls, and no numbers.
+The ledger keeps only a token for each Call-ID, computed with the day key. The comparison uses a temporary SQLite file,
+so its memory use does not grow with the number of calls. The file contains tokens and call ids but no numbers.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from .cdr_file import CdrRow
 
 KINDS: Final = frozenset({*FIRST, StepKind.ENDED, StepKind.INTERRUPTED})
 _DAY: Final = timedelta(days=1)
-"""Tolerance in time. A call may be decided on the day after its record begins. Clocks and time zones differ, too."""
+"""Time tolerance. A call may be decided on the day after its record begins, and clocks and time zones also differ."""
 _MEMORY_KIB: Final = 16_384
 _SCHEMA: Final = f"""
 PRAGMA journal_mode = OFF;
@@ -41,7 +41,7 @@ CREATE TABLE found (id BLOB PRIMARY KEY) WITHOUT ROWID;
 
 @dataclass(frozen=True, slots=True)
 class MissingRow:
-    """A call that the CSV has and the ledger lacks, with its first row."""
+    """A call that is in the CSV but not in the ledger, with its first row."""
 
     line: int
     at: datetime
@@ -49,9 +49,9 @@ class MissingRow:
 
 @dataclass(frozen=True, slots=True)
 class MissingCall:
-    """A call that the ledger has and the CSV lacks.
+    """A call that is in the ledger but not in the CSV.
 
-    `ends` is `ended` or `interrupted`; it is empty while the call is in progress.
+    `ends` is `ended` or `interrupted`, and is empty while the call is in progress.
     """
 
     node: str
@@ -63,9 +63,9 @@ class MissingCall:
 
 @dataclass(slots=True)
 class ComparisonCounts:
-    """Counts from comparing a CSV of calls with ledgers.
+    """Counts from comparing a CSV file of calls with ledgers.
 
-    A call of the CSV is a distinct SIP Call-ID. The ledgers' calls were decided from `since` until `until`.
+    Each distinct SIP Call-ID in the CSV is a call. The ledgers' calls are those decided between `since` and `until`.
     """
 
     since: datetime
@@ -73,7 +73,7 @@ class ComparisonCounts:
     rows: int = 0
     rows_without_call_id: int = 0
     rows_without_key: int = 0
-    """Rows of days whose key is destroyed or was never made. They cannot be compared."""
+    """Rows from days whose key was destroyed or never created. They cannot be compared."""
     rows_outside: int = 0
     calls_in_csv: int = 0
     calls_in_ledger: int = 0
@@ -85,9 +85,9 @@ class ComparisonCounts:
 
 
 class Reconciliation:
-    """A comparison of call detail records with the ledgers of one or more nodes.
+    """A comparison between call detail records and the ledgers of one or more nodes.
 
-    Create it with `opened`. Then call `add_ledger` for each node, `add_row` for each row, and finally `compared`.
+    Create it with `opened`. Call `add_ledger` for each node and `add_row` for each row, and finally `compared`.
     """
 
     def __init__(self, database: sqlite3.Connection, since: datetime, until: datetime) -> None:
@@ -100,7 +100,7 @@ class Reconciliation:
     @classmethod
     @contextmanager
     def opened(cls, since: datetime, until: datetime) -> Iterator[Self]:
-        """Begin a comparison of calls that began in a period, both ends included.
+        """Begin a comparison for calls that began in a period, both ends included.
 
         The comparison uses a temporary database.
         """
@@ -114,7 +114,7 @@ class Reconciliation:
                 database.close()
 
     def add_ledger(self, node: str, reader: LedgerReader, days: DayKeys) -> None:
-        """Add the calls of one node.
+        """Add one node's calls.
 
         Raises LedgerError.
         """
@@ -163,7 +163,7 @@ class Reconciliation:
         self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", (name, *values))  # noqa: S608
 
     def _tokens(self, sip_call_id: str, start: datetime) -> list[bytes]:
-        """Tokens of a SIP Call-ID for each node, on the day of the row and the days before and after."""
+        """A SIP Call-ID's tokens for each node, on the row's day and the days before and after it."""
         names = {day_of(start + each * _DAY) for each in (-1, 0, 1)}
         for name in names - self._keys.keys():
             self._keys[name] = [key for days in self._days if (key := days.get(name))]
@@ -171,9 +171,9 @@ class Reconciliation:
         return [bytes.fromhex(key.sip_call_id_token(sip_call_id)) for key in keys]
 
     def compared(self) -> ComparisonCounts:
-        """Compute the counts of calls that one side of the comparison lacks.
+        """Count the calls that one side of the comparison lacks.
 
-        Call this after all ledgers and rows are added.
+        Call this after all ledgers and rows have been added.
         """
         counts, ask = self._counts, self._one
         window = (microseconds(counts.since), microseconds(counts.until))
@@ -199,7 +199,7 @@ class Reconciliation:
             yield MissingRow(line, moment(at))
 
     def missing_calls(self, limit: int) -> Iterator[MissingCall]:
-        """Calls that the CSV lacks, the oldest first."""
+        """Calls that the CSV lacks, oldest first."""
         query = f"SELECT node, call, at, outcome, ends FROM calls WHERE {_LACKING} ORDER BY at LIMIT ?"  # noqa: S608
         window = (microseconds(self._counts.since), microseconds(self._counts.until))
         for node, call_id, at, outcome, ends in self._database.execute(query, (*window, limit)):
@@ -207,11 +207,11 @@ class Reconciliation:
 
 
 _LACKING: Final = "at BETWEEN ? AND ? AND NOT canary AND NOT seen AND token != x'' AND ends IS NOT NULL"
-"""The condition for missing calls. A call in progress has no record yet."""
+"""Condition for missing calls. A call in progress has no record yet."""
 
 
 def extent(rows: Iterable[CdrRow]) -> tuple[datetime, datetime] | None:
-    """Start times of the first and the last call with a SIP Call-ID; None if there is no such call.
+    """Start times of the first and last calls with a SIP Call-ID; None if there are no such calls.
 
     The end is one second after the last start.
     """

@@ -1,12 +1,12 @@
-"""Check that a search finds all calls by their numbers, and no other calls.
+"""Checks that searches by number find all matching calls and no others.
 
-The check compares the database table `sought` with the leaves. The steps give the expected entries in the order of
-time. The existing entries are in the order of tokens, which is unrelated to time. Looking up each entry would take
+The check compares the database table `sought` with the leaves. The steps yield the expected entries in order of time,
+whereas the existing entries are in order of their tokens, which is unrelated to time. Looking up each entry would take
 longer than the rest of the verification, so sums are compared.
 
-Each entry is encrypted with a key made for the run. Different sets of entries have the same sum with a probability of
-2^-64, and no choice of entries raises it. See Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003.
-If the sums differ, the sums of smaller parts show the place.
+Each entry is encrypted with a key created for the run. Different sets of entries have the same sum with a probability
+of 2^-64, which no choice of entries can increase. See Clarke and others, Incremental Multiset Hash Functions, Asiacrypt
+2003. If the sums differ, sums over smaller parts locate the difference.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from .verification_queries import LedgerRows
 PAGE_STEPS: Final = 2000
 BUCKETS: Final = 2**16
 DIFFERING_LIMIT: Final = 100
-"""Maximum number of buckets that are examined for differences. If more differ, enough faults are reported already."""
+"""Maximum number of differing buckets to examine. If more differ, enough faults have already been reported."""
 
 
 class EntrySum:
     """An order-independent sum of search entries (multiset hash).
 
-    An entry has 16 bytes: token and step, big-endian. `key` has 16 random bytes. Only sums with the same key can be
-    compared.
+    An entry consists of 16 bytes, its token and its step, both big-endian. `key` must be 16 random bytes. Only sums
+    with the same key can be compared.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -74,9 +74,9 @@ def add_existing_entries(held: EntrySum, rows: LedgerRows, last: int) -> None:
 
 
 class _Buckets:
-    """Sums of entries in many buckets.
+    """Sums over entries in many buckets.
 
-    A key made for each run selects an entry's bucket, so an attacker cannot choose it.
+    Each run uses a new key to select an entry's bucket, so an attacker cannot choose the bucket.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -84,13 +84,13 @@ class _Buckets:
         self._sums = [0] * BUCKETS
 
     def of(self, entries: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Bucket of each entry, and the entry's contribution to the bucket's sum."""
+        """For each entry, its bucket and its contribution to the bucket's sum."""
         octets = self._cipher.update(struct.pack(f">{2 * len(entries)}q", *chain.from_iterable(entries)))
         blocks = [int.from_bytes(octets[begin : begin + 16], "big") for begin in range(0, len(octets), 16)]
         return [(block % BUCKETS, block) for block in blocks]
 
     def add(self, entries: Sequence[tuple[int, int]]) -> None:
-        """Add entries.
+        """Add entries to their buckets.
 
         An entry that is added twice cancels out, so only differences between two sets remain.
         """
@@ -103,9 +103,9 @@ class _Buckets:
 
 
 def search_entry_faults(rows: LedgerRows, last: int) -> Iterator[Message]:
-    """Find missing and foreign search entries of the steps up to `last`.
+    """Find missing and foreign search entries for steps up to `last`.
 
-    Steps and entries are read twice, and only a few entries are in memory at once.
+    Steps and entries are read twice, and only a few entries are held in memory at once.
     """
     buckets = _Buckets(os.urandom(16))
     for wanted in _wanted(rows, last):
@@ -136,7 +136,7 @@ def search_entry_faults(rows: LedgerRows, last: int) -> Iterator[Message]:
 
 
 def _wanted(rows: LedgerRows, last: int) -> Iterator[list[tuple[tuple[int, int], str]]]:
-    """Expected entries of the steps up to `last`, page by page, each with its call."""
+    """Yield the expected entries for steps up to `last`, page by page, each with its call."""
     waiting: defaultdict[str, set[int]] = defaultdict(set)
     after = 0
     while part := rows.openings_and_ends(after, last, PAGE_STEPS):
@@ -161,9 +161,9 @@ def _foreign(rows: LedgerRows, step: int) -> Message:
 
 
 def later_entry_faults(rows: LedgerRows, last: int, limit: int) -> list[Message]:
-    """Faults of search entries for steps after `last`, at most `limit`.
+    """Up to `limit` faults for search entries of steps after `last`.
 
-    Such an entry would lead a search to a later call.
+    Such entries would lead searches to later calls.
     """
     return [
         Message("step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step)

@@ -1,4 +1,4 @@
-"""SQL queries for the verification of a ledger."""
+"""SQL queries for verifying a ledger."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ from ..store.stored_tree import open_call
 
 ENTRIES_AT_ONCE: Final = 5000
 LED_TO_LIMIT: Final = 1000
-"""Maximum number of steps of a call that are counted in the index. In a longer call with many leaves, the same steps
-would be counted over and over.
+"""Maximum number of a call's steps that are counted in the index.
+
+In a longer call with many leaves, the same steps would be counted over and over.
 """
 COUNTED_LIMIT: Final = 100_000
-"""Maximum number of calls whose counts of steps are kept. For other calls, counting begins anew."""
+"""Maximum number of calls whose step counts are kept. For other calls, counting starts over."""
 _LAST: Final = 2**63 - 2
-"""The largest integer of a database."""
+"""The largest integer that a database id can have."""
 _BEFORE_ALL: Final = (-(2**63), -1)
 OPENS: Final = -1
-"""Value in place of a leaf's index if the step is one of `OPENING`."""
+"""Value used instead of a leaf's index if the step is one of `OPENING`."""
 
 Text = tuple[int | None, str, str | None]
 
 
 class Extent(NamedTuple):
-    """The range of a ledger's rows at the start of a verification.
+    """The range of rows that a ledger had when its verification started.
 
-    `last` is the id of the last step. `hashes` is the number of hashes up to the last place. `last_mac` is the last
-    step with a MAC. `checkpoint` is the stored checkpoint, of any type, or None. `node_steps` is the number of steps
+    `last` is the last step's id. `hashes` is the number of hashes up to the last place. `last_mac` is the last step
+    that has a MAC. `checkpoint` is the stored checkpoint, of any type, or None. `node_steps` is the number of steps
     that the node reported to its replica.
     """
 
@@ -53,18 +54,18 @@ class Extent(NamedTuple):
 
     @property
     def is_under_way(self) -> bool:
-        """True for a replica that lacks steps of its node.
+        """True for a replica that still lacks some of its node's steps.
 
-        The checkpoint of such a replica arrives with the last of its leaves.
+        Such a replica's checkpoint arrives together with the last of its leaves.
         """
         return isinstance(self.node_steps, str) and self.node_steps.isdecimal() and int(self.node_steps) > self.last
 
 
 class LedgerRows:
-    """The rows of one ledger, read over one connection for verification.
+    """A ledger's rows, read over a single connection for verification.
 
     Create it with `reading`. `indexed` is True if the database's indexes can be examined. In PostgreSQL, all queries
-    see one state. All queries except that of `texts` are portable.
+    see a single state. All queries except the one in `texts` are portable.
     """
 
     def __init__(self, connection: Connection, texts: str, indexed: bool) -> None:
@@ -72,7 +73,7 @@ class LedgerRows:
         self._connection = connection
         self._texts = texts
         self._counted: dict[str, tuple[int, int]] = {}
-        """Call with several leaves → one of its steps, and the number of its steps up to that one."""
+        """Call with several leaves → one of its steps, and how many steps the call has up to that one."""
         self._indexed = indexed
 
     @classmethod
@@ -80,14 +81,14 @@ class LedgerRows:
     def reading(cls, database: Database) -> Iterator[LedgerRows]:
         """Open the rows of a database.
 
-        Raises LedgerError for errors of the database.
+        Raises LedgerError for database errors.
         """
         with database.paged() as connection:
             texts = _TEXTS if database.is_sqlite else _TEXTS_IN_POSTGRESQL
             yield cls(connection, texts, indexed=database.is_sqlite)
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows of a query.
+        """All rows returned by a query.
 
         A half-read statement would delay the ledger's writer.
         """
@@ -99,19 +100,19 @@ class LedgerRows:
         return found._replace(node_steps=None) if self._indexed else found
 
     def unexpected_entries(self) -> list[Message]:
-        """Differences from the tables that idtone creates; empty in PostgreSQL."""
+        """Differences from the tables that idtone creates. Empty in PostgreSQL."""
         return unexpected_entries(self._all(CATALOGUE)) if self._indexed else []
 
     def ids_below_one(self, limit: int) -> list[tuple[int, str]]:
-        """Read the steps with an id below 1, which idtone never writes, as (id, call_id)."""
+        """Steps with an id below 1, which idtone never writes, as (id, call_id)."""
         return self._all("SELECT id, call_id FROM steps WHERE id < 1 ORDER BY id LIMIT ?", (limit,))
 
     def quarantined(self, limit: int) -> list[tuple[int, str]]:
-        """Read the steps in quarantine, as (id, call_id)."""
+        """Steps in quarantine, as (id, call_id)."""
         return self._all("SELECT id, call_id FROM quarantine ORDER BY number LIMIT ?", (limit,))
 
     def judged_acts(self, last: int) -> Iterator[tuple[str, str, int, Mapping[str, Any], int]]:
-        """Read the acts whose details are checked, in order, as (call_id, kind, at, details, leaf)."""
+        """Acts whose details are checked, in order, as (call_id, kind, at, details, leaf)."""
         for call_id, kind, at, details, leaf in self._all(_JUDGED_ACTS, (ACT_ID, AFTER_ACTS, last)):
             with suppress(ValueError, TypeError, RecursionError):  # the leaf is named by the rules for leaves
                 read = json.loads(details)
@@ -125,7 +126,7 @@ class LedgerRows:
         return next((leaf for (leaf,) in self._all(query, (call_id, last))), None)
 
     def after_end(self, last: int) -> list[tuple[str, int]]:
-        """Read the first leaf after the end of the log, as (call_id, leaf); empty if no leaf follows.
+        """The first leaf after the end of the log, as (call_id, leaf); empty if no leaf follows.
 
         Only steps up to `last` are searched.
         """
@@ -133,64 +134,64 @@ class LedgerRows:
         return self._all(_FIRST_LEAF, (*ends[0], last)) if ends else []
 
     def macs(self, key: StepKey) -> StepMacs:
-        """MACs that prove which steps the service wrote."""
+        """The MACs that prove which steps the service wrote."""
         return StepMacs(self._connection, key)
 
     def closing(self, first: int, last: int, limit: int) -> list[tuple[int, str, int]]:
-        """Read the last steps that close the leaf `first` or a later leaf, as (id, call_id, leaf).
+        """The last steps that close the leaf `first` or a later leaf, as (id, call_id, leaf).
 
-        The result has at most `limit` steps up to the step `last`, in ascending order.
+        At most `limit` steps up to the step `last` are returned, in ascending order.
         """
         return self._all(_CLOSING, (first, last, limit))[::-1]
 
     def open_steps(self, call_id: str, last: int) -> Sequence[StoredStep]:
-        """Steps of a call, up to `last`, that are in no leaf."""
+        """A call's steps, up to `last`, that are in no leaf."""
         return open_call(self._connection, call_id, min(last, _LAST) + 1).steps
 
     def leaf_steps(self, call_id: str, number: int, leaf: int) -> Sequence[StoredStep]:
-        """Steps in a leaf of a call, read from the ledger.
+        """The steps in one of a call's leaves, read from the ledger.
 
         `number` is the step that closes the leaf.
         """
         return open_call(self._connection, call_id, min(number, _LAST) + 1, leaf).steps
 
     def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
-        """Read the steps after `after` up to `last`, as (id, node, call_id, kind, at, details, leaf)."""
+        """Steps after `after` up to `last`, as (id, node, call_id, kind, at, details, leaf)."""
         return self._all(_STEPS, (after, last, limit))
 
     def texts(self, after: int, until: int, node: str) -> list[Text]:
-        """Compute the texts of steps in the database, as (leaf, call_id, `leaves.step_text`).
+        """Step texts computed in the database, as (leaf, call_id, `leaves.step_text`).
 
-        A step is left out if its `at` is not an integer, or if its `details` or `call_id` are bytes. The text is None
-        if the node differs from `node`, if the kind is unknown, or if the kind does not match the leaf. The leaf of an
-        opening step is `OPENS`. A leaf below 0 is not a number.
+        A step is omitted if its `at` is not an integer, or if its `details` or `call_id` are bytes. The text is None if
+        the node differs from `node`, if the kind is unknown, or if the kind does not match the leaf. An opening step's
+        leaf is `OPENS`. A stored leaf below 0 is not a valid number.
         """
         ends = (f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind)
         return self._all(self._texts, (node, *ends, after, until))
 
     def index_counts(self, after: int, until: int) -> list[tuple[int]] | None:
-        """Number of steps of its call that the index finds, for each step that closes a leaf.
+        """For each step that closes a leaf, the number of its call's steps that the index finds.
 
-        Steps after `after` up to `until` are examined. A count is at most `LED_TO_LIMIT`. None in PostgreSQL, because
-        its indexes are trusted.
+        Steps after `after` up to `until` are examined. Counts stop at `LED_TO_LIMIT`. Returns None in PostgreSQL,
+        because its indexes are trusted.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
     def missing_from_indexes(self, after: int, until: int) -> list[tuple[int, str]]:
-        """Read the steps that are missing from an index, as (id, call_id); none in PostgreSQL.
+        """Steps that are missing from an index, as (id, call_id). Empty in PostgreSQL.
 
         Steps after `after` up to `until` are examined.
         """
         return self._all(_NOT_LED_TO, (after, until)) if self._indexed else []
 
     def hashes(self, place: int, count: int) -> list[tuple[bytes]]:
-        """Read `count` stored hashes from `place` on; fewer if some are missing."""
+        """Up to `count` stored hashes starting at `place`; fewer if some are missing."""
         return self._all(_HASHES, (place, place + count))
 
     def count_steps(self, call_id: str, until: int) -> int:
-        """Number of steps of a call up to the step `until`.
+        """Number of a call's steps up to the step `until`.
 
-        Queries in ascending order for few calls count each step only once.
+        If queries for a few calls are made in ascending order, each step is counted only once.
         """
         after, before = self._counted.get(call_id, (-(2**63), 0))
         if until < after:
@@ -203,31 +204,31 @@ class LedgerRows:
         return before + int(count)
 
     def indexed_steps(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
-        """Steps that the index of calls finds for a call, as (kind, leaf, is in the index of times).
+        """Steps that the call index finds for a call, as (kind, leaf, True if in the time index).
 
         Only steps up to `until` are included.
         """
         return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
 
     def wrongly_in_progress(self, limit: int) -> list[str]:
-        """Calls that the table `in_progress` has although they are over or have no steps."""
+        """Calls that are in the table `in_progress` although they are over or have no steps."""
         return [call_id for (call_id,) in self._all(_WRONGLY_OPEN, (limit,))]
 
     def was_in_progress(self, call_id: str, last: int) -> bool:
-        """True if the table `in_progress` has the call, or if a step after `last` ended the call."""
+        """True if the call is in the table `in_progress`, or if a step after `last` ended it."""
         return bool(self._all(_KNOWN_AS_OPEN, (call_id, call_id, last)))
 
     def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:
-        """Read the search entries (token, step) up to the step `last`, part by part."""
+        """Yield the search entries (token, step) up to the step `last`, part by part."""
         reached = _BEFORE_ALL
         while part := self._all(_ENTRIES, (*reached, last, ENTRIES_AT_ONCE)):
             yield part
             reached = part[-1]
 
     def openings_and_ends(self, after: int, last: int, limit: int) -> list[tuple[int, str, str, Any, int | None]]:
-        """Read the next steps that open a call or close a leaf, as (id, call_id, kind, details, leaf).
+        """The next steps that open a call or close a leaf, as (id, call_id, kind, details, leaf).
 
-        Steps after `after` up to `last` are read. Only opening steps have `details`.
+        Only steps after `after` up to `last` are read, and only opening steps have `details`.
         """
         return self._all(_OPENINGS_AND_ENDS, (after, last, limit))
 
@@ -240,7 +241,7 @@ class LedgerRows:
 
 
 def _end(kind: str) -> str:
-    """SQL for the end of the text of a step; NULL if the kind does not match the leaf."""
+    """SQL for the end of a step's text; NULL if the kind does not match the leaf."""
     text = "?"
     if kind in CLOSING or kind in OPENING:
         text = f"CASE WHEN leaf IS {'NOT ' if kind in CLOSING else ''}NULL THEN {text} END"

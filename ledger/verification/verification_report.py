@@ -1,4 +1,4 @@
-"""The verification report of one ledger, for programs, the terminal and the console."""
+"""The verification report on one ledger, for programs, the terminal and the console."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ def verification_report(
 
     If `key_from` is `own`, the ledger is also compared with the checkpoints that the node keeps. `notes` are additional
     checkpoints with their sources. `has_keys` is True if the reader has the day keys. `arrived` is the number of leaves
-    of a replica, which may lag. `progress` receives the number of steps read and their total. Raises LedgerError.
+    in a replica, which may lag. `progress` receives the number of steps read and their total. Raises LedgerError.
     """
     is_own = key_from == "own"
     kept = list(_remembered(settings, key)) if is_own else []
@@ -80,7 +80,7 @@ def verification_report(
 
 
 def _replaced(settings: Settings, key: VerifierKey) -> SuccessorTree | None:
-    """The tree that continues this key's tree with another key; None if there is none."""
+    """The tree that continues this key's tree under a different key; None if there is none."""
     trees = successor_trees_of(settings.ledger, settings.node).trees
     return next((each for each in trees if each.after == key.name and each.key), None)
 
@@ -88,7 +88,7 @@ def _replaced(settings: Settings, key: VerifierKey) -> SuccessorTree | None:
 def _end(
     settings: Settings, key: VerifierKey, verdict: LedgerVerdict, days: DayKeys | None
 ) -> tuple[EndGivenUp | None, list[Message]]:
-    """The act that gave up the end of an unsigned log, and the faults of that end."""
+    """The act that gave up an unsigned log's end, if any, and the faults of that end."""
     trees, ledger = successor_trees_of(settings.ledger, settings.node), settings.ledger.own_url()
     following = next((each for each in trees.without_end if each.after == key.name), None)
     if following is None:
@@ -119,9 +119,9 @@ def _end(
 
 
 def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None) -> Iterator[Message]:
-    """Faults of the keys of neighbouring trees.
+    """Yield faults in the keys of neighboring trees.
 
-    The first leaf names the key of the previous tree, and the last leaf that of the next tree. The node must have the
+    The first leaf names the previous tree's key, and the last leaf names the next tree's key. The node must have the
     same keys.
     """
     trees = successor_trees_of(settings.ledger, settings.node)
@@ -141,7 +141,7 @@ def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, en
 
 
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
-    """Checkpoints of the tree that the node keeps in files, with their sources."""
+    """Yield the tree's checkpoints that the node keeps in files, with their sources."""
     ledger = settings.ledger
     for file in (CheckpointFile(ledger.checkpoint_file()), cosigned_file(ledger)):
         if os.access(file.path, os.R_OK) and (latest := file.latest(key)):

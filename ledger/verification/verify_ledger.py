@@ -1,7 +1,7 @@
-"""Verification of a ledger against its signed checkpoints.
+"""Verifies a ledger against its signed checkpoints.
 
-Every step is read, every leaf is rebuilt, and every hash is compared. A fault names the call that it concerns. The
-service may write during the verification. The state at the start is verified, in short transactions.
+Every step is read, every leaf is rebuilt, and every hash is compared. Faults name the calls that they concern. The
+service may continue to write meanwhile, because the state at the start is verified in short transactions.
 """
 
 import gc
@@ -39,13 +39,13 @@ from .search_entry_check import EntrySum, add_existing_entries, later_entry_faul
 from .verification_queries import LedgerRows
 
 PAGE_ROWS: Final = 600
-"""Rows of a page. Reading one can delay the writer's commit for a millisecond or two."""
+"""Number of rows in a page. Reading a page can delay the writer's commit by a millisecond or two."""
 FAULTS_LIMIT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A signed checkpoint, and the place where it was found."""
+    """A signed checkpoint, and where it was found."""
 
     source: str
     checkpoint: Checkpoint
@@ -71,7 +71,7 @@ class LedgerVerdict:
 
 
 class StoredRow(NamedTuple):
-    """A row of the table `steps`, whose values may have any type."""
+    """A row in the table `steps`, whose values may have any type."""
 
     id: int
     node: str
@@ -83,7 +83,7 @@ class StoredRow(NamedTuple):
 
     @property
     def is_one_typed_step(self) -> bool:
-        """True if the row is a single step whose values have the right types.
+        """True if the row is exactly one step and its values have the right types.
 
         SQLite accepts values of any type.
         """
@@ -104,9 +104,9 @@ def verify_ledger(
 ) -> LedgerVerdict:
     """Verify that `log` has signed everything in a ledger.
 
-    `notes` are signed checkpoints with their sources; the ledger's own checkpoint is always checked. `with_days` also
-    checks that the day keys open what they sealed, if the reader has keys. `is_latest` is True if no other ledger of
-    the node follows. This ledger then has all acts that destroyed keys. `progress` receives the number of steps read
+    `notes` are signed checkpoints with their sources. The ledger's own checkpoint is always checked. `with_days` also
+    checks that the day keys open what they sealed, if the reader has keys. `is_latest` means that no other ledger of
+    the node follows, so this ledger contains all acts that destroyed keys. `progress` receives the number of steps read
     and their total. Raises LedgerError if the database cannot be read at all.
     """
 
@@ -122,9 +122,9 @@ def verify_ledger(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Stop garbage collection during the block.
+    """Suspend garbage collection during the block.
 
-    A collection would search millions of texts for cycles in vain.
+    It would search millions of texts for cycles in vain.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -153,7 +153,7 @@ class _Verification:
         self._progress = progress
         self._verdict = LedgerVerdict()
         self._named: set[str] = set()
-        """Calls in progress whose faults are reported already."""
+        """Calls in progress whose faults have already been reported."""
         key = os.urandom(16)
         self._held = EntrySum(key)
         self._grown = RecomputedTree(EntrySum(key), {})
@@ -329,8 +329,8 @@ class _Verification:
     def _look_at_open_calls(self, last: int) -> None:
         """Check calls in progress.
 
-        A call with a leaf is over, and each later step must be a leaf. A late decision of the service, for a call that
-        the hook had decided alone, is the exception.
+        A call that has a leaf is over, and each later step must be a leaf. The only exception is the service's late
+        decision on a call that the hook decided alone.
         """
         for call_id, texts in self._grown.calls.items():
             if len(self._verdict.faults) >= FAULTS_LIMIT:
@@ -359,10 +359,10 @@ class _Verification:
                 self._named.add(call_id)
 
     def _look_at_unsigned(self, last: int, signed: int, is_under_way: bool) -> None:
-        """Check by their MACs that the service wrote the unsigned steps.
+        """Use MACs to check that the service wrote the unsigned steps.
 
         A leaf is signed in the transaction that writes it. Only an incomplete replica may have leaves before their
-        checkpoint.
+        checkpoint arrives.
         """
         for number, call_id in self._rows.quarantined(FAULTS_LIMIT):
             self._verdict.fault(_set_aside(call_id, number))
@@ -396,7 +396,7 @@ class _Verification:
                 self._verdict.fault(_not_ours(columns[2], last))
 
     def _closing(self, signed: int, last: int, count: int) -> Iterator[tuple[int, str, int]]:
-        """(id, call_id, leaf) of the `count` unsigned leaves, until enough faults are reported."""
+        """Yield (id, call_id, leaf) for the `count` unsigned leaves, until enough faults have been reported."""
         while count > 0 and len(self._verdict.faults) < FAULTS_LIMIT:
             rows = self._rows.closing(signed, last, min(count, FAULTS_LIMIT))
             if not rows:
@@ -427,7 +427,7 @@ class _Verification:
     def _tell_changed(self, place: int, grown: list[bytes], held: list[bytes], closed: list[str]) -> None:
         """Report the calls whose leaf hashes differ from the stored hashes.
 
-        If no leaf hash differs, inner hashes were changed.
+        If no leaf hash differs, inner hashes must have been changed.
         """
         leaves = iter(closed)
         size = self._grown.frontier.size - len(closed)

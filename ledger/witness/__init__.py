@@ -1,1 +1,1 @@
-"""Witnesses (C2SP tlog-witness), which cosign only heads that continue the tree cosigned before."""
+"""Witnesses (C2SP tlog-witness), which cosign only heads that continue the tree they cosigned before."""

@@ -1,4 +1,4 @@
-"""The add-checkpoint request of a log to a witness, and the witness's answer (C2SP tlog-witness)."""
+"""A log's add-checkpoint request to a witness, and the witness's answer (C2SP tlog-witness)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..tree.inclusion_proof import parse_hashes
 from ..tree.merkle import EMPTY_ROOT, check_consistency
 
 SIZE_TYPE: Final = "text/x.tlog.size"
-"""The content type of an answer with the last size that the witness has cosigned."""
+"""Content type of an answer that states the last size that the witness cosigned."""
 REQUEST_LIMIT: Final = NOTE_LIMIT + 64 * 50
-"""Maximum number of bytes of a request: a note, and as many hashes as a proof may have."""
+"""Maximum number of bytes in a request, which contains a note and as many hashes as a proof may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class AddCheckpoint:
 class WitnessAnswer:
     """A witness's answer to a request.
 
-    The witness must store `cosigned` before it gives the answer.
+    The witness must store `cosigned` before it answers.
     """
 
     status: HTTPStatus
@@ -68,7 +68,7 @@ class WitnessAnswer:
 
 
 def log_digest(origin: str) -> str:
-    """Name of a log in the address at which a witness shows the last cosigned head."""
+    """A log's name in the address at which a witness shows the last cosigned head."""
     return hashlib.sha256(origin.encode()).hexdigest()
 
 
@@ -85,7 +85,7 @@ def judge(
 ) -> WitnessAnswer:
     """Decide on a request by the rules of tlog-witness, in their order.
 
-    `logs` has the trusted keys for each origin. `latest` is the last cosigned checkpoint of the log.
+    `logs` contains the trusted keys for each origin. `latest` is the log's last cosigned checkpoint.
     """
     keys = logs.get(origin_of(request))
     if not keys:
@@ -116,9 +116,9 @@ def _signed(note: Note, keys: Sequence[VerifierKey]) -> Checkpoint | None:
 
 
 def cosignatures(answer: str, note: Note, witness: VerifierKey) -> list[SignatureLine]:
-    """Cosignatures of a witness in its answer; other lines are ignored.
+    """Parse a witness's cosignatures from its answer. Other lines are ignored.
 
-    Raises ProofError if there are none, or if a signature is wrong.
+    Raises ProofError if there are none or if a signature is wrong.
     """
     lines = [SignatureLine.parse(line) for line in answer.split("\n")[:-1]]
     ours = [line for line in lines if (line.name, line.key_id) == (witness.name, witness.key_id)]

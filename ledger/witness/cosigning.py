@@ -1,8 +1,8 @@
-"""Cosigning from the log's side: requests to the witnesses, and their signatures.
+"""The log's side of cosigning, which sends requests to witnesses and keeps their signatures.
 
-No call waits for the cosigning. A witness's refusal is logged. The refusal is not signed and proves nothing, so the log
-requests the head that the witness cosigned. If the log's key signed that head, but the head is not of this tree, the
-present database is not the signed one. From then on, nothing is signed.
+No call waits for cosignatures. If a witness refuses, this is logged. Because the refusal is not signed and proves
+nothing, the log then requests the head that the witness cosigned. If the log's key signed that head but it does not
+belong to this tree, the current database is not the one that was signed. From then on, nothing is signed.
 """
 
 import asyncio
@@ -25,15 +25,16 @@ from .add_checkpoint import REQUEST_LIMIT, SIZE_TYPE, AddCheckpoint, cosignature
 
 ANSWER_WITHIN_S: Final = 10.0
 BEST_FOR_S: Final = 3600.0
-"""Time for which a head with more cosignatures is kept although there is a later head, in seconds: its proofs are
-better. After that, the later head replaces it, so that the newer leaves have a cosigned head too.
+"""Time in seconds for which a head with more cosignatures, and so with better proofs, is kept over a later head.
+
+After that, the later head replaces it, so that the newer leaves also have a cosigned head.
 """
 
 _log = logging.getLogger(__name__)
 
 
 class CosignedTree(Protocol):
-    """The part of the ledger that cosigning needs."""
+    """What cosigning needs from the ledger."""
 
     @property
     def stored_checkpoint(self) -> Note | None: ...
@@ -43,31 +44,32 @@ class CosignedTree(Protocol):
 
 @dataclass
 class WitnessStatus:
-    """A witness, and the last known state of its cosigning."""
+    """A witness, and the last known state of its cosignatures."""
 
     url: str
     key: VerifierKey
     size: int = 0
-    """The last size that it has cosigned; 0 if unknown."""
+    """The last size that the witness cosigned; 0 if unknown."""
     trouble: str = ""
-    """The last logged problem with it."""
+    """The last problem logged for this witness."""
 
 
 class Cosigning:
     """Sends each new checkpoint to every witness, and keeps the cosignatures.
 
-    `witnesses` are entries of `ledger.witnesses`. Raises UsageError if an entry has no verifier key of a witness.
+    `witnesses` has the form of the setting `ledger.witnesses`. Raises UsageError if an entry lacks a witness's verifier
+    key.
     """
 
     def __init__(self, tree: CosignedTree, key_ring: KeyRing, witnesses: Sequence[str], every_s: float) -> None:
-        """`witnesses` are entries as in the settings. Raises UsageError if one has no verifier key of a witness."""
+        """Parse `witnesses`, which has the form of the setting. Raises UsageError if an entry lacks a verifier key."""
         self._tree = tree
         self._key_ring = key_ring
         self._asked = [witness_of(each) for each in witnesses]
         self._every_s = every_s
         self._origin = ""
         self._kept_s = time.monotonic()
-        """Time at which a head was last kept."""
+        """Time at which a head was last stored."""
 
     @property
     def witnesses(self) -> Sequence[WitnessStatus]:
@@ -87,9 +89,9 @@ class Cosigning:
                 await asyncio.sleep(self._every_s)
 
     async def ask(self, session: aiohttp.ClientSession) -> None:
-        """Send the latest checkpoint to every witness that has not cosigned it.
+        """Send the latest checkpoint to every witness that has not cosigned it yet.
 
-        A witness that does not answer receives a new request later.
+        Witnesses that do not answer are asked again later.
         """
         note = self._tree.stored_checkpoint
         if note is None:
@@ -109,8 +111,9 @@ class Cosigning:
                 _log.error("%s: cosignatures cannot be kept: %s", self._key_ring.cosigned.path, error.strerror)
 
     def _keep(self, note: Note, lines: Sequence[SignatureLine]) -> None:
-        """Keep the head with the most cosignatures, including those of earlier rounds. It stays for an hour, even if
-        there is a later head with fewer cosignatures. Raises OSError.
+        """Store the head with the most cosignatures, including cosignatures from earlier rounds.
+
+        It is kept for an hour, even if there is a later head with fewer cosignatures. Raises OSError.
         """
         file, kept = self._key_ring.cosigned, None
         try:
@@ -152,7 +155,7 @@ class Cosigning:
     async def _cosigned(
         self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note, size: int
     ) -> list[SignatureLine]:
-        """The cosignature of a witness. Raises LedgerError if it refuses, or its answer is not a cosignature."""
+        """Request a witness's cosignature. Raises LedgerError if it refuses or its answer is not a cosignature."""
         for _ in range(2):
             proof = await asyncio.to_thread(self._tree.consistency, witness.size, size)
             body = bytes(AddCheckpoint(witness.size, tuple(proof), note))
@@ -172,7 +175,7 @@ class Cosigning:
         raise ProofError("another instance of this log is being cosigned at the same time")
 
     async def _look_for_another_tree(self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note) -> None:
-        """Stop signing if the witness shows a head that has this log's signature but is not of this tree."""
+        """Stop signing if the witness shows a head that this log signed but that does not belong to this tree."""
         ours = Checkpoint.parse(note.text)
         try:
             async with session.get(f"{witness.url}/checkpoint/{log_digest(ours.origin)}") as response:
@@ -198,9 +201,9 @@ def _refused(status: int, text: str) -> LedgerError:
 
 
 def witness_of(text: str) -> WitnessStatus:
-    """Parse the address and key of a witness from an entry of `ledger.witnesses`.
+    """Parse a witness's address and key from an entry in `ledger.witnesses`.
 
-    Raises UsageError if the entry has no verifier key of a witness.
+    Raises UsageError if the entry lacks a witness's verifier key.
     """
     url, _, encoded = text.partition(" ")
     try:

@@ -1,6 +1,6 @@
-"""Regular RFC 3161 timestamps on the tree's head.
+"""Regularly requests RFC 3161 timestamps on the tree's head.
 
-Calls and signatures do not wait for timestamps.
+Neither calls nor signatures wait for timestamps.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN_S: Final = 30.0
 AGAIN_AFTER_S: Final = 60.0
-"""Pause after a failure, in seconds."""
+"""Pause in seconds after a failure."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ class Timestamping:
         self._stamps = stamps
         self._has_witnesses = False
         self.trouble = ""
-        """The last logged problem; empty if the authority answers."""
+        """The last problem logged; empty if the authority answers."""
         self.at: datetime | None = None
-        """The time of the last timestamp of the newest head; None if there never was one."""
+        """Time of the newest head's last timestamp; None if there never was one."""
 
     def after_witnesses(self, witnesses: Sequence[object]) -> Timestamping:
-        """From now on, request timestamps only for cosigned heads if there are witnesses.
+        """If there are witnesses, request timestamps only for cosigned heads from now on.
 
         Returns the same object.
         """
@@ -74,7 +74,7 @@ class Timestamping:
     async def ask(self, session: aiohttp.ClientSession) -> bool:
         """Request a timestamp for the latest head, if it has none.
 
-        Returns False if there is no head yet, or if the request failed.
+        Returns False if there is no head yet or the request failed.
         """
         try:
             note = await asyncio.to_thread(self._head)
@@ -96,15 +96,16 @@ class Timestamping:
         return True
 
     def _head(self) -> Note | None:
-        """The head for the next timestamp. Raises LedgerError."""
+        """The head to be timestamped next. Raises LedgerError."""
         if not self._has_witnesses:
             return self._tree.stored_checkpoint
         latest = self._key_ring.cosigned.latest(self._key_ring.signer.key)
         return latest[0] if latest else None
 
     async def _stamp(self, session: aiohttp.ClientSession, note: Note) -> str:
-        """The time at which the head existed, according to the authority. Raises LedgerError, OSError and the errors of
-        HTTP.
+        """Request a timestamp, and return the time at which the head existed according to the authority.
+
+        Raises LedgerError, OSError and HTTP errors.
         """
         settings = self._settings
         assert settings.url

@@ -1,6 +1,6 @@
-"""The HTTP server of a witness, which cosigns logs and stores the last cosigned heads.
+"""A witness's HTTP server, which cosigns logs and stores the last cosigned heads.
 
-The witness handles one request at a time for each log.
+The witness handles one request at a time per log.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 class WitnessState:
-    """A folder with a witness's key and the last cosigned checkpoint of each log.
+    """A folder with a witness's key and each log's last cosigned checkpoint.
 
-    Open it with `locked`. The key and the checkpoints share a folder on purpose: a witness that loses its checkpoints
-    must also lose its key, and begin as a new witness.
+    Open it with `locked`. The key and the checkpoints share a folder on purpose, because a witness that loses its
+    checkpoints must also lose its key and start over as a new witness.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,9 +46,9 @@ class WitnessState:
     @classmethod
     @contextmanager
     def locked(cls, folder: Path) -> Iterator[WitnessState]:
-        """Lock a witness's folder for the block.
+        """Lock a witness's folder during the block.
 
-        Raises LedgerError if the folder cannot be used, or if another witness uses it.
+        Raises LedgerError if the folder cannot be used or another witness is using it.
         """
         try:
             make_parents(folder / "lock")
@@ -68,19 +68,19 @@ class WitnessState:
             os.close(descriptor)
 
     def signer(self, name: str) -> Signer:
-        """Signer under a name with the witness's key, which is created if it is missing."""
+        """Signer with the given name and the witness's key, which is created if missing."""
         return Signer(name, load_key(self._folder / "witness.key"))
 
     def latest(self, origin: str) -> Checkpoint | None:
-        """Last cosigned checkpoint of a log; None if there is none.
+        """A log's last cosigned checkpoint; None if there is none.
 
-        Raises LedgerError if the checkpoint cannot be read. The witness must then not cosign.
+        Raises LedgerError if the checkpoint cannot be read, in which case the witness must not cosign.
         """
         note = self.latest_note(origin)
         return Checkpoint.parse(note.text) if note else None
 
     def latest_note(self, origin: str) -> Note | None:
-        """Last checkpoint of a log with the signatures of the log and the witness; None if there is none.
+        """A log's last checkpoint, signed by the log and the witness; None if there is none.
 
         Raises LedgerError.
         """
@@ -100,7 +100,7 @@ class WitnessState:
         return note
 
     def keep(self, note: Note) -> None:
-        """Store a cosigned checkpoint on the disk.
+        """Store a cosigned checkpoint on disk.
 
         Raises LedgerError.
         """
@@ -113,9 +113,10 @@ class WitnessState:
 
 
 def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
-    """Read the keys of the logs to cosign for, by origin.
+    """Read the keys, by origin, of the logs to cosign.
 
-    The file has one key on each line; `#` begins a comment. Raises DocumentError with every line that is not a key.
+    The file has one key per line, and `#` begins a comment. Raises DocumentError, which lists every line that is not a
+    key.
     """
     logs: dict[str, list[VerifierKey]] = defaultdict(list)
     faults = []
@@ -151,7 +152,7 @@ def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
 
 
 class Witness:
-    """The HTTP endpoints of a witness: `add-checkpoint` requests, and the last cosigned heads."""
+    """A witness's HTTP endpoints, for `add-checkpoint` requests and the last cosigned heads."""
 
     def __init__(
         self,
@@ -173,7 +174,7 @@ class Witness:
         return application
 
     async def _show(self, request: web.Request) -> web.Response:
-        """The last cosigned head of a log. It shows the log whether another tree was signed under its name."""
+        """A log's last cosigned head, from which the log learns whether another tree was signed under its name."""
         digest = request.match_info["log"]
         origin = next((origin for origin in self._logs if log_digest(origin) == digest), None)
         try:

@@ -1,1 +1,1 @@
-"""The only writer of a node's ledger: it acknowledges written steps, and counts lost steps."""
+"""The only writer of a node's ledger, which acknowledges written steps and counts lost steps."""

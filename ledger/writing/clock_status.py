@@ -1,4 +1,4 @@
-"""Hourly records of the machine clock's state, because the evidence takes its times from that clock."""
+"""Records the state of the machine's clock every hour, because the evidence takes its times from that clock."""
 
 import asyncio
 import ctypes
@@ -22,14 +22,14 @@ _TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")
 _CHRONYC: Final = ("chronyc", "-n", "-c", "tracking")
 _WITHIN_S: Final = 2.0
 _PLL, _UNSYNCHRONISED, _NANOSECONDS = 0x1, 0x40, 0x2000
-"""Bits of `timex.status` (adjtimex(2))."""
+"""Bits in `timex.status` (adjtimex(2))."""
 _SECOND_US: Final = 1_000_000
 
 _log = logging.getLogger(__name__)
 
 
 class _Timex(ctypes.Structure):
-    """`struct timex` of the kernel, with the fields that idtone reads."""
+    """The kernel's `struct timex`, with the fields that idtone reads."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -43,7 +43,7 @@ class _Timex(ctypes.Structure):
 
 
 async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
-    """Record the state of the machine's clock every hour, first an hour after the start, until cancelled."""
+    """Record the state of the machine's clock every hour until cancelled, starting after one hour."""
     while True:
         await asyncio.sleep(every_s)
         found = await asyncio.to_thread(clock_status)
@@ -54,7 +54,7 @@ async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
 
 
 def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]:
-    """State of the machine's clock, as the kernel and chrony report it.
+    """State of the machine's clock, as reported by the kernel and chrony.
 
     Blocks for at most two seconds.
     """
@@ -67,7 +67,7 @@ def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]
 def kernel_status() -> dict[str, Scalar]:
     """State of the machine's clock from adjtimex(2); empty if the system has no such call.
 
-    Every user may read the state.
+    Any user may read the state.
     """
     timex = _Timex()
     try:
@@ -94,7 +94,7 @@ def _chrony_tracking() -> str:
 
 
 def chrony_status(text: str) -> dict[str, Scalar]:
-    """Parse chrony's reference and offset from a line of `chronyc -c tracking`; empty without them."""
+    """Parse chrony's reference and offset from a line of `chronyc -c tracking`. Empty if they are missing."""
     fields = text.strip().split(",")
     try:
         name, stratum, offset_s = fields[1], int(fields[2]), float(fields[4])

@@ -1,4 +1,4 @@
-"""Recovery from a damaged ledger database: the readable part, and the first step of the next database."""
+"""Recovers what is readable in a damaged ledger database, and creates the next database's first step."""
 
 import logging
 import sqlite3
@@ -27,15 +27,15 @@ _log = logging.getLogger(__name__)
 
 
 def continuation(begun: SuccessorTree) -> Step:
-    """First step of a new database, which names the previous tree."""
+    """A new database's first step, which names the previous tree."""
     origin, size, root = begun.ended
     return steps.continued(new_act_id(), datetime.now(UTC), origin, size, root.hex(), Path(begun.file).name, begun.told)
 
 
 def empty_file_error() -> sqlite3.DatabaseError:
-    """The error by which an empty database file counts as damaged.
+    """The error that marks an empty database file as damaged.
 
-    SQLite raises none, because it takes an empty file for a new database.
+    SQLite raises no error, because it treats an empty file as a new database.
     """
     error = sqlite3.DatabaseError("the file is empty")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
@@ -43,9 +43,9 @@ def empty_file_error() -> sqlite3.DatabaseError:
 
 
 def latest_checkpoint(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
-    """The latest signed checkpoint of a damaged ledger; None if there is none.
+    """A damaged ledger's latest signed checkpoint; None if there is none.
 
-    The sources are memory (`known`), the damaged database, and the files next to the key.
+    It is taken from memory (`known`), the damaged database, or the files next to the key.
     """
     found = [note for note in (known, *_kept(path, key_ring)) if note]
     return max(found, key=lambda note: Checkpoint.parse(note.text).size, default=None)
@@ -69,7 +69,7 @@ def _kept(path: Path, key_ring: KeyRing) -> Iterator[Note | None]:
 
 
 def calls_in_progress_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
-    """Rows of the calls in progress in an ended ledger, in order; empty if the ledger cannot be read."""
+    """Rows, in order, of calls in progress in a ledger that has ended; empty if it cannot be read."""
     try:
         with closing(connect_for_reading(path)) as connection:
             macs = StepMacs(connection, key)

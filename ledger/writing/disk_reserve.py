@@ -1,7 +1,6 @@
-"""A reserve of disk space for evidence, as a file next to the ledger.
+"""Reserves disk space for evidence in a file next to the ledger.
 
-When the disk is full, the file returns space to the disk piece by piece. When the disk has room, the file is filled
-again.
+When the disk is full, space is released from the file piece by piece. When the disk has room, the file is filled again.
 """
 
 import ctypes
@@ -18,11 +17,11 @@ from idtone.core.translation import Message, template
 from ..keys.private_files import open_private
 
 PIECE: Final = 2**20
-"""Bytes of one piece: more than a group of steps and its journal take."""
+"""Size of a piece in bytes, which is more than a group of steps and its journal take."""
 JOURNAL: Final = 6 * PIECE
-"""Largest size of SQLite's journal, of either kind; a journal of this size is overwritten."""
+"""Maximum size of SQLite's journal in bytes, in either mode. A journal of this size is overwritten."""
 BESIDE: Final = 2 * PIECE
-"""Bytes that must stay free when the reserve is filled again. Otherwise it would take back what it just gave."""
+"""Bytes that must stay free when the reserve is refilled. Otherwise, it would take back what it just released."""
 ALARM_EVERY_S: Final = 600.0
 _MB: Final = 1_000_000
 
@@ -30,13 +29,13 @@ _log = logging.getLogger(__name__)
 
 
 class RoomLeft(StrEnum):
-    """The amount of room on the disk for evidence."""
+    """How much room the disk has for evidence."""
 
     AMPLE = "ample"
     LOW = "low"
     """The disk has less free space than the reserve holds, so the reserve will soon be needed."""
     DRAWN = "drawn"
-    """The disk is or was full, and a part of the reserve is used."""
+    """The disk is or was full, and part of the reserve is used."""
     GONE = "gone"
 
 
@@ -45,9 +44,10 @@ def reserve_file(ledger: Path) -> Path:
 
 
 def room_left(size: int, left: int, free: int) -> RoomLeft:
-    """Classify the room on the disk for evidence.
+    """Classify how much room the disk has for evidence.
 
-    `size` is the intended size of the reserve, `left` its current size, and `free` the disk's free space, all in bytes.
+    `size` is the reserve's intended size, `left` is its current size, and `free` is the disk's free space, all in
+    bytes.
     """
     if left >= size:
         return RoomLeft.AMPLE if free >= size else RoomLeft.LOW
@@ -55,7 +55,7 @@ def room_left(size: int, left: int, free: int) -> RoomLeft:
 
 
 class Reserve:
-    """The disk space reserved for the evidence of one ledger.
+    """Disk space reserved for a ledger's evidence.
 
     `size` is in bytes. 0 means no reserve, and None leaves the current reserve unchanged. Thread-safe. Failures are
     logged, and evidence is then written without a reserve. Raises OSError on creation.
@@ -85,7 +85,7 @@ class Reserve:
 
     @property
     def words(self) -> str:
-        """State of the ledger's disk, for the operator; empty if there is room."""
+        """Describe the state of the ledger's disk to the operator. Empty if there is room."""
         if self._told is RoomLeft.AMPLE:
             return ""
         return Message(
@@ -96,9 +96,9 @@ class Reserve:
         )
 
     def refill(self) -> None:
-        """Fill the reserve as far as the disk has room.
+        """Fill the reserve as far as the disk's free space allows.
 
-        The state is logged at most every ten minutes.
+        The state is logged at most once every ten minutes.
         """
         if not self._size:
             return
@@ -113,9 +113,9 @@ class Reserve:
         self._tell(room)
 
     def release(self, database: int) -> bool:
-        """Return a piece of the reserve to the disk; False if the reserve is used up.
+        """Release a piece of the reserve. Returns False if the reserve is used up.
 
-        Most of the piece goes to the file with the open descriptor `database` (-1: no file).
+        Most of the piece goes to the file open as descriptor `database` (-1 means no file).
         """
         with self._changing:
             if not self._left:
@@ -138,7 +138,7 @@ class Reserve:
         return True
 
     def _fill(self) -> None:
-        """Fill the reserve as far as the disk has room.
+        """Fill the reserve as far as the disk's free space allows.
 
         Raises OSError.
         """
@@ -192,7 +192,7 @@ _WORDS: Final = {RoomLeft.LOW: template("low"), RoomLeft.DRAWN: template("drawn"
 
 
 def _held(status: os.stat_result) -> int:
-    """Bytes of the disk that a file occupies, which may be fewer than its length."""
+    """Bytes that a file occupies on disk, which may be fewer than its length."""
     return min(status.st_size, 512 * status.st_blocks)
 
 
@@ -202,13 +202,13 @@ def _free(folder: Path) -> int:
 
 
 _KEEP_SIZE: Final = 1
-"""FALLOC_FL_KEEP_SIZE of fallocate(2)."""
+"""FALLOC_FL_KEEP_SIZE from fallocate(2)."""
 
 
 def _claim(descriptor: int, octets: int) -> None:
-    """Reserve octets for a file beyond its end.
+    """Reserve space for a file beyond its end.
 
-    Otherwise the program that filled the disk would take the space. Some file systems cannot reserve space.
+    Otherwise, the program that filled the disk would take that space. Some file systems cannot reserve space.
     """
     fallocate = ctypes.CDLL(None, use_errno=True).fallocate
     fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)

@@ -1,7 +1,8 @@
-"""Ends of earlier logs that await their signatures, or that were given up.
+"""Earlier logs' ends that await their signatures or were given up.
 
-The file next to the key records both, so idtone reads the logs again only after a change. The file is not signed and
-proves nothing. Each start reads the leaves and acts again. An end that no log gives up awaits its signature again.
+The file next to the key records both, so idtone rereads the logs only after a change. The file is not signed and proves
+nothing, so the leaves and acts are reread on every start. If no log gives up an end, that end awaits its signature
+again.
 """
 
 import logging
@@ -22,7 +23,7 @@ from ..tree.checkpoints import Checkpoint
 from .sign_log_end import EndCheck, end_named, heads_in_notes, sign_end, stored_heads
 
 _DAMAGED: Final = (sqlite3.Error, OSError, ValueError, LookupError, TypeError)
-"""Errors of reading a database whose content has changed."""
+"""Errors that can occur when reading a database whose content was changed."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 def note_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
     """Record which earlier logs have no signed end.
 
-    The first leaf of each log names the end of the previous log. The file next to the key keeps the record.
+    Each log's first leaf names the previous log's end. The record is stored in the file next to the key.
     """
     for tree in ring.successor_trees.trees:
         if not tree.begun or tree.told.get("compromised"):
@@ -45,8 +46,8 @@ def note_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
 def lost_end(following: SuccessorTree, ring: KeyRing, ledger: Path) -> tuple[str, int, str, int]:
     """Name, number of leaves, root and number of signed leaves of the log before `following`.
 
-    The first leaf of `following` names the end. Signatures of the previous log's key show which leaves are signed.
-    `ledger` is the current database. Raises LedgerError.
+    `following`'s first leaf names the end. The previous log key's signatures show which leaves are signed. `ledger` is
+    the current database. Raises LedgerError.
     """
     path = Path(following.file)
     try:
@@ -66,10 +67,11 @@ def lost_end(following: SuccessorTree, ring: KeyRing, ledger: Path) -> tuple[str
 
 
 def give_up_objection(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Message | None:
-    """Reason why the end of the log before `following` must not be given up; None if it may be.
+    """Reason why the end of the log before `following` may not be given up; None if it may be.
 
-    If the machine has that log's key, the key signs the end now, which is then the reason. A key in a token is lost
-    only if the token's library reports its absence. The caller must hold `successor_trees.ending`.
+    If the machine has that log's key, the end is signed immediately, which is then the reason. A key in a token is
+    considered lost only if the token's library reports that it is missing. The caller must hold
+    `successor_trees.ending`.
     """
     with closing(ring.with_new_attempts()) as asked:
         return _objection(following, asked, ledger)
@@ -109,9 +111,9 @@ def _end_of(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Checkpoint
 
 
 def note_given_up_ends(ring: KeyRing, ledger: Path) -> None:
-    """Record which ends of earlier logs were given up.
+    """Record which earlier logs' ends were given up.
 
-    `ledger` is the current database. Errors are logged, and leave the record unchanged.
+    `ledger` is the current database. If there is an error, it is logged and the record stays unchanged.
     """
     for each in ring.successor_trees.without_end:
         try:

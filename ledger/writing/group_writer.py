@@ -1,4 +1,4 @@
-"""Writes groups of steps into the ledger's database, each group in one transaction."""
+"""Writes groups of steps to the ledger's database, each in one transaction."""
 
 import errno
 import logging
@@ -43,13 +43,11 @@ from .log_store import LogAppend, LogStore
 from .sign_log_end import EndCheck, sign_end
 
 NEXT_AFTER_S: Final = 60.0
-"""Shortest time between two databases that are set aside, in seconds. Otherwise damaged files would fill a failing
-disk.
-"""
+"""Minimum time in seconds between setting aside two databases. Otherwise, damaged files would fill a failing disk."""
 PASSING: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-"""Errors that count as errors of the disk, not of the database, until they occur twice in a row."""
+"""Errors that are attributed to the disk, rather than the database, unless they occur twice in a row."""
 LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-"""Errors after which no transaction has begun, although SQLite has waited for the lock."""
+"""Errors after which no transaction has begun, although SQLite waited for the lock."""
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -64,7 +62,7 @@ class NotWrittenError(LedgerError):
 
 
 class GroupWriter:
-    """Writes groups of steps into the ledger, each in one transaction.
+    """Writes groups of steps to the ledger, each in one transaction.
 
     Create it with `open`. Only the ledger writer's thread may use it, except for members marked thread-safe.
     """
@@ -80,29 +78,29 @@ class GroupWriter:
         self._resources = resources
         self._lock = -1
         self._opened = ExitStack()
-        """Resources of the current file."""
+        """Resources for the current file."""
         self._connection: sqlite3.Connection | None = None
         self._descriptor = -1
         self._patience_s = sqlite.BUSY_TIMEOUT_S
         self._tree: LogStore | None = None
         self._doubtful: tuple[LogAppend, Sequence[Step]] | None = None
-        """The steps of a commit that reported an error. They may nevertheless be on the disk."""
+        """Steps from a commit that reported an error. They may nevertheless be on disk."""
         self._unclosed: list[dict[str, Any]] = []
-        """Rows of the calls that were in progress when the database was found damaged."""
+        """Rows of calls that were in progress when the database was found to be damaged."""
         self._set_aside_s = -NEXT_AFTER_S
         self._follows = follows
         self._end_troubles: dict[str, str] = {}
-        """Log whose end is not signed → the reason."""
+        """Log whose end is unsigned → the reason."""
         self._end_checks: dict[str, EndCheck] = {}
-        """Log among these whose database has changed → the state of its files."""
+        """Such a log whose database has changed → the state of its files."""
 
     @classmethod
     def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None, follows: bool = True) -> Self:
         """Open a ledger as its only writer.
 
-        `reserve_bytes` is the size of the disk reserve; None leaves the reserve unchanged. If the log has ended and
-        `follows` is True, another log begins. Raises LedgerError if another process writes to the ledger, or if its
-        file cannot be used.
+        `reserve_bytes` is the size of the disk reserve, and None leaves it unchanged. If the log has ended and
+        `follows` is True, a new log begins. Raises LedgerError if another process writes to the ledger or its file
+        cannot be used.
         """
         with ExitStack() as resources:
             try:
@@ -129,7 +127,7 @@ class GroupWriter:
 
     @property
     def stored_checkpoint(self) -> Note | None:
-        """Signed head of the tree on the disk; None if nothing was signed.
+        """The signed head of the tree on disk; None if nothing was signed.
 
         Thread-safe.
         """
@@ -147,7 +145,7 @@ class GroupWriter:
 
     @property
     def quarantined(self) -> int:
-        """Number of steps in quarantine because the service did not write them.
+        """Number of steps quarantined because the service did not write them.
 
         Thread-safe.
         """
@@ -156,11 +154,11 @@ class GroupWriter:
 
     @property
     def owes_signature(self) -> bool:
-        """True if the disk has leaves that the token has not signed yet."""
+        """True if there are leaves on disk that the token has not signed yet."""
         return self._tree is not None and self._tree.owes_signature
 
     def sign_head(self) -> None:
-        """Try again to sign the head of the tree on the disk."""
+        """Try again to sign the head of the tree on disk."""
         if self._connection is None or self._tree is None:
             return
         try:
@@ -176,13 +174,13 @@ class GroupWriter:
     def has_ended(self) -> bool:
         """True if the last leaf ends the log.
 
-        Possible only if the writer was opened without `follows`.
+        This is possible only if the writer was opened without `follows`.
         """
         return self._tree is not None and self._tree.has_ended
 
     @property
     def unsigned_ends(self) -> dict[str, str]:
-        """Reason for each earlier log of the node whose end is not signed yet.
+        """The node's earlier logs whose ends are not signed yet, each with the reason.
 
         Thread-safe.
         """
@@ -192,16 +190,16 @@ class GroupWriter:
 
     @property
     def ends_given_up(self) -> list[str]:
-        """Earlier logs of the node whose end was given up.
+        """The node's earlier logs whose ends were given up.
 
         Thread-safe.
         """
         return [each.after for each in self._key_ring.successor_trees.without_end if each.given_up]
 
     def sign_ends(self) -> None:
-        """Try to sign the ends of earlier logs whose tokens were not available.
+        """Try to sign the ends of earlier logs whose tokens were unavailable.
 
-        Always call this from the same thread, which need not be the writer's thread.
+        Always call this from the same thread, which need not be the writer's.
         """
         ring = self._key_ring
         for each in ring.successor_trees.unsigned:
@@ -237,8 +235,8 @@ class GroupWriter:
     def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
         """Write a group of steps in one transaction, completely or not at all.
 
-        If the disk is full, the reserve is used. If the database is damaged, it is set aside and a new database begins.
-        `patience_s` is the time to wait for another process's lock, in seconds. Raises NotWrittenError.
+        If the disk is full, the reserve is used. If the database is damaged, it is set aside, and a new one begins.
+        `patience_s` is the time in seconds to wait for another process's lock. Raises NotWrittenError.
         """
         self._wait_no_longer_than(sqlite.BUSY_TIMEOUT_S if patience_s is None else patience_s)
         try:
@@ -257,9 +255,10 @@ class GroupWriter:
             raise NotWrittenError(what, WriteFailure.OTHER) from error
 
     def _retrying(self, work: Callable[[], None]) -> None:
-        """Do the work, and retry it after failures.
+        """Call `work`, and retry it after failures.
 
-        It is retried after each piece of the reserve, once after reopening the file, and once with a new database.
+        It is retried each time a piece of the reserve is released, once after the file is reopened, and once with a new
+        database.
         """
         anew = False
         damaged: sqlite3.Error | None = None
@@ -313,7 +312,7 @@ class GroupWriter:
             note_given_up_ends(self._key_ring, self._path)
 
     def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
-        """Steps of the group that are not on the disk.
+        """The group's steps that are not on disk.
 
         A commit that reported an error may have written them.
         """
@@ -339,7 +338,7 @@ class GroupWriter:
             self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
 
     def _row(self, step: Step) -> dict[str, Any]:
-        """Convert a step to a row, without its numbers if they cannot be sealed.
+        """Convert a step to a row. Its numbers are omitted if they cannot be sealed.
 
         Raises OSError if the disk has no room for a new day key.
         """
@@ -357,7 +356,7 @@ class GroupWriter:
     def _start(self) -> None:
         """Open the database.
 
-        If it is being set aside, move it and open the next one.
+        If it is being set aside, it is moved, and the next one is opened.
         """
         successor_trees = self._key_ring.successor_trees
         begun = successor_trees.tree_without_database(self._path)
@@ -408,7 +407,7 @@ class GroupWriter:
             self._start()
 
     def _next_key(self, named: str) -> NextKey | None:
-        """The key that the end of the log names, if the replacement of the key was interrupted after that end."""
+        """The key named at the log's end, if replacing the key was interrupted after that end was written."""
         key = self._key_ring.successor_trees.next_key(named) if named else None
         if named and key is None:
             _log.error(
@@ -427,9 +426,9 @@ class GroupWriter:
         return self._is_ours() and time.monotonic() >= self._set_aside_s + NEXT_AFTER_S
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        """Prepare a new database in place of the damaged one, which the next `_start` opens.
+        """Prepare a new database, which the next `_start` opens in place of the damaged one.
 
-        Raises OSError if the next tree cannot be recorded; then nothing has changed.
+        Raises OSError if the next tree cannot be recorded, in which case nothing has changed.
         """
         aside = self._begin_next(DAMAGED, self._latest())
         self._set_aside_s = time.monotonic()
@@ -447,8 +446,8 @@ class GroupWriter:
     def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None, unsigned: str = "") -> Path:
         """Record the name of the next tree, and return the path to which the database will be moved.
 
-        The next `_start` moves it and begins that tree. The next tree continues this one after `head`, or after all
-        leaves if the end is still `unsigned`. It takes over the calls in progress.
+        The next `_start` moves the database and begins the new tree, which continues this one after `head`, or after
+        all leaves if the end is still `unsigned`. The new tree takes over the calls in progress.
         """
         aside = name_aside(self._path, datetime.now(UTC), why)
         self._key_ring = self._key_ring.for_next_tree(head, self._path, aside, key, unsigned)
@@ -470,12 +469,10 @@ class GroupWriter:
             raise LedgerError("the end is written and not signed: {why}", why=self.refusal)
 
     def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
-        """End the current tree, and begin a tree that the new key signs.
+        """End the current tree, and begin one that the new key signs. Returns the old database's new path.
 
-        The result is the new path of the old database.
-
-        `ending` is the last leaf of the old tree. If `ending` is None, the old key is compromised, and `trusted` is the
-        last head that counts. Raises NotWrittenError, LedgerError and OSError.
+        `ending` is the old tree's last leaf. If it is None, the old key is compromised, and `trusted` is the last head
+        that is still valid. Raises NotWrittenError, LedgerError and OSError.
         """
         if ending:
             self._key_ring.successor_trees.record_next_key(key)

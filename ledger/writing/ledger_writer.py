@@ -32,17 +32,19 @@ from .missing_steps_file import MissingFile
 from .unwritten_steps import MissingSteps, UnwrittenSteps
 
 GROUP_LIMIT: Final = 1000
-"""Maximum number of steps in one transaction. Writing them takes about 20 ms."""
+"""Maximum number of steps per transaction. Writing them takes about 20 ms."""
 LINGER_S: Final = 0.15
-"""Time for which a step may wait for others if nothing waits for it, in seconds. They go to the disk together, because
-a commit takes as much processor time as a hundred steps. Until then, decisions are in the file of pending decisions,
-and everything else is in the journal.
+"""Time in seconds that a step may wait for others if nothing is waiting for it.
+
+Steps are written together because a commit takes as much processor time as a hundred steps. Until then, decisions are
+in the file of pending decisions, and everything else is in the journal.
 """
 RETRY_S: Final = 1.0
-"""Pause before the steps are tried again after a failure, in seconds."""
+"""Pause in seconds before writing is retried after a failure."""
 PATIENCE_S: Final = 0.1
-"""Time for which such an attempt waits for a lock, in seconds. It is short, because callers that append meanwhile must
-learn about the delay.
+"""Time in seconds that a retry waits for a lock.
+
+It is short, because callers that append steps meanwhile must learn about the delay.
 """
 TOLD_EVERY_S: Final = 60.0
 
@@ -54,17 +56,17 @@ _Appended = tuple[Step, Future[None]]
 class LedgerWriter:
     """The only writer of a node's ledger, with its own thread.
 
-    Create it with `open`. Steps that are appended during a commit, or shortly after each other, go into the next commit
-    together. Steps that cannot be written are kept and written later. Beyond a limit, further steps are only counted,
-    and a `gap` step records their number.
+    Create it with `open`. Steps that are appended during a commit, or in quick succession, are committed together.
+    Steps that cannot be written are kept and written later. Beyond a limit, additional steps are only counted, and a
+    `gap` step records their number.
     """
 
     def __init__(self, path: Path, key_ring: KeyRing, database: GroupWriter, resources: ExitStack) -> None:
-        """Use `open`. `resources` gets everything that this opens. Raises OSError."""
+        """Use `open` instead. Everything opened here is added to `resources`. Raises OSError."""
         self._path = path
         self._database = database
         self._resources = ExitStack()
-        """Resources that are closed after the last commit."""
+        """Resources to close after the last commit."""
         self._queue: SimpleQueue[_Appended | None] = SimpleQueue()
         self._hurried = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         resources.callback(os.close, self._hurried)
@@ -76,7 +78,7 @@ class LedgerWriter:
         self._trouble: NotWrittenError | None = None
         self._retry_s = self._told_s = 0.0
         self._told = False
-        """True if the failure to write steps is logged, and their later writing is not logged yet."""
+        """True if a failure to write steps has been logged but their eventual writing has not."""
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
@@ -84,11 +86,11 @@ class LedgerWriter:
 
     @classmethod
     def open(cls, url: str, node: str, key_ring: KeyRing, reserve_bytes: int | None = None) -> Self:
-        """Open a ledger for writing, and create a missing ledger with its directories.
+        """Open a ledger for writing. A missing ledger is created, including its directories.
 
-        A ledger of an earlier version is upgraded. A damaged ledger of the node is set aside, and a new ledger begins.
-        `reserve_bytes` is the size of the disk reserve; None leaves the reserve unchanged. Raises LedgerError if
-        another process writes to the ledger, or if its file cannot be used.
+        A ledger from an earlier version is upgraded. If the node's ledger is damaged, it is set aside, and a new one
+        begins. `reserve_bytes` is the size of the disk reserve, and None leaves it unchanged. Raises LedgerError if
+        another process writes to the ledger or its file cannot be used.
         """
         path = path_of(url)
         with ExitStack() as resources:
@@ -110,9 +112,8 @@ class LedgerWriter:
     def append(self, step: Step) -> Future[None]:
         """Queue a step for writing, without waiting.
 
-        The future is done when the step is on the disk. The future fails with LedgerBehindError if the step will be
-        written later, and with another LedgerError if it will never be written. The future cannot be cancelled.
-        Thread-safe.
+        The future is done when the step is on disk. It fails with LedgerBehindError if the step will be written later,
+        and with another LedgerError if the step will never be written. It cannot be cancelled. Thread-safe.
         """
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()
@@ -125,9 +126,9 @@ class LedgerWriter:
         return future
 
     def hurry(self) -> None:
-        """Write the queued steps immediately, because a caller is waiting for them.
+        """Write the queued steps immediately. Use this when a caller is waiting for them.
 
-        The method does not block. Thread-safe.
+        Does not block. Thread-safe.
         """
         with self._closing:
             if not self._closed:
@@ -136,7 +137,7 @@ class LedgerWriter:
     def close(self) -> None:
         """Write the queued steps, then close the ledger.
 
-        `unwritten` has the steps that could not be written.
+        Afterwards, `unwritten` counts the steps that could not be written.
         """
         with self._closing:
             if not self._closed:
@@ -149,7 +150,7 @@ class LedgerWriter:
 
     @property
     def full(self) -> bool:
-        """True if the disk has no room for evidence, and the reserve is used up.
+        """True if the disk has no room for evidence and the reserve is used up.
 
         Thread-safe.
         """
@@ -158,7 +159,7 @@ class LedgerWriter:
 
     @property
     def unwritten(self) -> MissingSteps | None:
-        """Steps that are not in the ledger yet, or that are lost after `close`; None if all are written.
+        """Count of steps that are not in the ledger yet or, after `close`, are lost; None if all are written.
 
         Thread-safe.
         """
@@ -166,7 +167,7 @@ class LedgerWriter:
 
     @property
     def words(self) -> str:
-        """State of the evidence, for the operator; empty if all is well.
+        """Describe the state of the evidence to the operator. Empty if all is well.
 
         Thread-safe.
         """
@@ -183,7 +184,7 @@ class LedgerWriter:
 
     @property
     def quarantined(self) -> int:
-        """Number of steps in quarantine because the service did not write them.
+        """Number of steps quarantined because the service did not write them.
 
         Thread-safe.
         """
@@ -199,7 +200,7 @@ class LedgerWriter:
 
     @property
     def unsigned_ends(self) -> int:
-        """Number of earlier logs of the node whose end awaits its signature.
+        """Number of the node's earlier logs whose ends await their signatures.
 
         Thread-safe.
         """
@@ -207,7 +208,7 @@ class LedgerWriter:
 
     @property
     def ends_given_up(self) -> list[str]:
-        """Earlier logs of the node whose end was given up.
+        """The node's earlier logs whose ends were given up.
 
         Thread-safe.
         """
@@ -215,12 +216,12 @@ class LedgerWriter:
 
     @property
     def reserve(self) -> Reserve:
-        """The disk space that is reserved for evidence. Thread-safe."""
+        """The disk space reserved for evidence. Thread-safe."""
         return self._database.reserve
 
     @property
     def stored_checkpoint(self) -> Note | None:
-        """Signed head of the tree on the disk; None if nothing was signed.
+        """The signed head of the tree on disk; None if nothing was signed.
 
         Thread-safe.
         """
@@ -236,7 +237,7 @@ class LedgerWriter:
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
         """The proof that the tree of `size` leaves begins with the tree of `old` leaves.
 
-        The method blocks. Thread-safe. Raises LedgerError.
+        Blocks. Thread-safe. Raises LedgerError.
         """
         with LedgerReader.open(f"sqlite:///{self._path}") as reader:
             return reader.consistency(old, size)
@@ -273,9 +274,9 @@ class LedgerWriter:
             )
 
     def _groups(self) -> Iterator[list[_Appended]]:
-        """Groups of the queued steps, in order, until `close`.
+        """Yield the queued steps in groups, in order, until `close`.
 
-        While kept steps or a signature are outstanding, an empty group is yielded from time to time.
+        While any kept steps or a signature are outstanding, empty groups are yielded from time to time.
         """
         while True:
             try:
@@ -300,9 +301,9 @@ class LedgerWriter:
         return bool(self._unwritten) or self._database.owes_signature
 
     def _linger(self) -> None:
-        """Wait until `hurry`, at most `LINGER_S`.
+        """Wait until `hurry` is called, for at most `LINGER_S`.
 
-        poll() has a time limit that does not depend on the wall clock.
+        poll() is used because its timeout does not depend on the wall clock.
         """
         waiting = polling.poll()
         waiting.register(self._hurried, polling.POLLIN)
@@ -320,7 +321,7 @@ class LedgerWriter:
                 future.set_result(None)
 
     def _catch_up(self, patience_s: float = PATIENCE_S) -> bool:
-        """Write the kept steps as far as possible; True if none are left."""
+        """Write as many kept steps as possible. Returns True if none are left."""
         lost = False
         while self._unwritten and time.monotonic() >= self._retry_s:
             kept = self._unwritten.first(GROUP_LIMIT)
@@ -355,10 +356,10 @@ class LedgerWriter:
             _log.error("evidence is not written: %s", error)
 
     def _keep(self, group: Sequence[_Appended], lost: bool = False) -> None:
-        """Keep the steps of calls, which could not be written.
+        """Keep call steps that could not be written.
 
-        An act of a keeper fails instead, because no act may be carried out without a record. `lost` is True if writing
-        these steps failed for good.
+        A keeper's act fails instead, because no act may be carried out without a record. `lost` is True if writing
+        these steps failed permanently.
         """
         if not group:
             return

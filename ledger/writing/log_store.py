@@ -1,4 +1,4 @@
-"""Storage of the Merkle tree: one transaction writes steps, and the leaves that the steps close."""
+"""Stores the Merkle tree, writing steps and the leaves that they close in one transaction."""
 
 from __future__ import annotations
 
@@ -45,15 +45,13 @@ from ..tree.checkpoints import Checkpoint, RenamedError, check_name, verified_ch
 from ..tree.merkle import Frontier, leaf_hash, stored_hashes
 
 OPEN_LIMIT: Final = 50_000
-"""Maximum number of calls in progress whose steps are kept in memory. The steps of further calls are read from the
-database again.
-"""
+"""Maximum number of calls in progress whose steps are kept in memory. Steps of other calls are reread."""
 
 _RESTORE: Final = "restore the newest copy of this file, or move it away and let ledger.origin be another name"
 
 
 class CopiedError(LedgerError):
-    """The ledger's file is a copy, and the original may have been signed since.
+    """The ledger's file is a copy, and the original may have been signed since it was made.
 
     `remedy` tells the operator what to do before evidence is signed again.
     """
@@ -67,7 +65,7 @@ class CopiedError(LedgerError):
 
 
 CALLS_TOLD: Final = 5
-"""Maximum number of calls that the log names when steps are set aside."""
+"""Maximum number of calls named in the log when steps are set aside."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,40 +73,41 @@ _log = logging.getLogger(__name__)
 _INSERT_STEPS: Final = f"INSERT INTO steps ({STEP}, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words
 _INSERT_HASHES: Final = "INSERT INTO hashes (place, hash) VALUES (?, ?)"
 _INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?) ON CONFLICT DO NOTHING"
-"""The statement for a search entry. It ignores an existing entry, which only a foreign program can have written, so
-that the step is still written.
+"""Statement for adding a search entry.
+
+It ignores an existing entry, which only a foreign program can have written, so that the step is still written.
 """
 
 
 @dataclass
 class LogAppend:
-    """The changes of one transaction, kept in memory after the commit."""
+    """A transaction's changes, kept in memory after the commit."""
 
     frontier: Frontier | None
     next_id: int
     calls: dict[str, OpenCall] = field(default_factory=dict)
-    """The calls in their state after the transaction."""
+    """Calls in their state after the transaction."""
     checkpoint: Note | None = None
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     """Rows of the steps, as written."""
     macs: list[bytes] = field(default_factory=list)
-    """MACs of these steps."""
+    """The MACs of these steps."""
     hashes: list[tuple[int, bytes]] = field(default_factory=list)
     sought: list[tuple[int, int]] = field(default_factory=list)
     aside: SetAside = field(default_factory=SetAside)
-    """The steps that were found and that the service did not write."""
+    """Steps found that the service did not write."""
 
     def is_in(self, connection: sqlite3.Connection) -> bool:
-        """True if the steps of the transaction are the last steps in the database."""
+        """True if the transaction's steps are the last steps in the database."""
         query = f"SELECT {STEP}, leaf FROM steps WHERE id >= ? ORDER BY id"  # noqa: S608 - of our own words
         return connection.execute(query, (self.rows[0][0],)).fetchall() == self.rows
 
 
 class LogStore:
-    """The Merkle tree of one ledger database, with the calls in progress.
+    """The Merkle tree in a ledger database, with the calls in progress.
 
-    Create it with `open`. `checkpoint` is the last signed checkpoint. With a `refusal`, nothing is signed. `mac` is the
-    MAC of the last step. Only the ledger writer's thread may use it, except for members marked thread-safe.
+    Create it with `open`. `checkpoint` is the last signed checkpoint. If there is a `refusal`, nothing is signed. `mac`
+    is the last step's MAC. Only the ledger writer's thread may use it, except for members marked thread-safe.
     """
 
     def __init__(
@@ -122,8 +121,10 @@ class LogStore:
         node: str,
         mac: bytes,
     ) -> None:
-        """Use `open`. `checkpoint` is the last signed checkpoint. With a `refusal`, nothing is signed. `mac` is the MAC
-        of the last step.
+        """Use `open` instead.
+
+        `checkpoint` is the last signed checkpoint. If there is a `refusal`, nothing is signed. `mac` is the last step's
+        MAC.
         """
         self._signer = key_ring.signer
         self._key = key_ring.step_key
@@ -131,9 +132,9 @@ class LogStore:
         self._node = node
         self._mac = mac
         self._aside = SetAside()
-        """Steps that were set aside, until an act records this."""
+        """Steps that were set aside but are not recorded in an act yet."""
         self._is_known_key = True
-        """True if the latest steps have MACs of the node's key. Otherwise foreign steps cannot be recognised."""
+        """True if the latest steps have MACs made with the node's key. Otherwise, foreign steps cannot be detected."""
         self.quarantined = 0
         """Number of steps in quarantine."""
         self._frontier = frontier
@@ -141,20 +142,20 @@ class LogStore:
         self._open: dict[str, OpenCall] = {}
         self._refusal = refusal
         self._away = ""
-        """The reason why the token does not sign now; empty if it does, or if the key is in a file."""
+        """Reason why the token currently does not sign; empty if it does, or if the key is in a file."""
         self._checkpoint = checkpoint
         self.has_ended = False
         """True if the last leaf ends the log, so that no leaf may follow."""
         self.next_key = ""
-        """The key of the next log, which that leaf names; empty if it names none."""
+        """The next log's key as named in that leaf; empty if it names none."""
 
     @classmethod
     def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing, node: str, home: str) -> LogStore:
-        """Open the tree of an existing database.
+        """Open an existing database's tree.
 
         Steps after the service's last step are set aside. If the database differs from what was signed, evidence is
-        still written but no longer signed. A damaged tree also gets no more leaves. `home` is the identity of the
-        database's file. Raises LedgerError if the file of the latest checkpoint cannot be read.
+        still written but no longer signed. A damaged tree also receives no more leaves. `home` is the identity of the
+        database file. Raises LedgerError if the file with the latest checkpoint cannot be read.
         """
         log, macs = key_ring.signer.key, StepMacs(connection, key_ring.step_key)
         frontier, checkpoint, refusal, aside, unknown_key = None, None, "", None, None
@@ -200,16 +201,16 @@ class LogStore:
 
     @property
     def has_set_aside(self) -> bool:
-        """True if steps were set aside and no act records this yet.
+        """True if steps were set aside and no act has recorded this yet.
 
         The caller must then append that act.
         """
         return bool(self._aside)
 
     def _read_calls_in_progress(self, connection: sqlite3.Connection) -> None:
-        """Read the calls in progress into memory, where other programs cannot change them.
+        """Load the calls in progress into memory, where other programs cannot change them.
 
-        A late decision may still arrive for a call that the dialplan handled.
+        A late decision may still arrive for a call handled by the dialplan.
         """
         macs = StepMacs(connection, self._key)
         for (call_id,) in connection.execute("SELECT call_id FROM in_progress").fetchall():
@@ -237,7 +238,7 @@ class LogStore:
 
     @property
     def checkpoint(self) -> Note | None:
-        """Last signed checkpoint on the disk; None after signing has stopped.
+        """The last signed checkpoint on disk; None after signing has stopped.
 
         Thread-safe.
         """
@@ -245,7 +246,7 @@ class LogStore:
 
     @property
     def owes_signature(self) -> bool:
-        """True if the disk has leaves whose head the token has not signed yet."""
+        """True if there are leaves on disk whose head the token has not signed yet."""
         if self._refusal or not self.size:
             return False
         return self._checkpoint is None or Checkpoint.parse(self._checkpoint.text).size < self.size
@@ -256,7 +257,7 @@ class LogStore:
         return self._head(self._frontier).text if self._frontier and self.owes_signature else ""
 
     def sign_head(self, connection: sqlite3.Connection) -> Note | None:
-        """Sign the head of the tree on the disk, and write it; None if the token is not available.
+        """Sign the head of the tree on disk, and write it; None if the token is unavailable.
 
         Pass the result to `keep_note` after the commit.
         """
@@ -282,15 +283,15 @@ class LogStore:
         return self._frontier.size if self._frontier else 0
 
     def unclosed(self) -> list[dict[str, Any]]:
-        """Rows of the calls in progress that are in no leaf yet, in order."""
+        """Rows, in order, of calls in progress that are in no leaf yet."""
         kept = sorted(step for call in self._open.values() for step in call.steps)
         return [{"node": s.node, "call_id": s.call_id, "kind": s.kind, "at": s.at, "details": s.details} for s in kept]
 
     def append(self, connection: sqlite3.Connection, rows: Sequence[dict[str, Any]]) -> LogAppend:
-        """Write rows of steps, in order, and the leaves that the steps close.
+        """Write step rows, in order, and the leaves that these steps close.
 
-        If steps were set aside, the act that records this is written too. Pass the result to `keep_committed` after the
-        commit.
+        If steps were set aside, the act that records this is also written. Pass the result to `keep_committed` after
+        the commit.
         """
         appended = LogAppend(self._frontier and self._frontier.copy(), self._next_id)
         appended.aside.add(self._aside)
@@ -337,7 +338,7 @@ class LogStore:
         appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
 
     def continue_from(self, before: LogStore) -> None:
-        """Take over the memory of the previous log store after the database was reopened."""
+        """Take over the previous log store's memory after the database was reopened."""
         if before._next_id == self._next_id:
             self._open = before._open
         self._away = self._away or before._away
@@ -352,7 +353,7 @@ class LogStore:
             self._refusal = _refusing(path, reason, _RESTORE)
 
     def keep_committed(self, appended: LogAppend) -> None:
-        """Keep the changes of a transaction in memory after its commit."""
+        """Keep a transaction's changes in memory after its commit."""
         self._frontier, self._next_id = appended.frontier, appended.next_id
         self._mac = appended.macs[-1] if appended.macs else self._mac
         if appended.aside:
@@ -379,7 +380,7 @@ class LogStore:
         return self._open_call(connection, StepMacs(connection, self._key), step.call_id, appended.aside)
 
     def _sign(self, frontier: Frontier) -> Note | None:
-        """Sign the head of the tree; None if the key is in a token that is not available."""
+        """Sign the tree's head; None if the key is in a token that is unavailable."""
         text = self._head(frontier).text
         try:
             return Note(text, (self._signer.sign(text),))
@@ -394,10 +395,10 @@ class LogStore:
 
 
 class _Latest(NamedTuple):
-    """The trusted signed heads of a tree.
+    """A tree's trusted signed heads.
 
-    `trouble` is the reason why a further head cannot be read. Without a head, `least` is the known number of signed
-    leaves, or None if perhaps none is signed.
+    `trouble` is the reason why another head cannot be read. If there is no head, `least` is the known number of signed
+    leaves, or None if it is possible that none are signed.
     """
 
     found: list[Checkpoint]
@@ -421,7 +422,7 @@ def _latest(log: VerifierKey, held: str | None, files: Iterable[CheckpointFile])
 
 
 def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, frontier: Frontier) -> None:
-    """Raise LedgerError unless the service wrote all steps in the leaves after the first `signed`."""
+    """Raise LedgerError unless the service wrote all steps in the leaves that follow the first `signed` leaves."""
     if frontier.size <= signed:
         return
     closed = "SELECT id FROM steps WHERE leaf = ? ORDER BY id DESC LIMIT 1"
@@ -442,7 +443,7 @@ def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, 
 def _check_home(connection: sqlite3.Connection, size: int, home: str) -> None:
     """Raise CopiedError if the tree was signed in another file.
 
-    Signing may have continued in that file.
+    Signing may have continued there.
     """
     made_in = facts(connection).get(HOME)
     if made_in == home:
@@ -472,7 +473,7 @@ def _tell_set_aside(path: Path, aside: SetAside) -> None:
 
 
 def _next_key(details: Any) -> str:
-    """The next key that the end of a log names; empty if it names none or is unreadable.
+    """The next key named at the end of a log; empty if none is named or the end is unreadable.
 
     Verifiers report an unreadable end.
     """

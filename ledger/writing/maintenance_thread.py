@@ -1,7 +1,7 @@
-"""A thread for the upkeep of the ledger, on which no evidence waits.
+"""A thread that maintains the ledger without delaying evidence.
 
-The thread copies the latest checkpoint to a file, keeps the disk reserve filled, and signs the ends of earlier logs
-when their tokens are available.
+It copies the latest checkpoint to a file, keeps the disk reserve filled, and signs the ends of earlier logs once their
+tokens are available.
 """
 
 import logging
@@ -15,17 +15,18 @@ from ..keys.checkpoint_file import CheckpointFile
 from .group_writer import NO_ROOM, GroupWriter
 
 LOOK_EVERY_S: Final = 10.0
-"""Interval in seconds at which the latest checkpoint is copied beside the database, and the disk space is checked. If
-the database is replaced by a copy younger than this, the replacement cannot be noticed.
+"""Interval in seconds at which the latest checkpoint is copied next to the database and the disk space is checked.
+
+If the database is replaced by a copy made more recently than this, the replacement cannot be detected.
 """
 
 _log = logging.getLogger(__name__)
 
 
 class MaintenanceThread:
-    """A thread for the upkeep of the ledger, on which no evidence waits.
+    """A thread that maintains the ledger without delaying evidence.
 
-    The thread runs until `close`, and once more at the end.
+    The thread works until `close`, and then once more.
     """
 
     def __init__(self, database: GroupWriter, seen: CheckpointFile) -> None:

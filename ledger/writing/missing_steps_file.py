@@ -10,7 +10,7 @@ from ..keys.private_files import open_private
 from .unwritten_steps import MissingSteps
 
 LENGTH: Final = 512
-"""Length of the file in bytes. It is constant, so that the file can be written on a full disk."""
+"""Length of the file in bytes. It is constant so that the file can be written even if the disk is full."""
 
 _log = logging.getLogger(__name__)
 
@@ -20,14 +20,14 @@ def missing_file(ledger: Path) -> Path:
 
 
 class MissingFile:
-    """The open file that counts unwritten steps, for the ledger's writer.
+    """The ledger writer's open file, which counts unwritten steps.
 
-    If the file cannot be written, the failure is logged, and evidence is written without the file. Raises OSError on
+    If the file cannot be written, the failure is logged, and evidence is written without it. Raises OSError on
     creation.
     """
 
     def __init__(self, ledger: Path) -> None:
-        """Open the file beside `ledger`. Raises OSError."""
+        """Open the file next to `ledger`. Raises OSError."""
         self._path = missing_file(ledger)
         self._descriptor = open_private(self._path)
         self._said: MissingSteps | None = read_missing(ledger)
@@ -36,11 +36,11 @@ class MissingFile:
 
     @property
     def before(self) -> MissingSteps | None:
-        """Unwritten steps by the last `write` of the file, or by its content when it was opened."""
+        """Unwritten steps according to the last `write` or, before that, the file's content when it was opened."""
         return self._said
 
     def write(self, owed: MissingSteps | None) -> None:
-        """Write the count of unwritten steps to the disk."""
+        """Write the count of unwritten steps to disk."""
         if owed != self._said:
             self._said = owed
             self._write(owed)
@@ -58,9 +58,9 @@ class MissingFile:
 
 
 def read_missing(ledger: Path) -> MissingSteps | None:
-    """Read the count of missing steps from the file next to a ledger; None if nothing is missing.
+    """Read the count of missing steps from the file next to a ledger; None if no steps are missing.
 
-    An unreadable file is logged.
+    If the file cannot be read, this is logged.
     """
     path = missing_file(ledger)
     try:

@@ -1,11 +1,11 @@
-"""Decisions on their way to the disk, which survive a crash of the service.
+"""Decisions that are on their way to disk and survive a crash of the service.
 
-Asterisk acts on a verdict immediately. The evidence waits, because it goes to the disk together with other steps. Until
-then, the decision is in a file next to the ledger, which is written but not synced.
+Asterisk acts on a verdict immediately, but the evidence waits, because it is written to disk together with other steps.
+Until then, the decision is in a file next to the ledger, which is written but not synced.
 
-The file survives the end of the process. If the machine fails, its calls end too. The numbers in the file are sealed as
-in the ledger, and a line without the right MAC does not count. While the decisions of one file are on their way, a
-second file takes new ones.
+The file survives the end of the process. If the machine fails, its calls end too. Numbers in the file are sealed as in
+the ledger, and lines without the right MAC are ignored. While one file's decisions are on their way, new decisions go
+to a second file.
 """
 
 import errno
@@ -36,24 +36,24 @@ from ..store.step_rows import seal_numbers
 
 _SUFFIXES: Final = (".pending", ".pending-2")
 _QUARANTINE: Final = ".pending-quarantine"
-"""Ending of the file with lines that idtone did not write. They are kept, but do not count."""
+"""Ending of the file with lines that idtone did not write. They are kept but ignored."""
 ENOUGH_BYTES: Final = 64 * 1024
-"""Size in bytes from which the other file is used, if it is free."""
+"""Size in bytes from which the other file is used if it is free."""
 MOST_BYTES: Final = 32 * 1024 * 1024
-"""Maximum number of bytes of a file: some 50,000 decisions. The writer keeps as many steps in memory."""
+"""Maximum file size in bytes, enough for about 50,000 decisions. The writer keeps as many steps in memory."""
 TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 class PendingEvidence(Evidence, Protocol):
-    """A writer of evidence that is closed before the file of its pending decisions."""
+    """A writer of evidence that is closed before the files of its pending decisions."""
 
     def close(self) -> None: ...
 
 
 class _File:
-    """A file of decisions that are not on the disk yet.
+    """A file of decisions that are not on disk yet.
 
     `waiting` counts the decisions that the ledger has not acknowledged.
     """
@@ -63,14 +63,14 @@ class _File:
         self.waiting = 0
         self.bytes = os.fstat(descriptor).st_size
         self.free = True
-        """True if the file can be written to; False while it is being emptied."""
+        """True if the file can be written to. It is False while the file is being emptied."""
         self._descriptor = descriptor
         self._torn = False
 
     def write(self, line: bytes) -> None:
         """Write a line.
 
-        Raises OSError if the line was not written completely.
+        Raises OSError if the line could not be written completely.
         """
         if self.bytes >= MOST_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
@@ -93,7 +93,7 @@ class PendingDecisions:
     """
 
     def __init__(self, evidence: PendingEvidence, days: DayKeys, files: Sequence[_File], resources: ExitStack) -> None:
-        """Use `open`. `resources` is closed at the end."""
+        """Use `open` instead. `resources` is closed at the end."""
         self._evidence = evidence
         self._days = days
         self._key = days.ledger_key.pending_key()
@@ -101,12 +101,12 @@ class PendingDecisions:
         self._resources = resources
         self._lock = threading.Lock()
         self._behind = any(file.bytes for file in files)
-        """True if the ledger has some decisions only in memory. It writes them before any new step."""
+        """True if the ledger holds some decisions only in memory. It writes them before any new step."""
         self._told_s = 0.0
 
     @classmethod
     def open(cls, url: str, evidence: PendingEvidence, days: DayKeys) -> Self:
-        """Open the writer, and first enter the pending decisions of a crashed process into the ledger.
+        """Open the writer, after entering a crashed process's pending decisions into the ledger.
 
         Raises LedgerError.
         """
@@ -148,8 +148,8 @@ class PendingDecisions:
         """Append a step of evidence to the ledger.
 
         For a decision, the future is done as soon as the decision is in the file of pending decisions. If that file
-        cannot be written, the future is done when the ledger has written the decision. For any other step, the future
-        is the ledger's.
+        cannot be written, the future is done when the ledger has written the decision. For any other step, the ledger's
+        own future is returned.
         """
         if step.kind is not StepKind.DECIDED:
             return self._evidence.append(step)
@@ -181,7 +181,7 @@ class PendingDecisions:
         return self._evidence.full
 
     def _written(self, file: _File, done: Future[None]) -> None:
-        """Note the ledger's answer for a decision, and empty files whose decisions are all on the disk."""
+        """Note the ledger's answer for a decision, and empty files whose decisions are all on disk."""
         error = done.exception()
         if error and not isinstance(error, LedgerBehindError):  # which the ledger logs once for all
             _log.error("a decision is not in the ledger: %s", error)
@@ -221,13 +221,13 @@ class PendingDecisions:
 
 
 def _line(step: Step, key: StepKey) -> bytes:
-    """A line of JSON whose last member is the MAC of the rest."""
+    """A line of JSON whose last member is the MAC over the rest."""
     text = json.dumps({"call": step.call_id, "at": step.at.isoformat(), "details": dict(step.details)}).encode()
     return text[:-1] + b', "mac": "' + key.line_mac(text).encode() + b'"}\n'
 
 
 def _read(path: Path, key: StepKey) -> tuple[list[Step], list[bytes]]:
-    """Read the decisions, and the lines with a wrong MAC.
+    """Read a file's decisions and its lines with a wrong MAC.
 
     Wrong and unreadable lines are logged, without their content.
     """

@@ -1,4 +1,4 @@
-"""Automatic destruction of the keys of telephone numbers that are older than `ledger.retention`."""
+"""Automatically destroys the keys to telephone numbers that are older than `ledger.retention`."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ async def forget_in_time(
 ) -> None:
     """Destroy old day keys every hour, until cancelled.
 
-    With `retention` None, numbers are kept for ever, and the function returns immediately.
+    If `retention` is None, numbers are kept forever, and the function returns immediately.
     """
     while retention is not None:
         try:
@@ -38,7 +38,7 @@ async def forget_in_time(
 
 
 def forget_older(days: DayKeys, evidence: Evidence, now: datetime, retention: timedelta) -> list[str]:
-    """Destroy the keys of days that ended more than `retention` ago, and return those days.
+    """Destroy the keys for days that ended more than `retention` ago, and return those days.
 
     The ledger records the destruction. Blocks. Raises LedgerError.
     """

@@ -1,8 +1,8 @@
-"""Late signature of a log's end whose token was not available when the next log began.
+"""Signs the end of a log whose token was unavailable when the next log began.
 
-The first leaf of the next log names the number and the root of the previous log's leaves, and the next log's key signs
-that leaf. So it is known what the token has to sign later. The text is taken from that leaf, not from the unsigned file
-next to the key.
+The next log's first leaf states the number of the previous log's leaves and their root, and it is signed with the next
+log's key. It therefore determines what the token has to sign later. The text is taken from that leaf, not from the
+unsigned file next to the key.
 """
 
 import json
@@ -31,15 +31,15 @@ from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from .log_store import check_unsigned
 
 SETTLED_NS: Final = 2 * 10**9
-"""Time after a change in which a file may change again without new stamps, in nanoseconds."""
+"""Time in nanoseconds after a change during which a file may change again without new timestamps."""
 
 
 @dataclass
 class EndCheck:
-    """The memory of a failed attempt to sign a log's end.
+    """Remembers a failed attempt to sign a log's end.
 
-    `state` is the state of a database that differs from what was written, and `why` the error. Until the state changes,
-    the database is not read again and no token is asked. Only failures are remembered, so a fault in this memory can
+    `state` is the state of a database that differs from what was written, and `why` is the error. Until the state
+    changes, the database is not reread and no token is asked. Only failures are remembered, so a mistake here can
     prevent a signature but never cause a wrong one.
     """
 
@@ -50,8 +50,8 @@ class EndCheck:
 def sign_end(following: SuccessorTree, database: Path, ring: KeyRing, check: EndCheck) -> Note:
     """Sign the end of the log before `following`, and write the signature into that log's database.
 
-    `database` is the current database of `following`. Raises TokenAwayError, LedgerError if a database differs from
-    what was written, sqlite3.Error and OSError.
+    `database` is `following`'s current database. Raises TokenAwayError, LedgerError if a database differs from what was
+    written, sqlite3.Error and OSError.
     """
     path = Path(following.file)
     if not path.exists():
@@ -81,9 +81,9 @@ def sign_end(following: SuccessorTree, database: Path, ring: KeyRing, check: End
 
 
 def _signed_end(path: Path, end: Checkpoint, log: VerifierKey) -> Note | None:
-    """The signed end in the log's database; None if it has none.
+    """The signed end in the log's database; None if there is none.
 
-    The file next to the key may lack the end if a process was killed in between.
+    The file next to the key may lack the end if a process was killed before it was updated.
     """
     try:
         with closing(connect_for_reading(path)) as connection:
@@ -94,9 +94,9 @@ def _signed_end(path: Path, end: Checkpoint, log: VerifierKey) -> Note | None:
 
 
 def _stamps(path: Path) -> list[tuple[int, ...] | None]:
-    """File attributes of a database and its journals that show a change.
+    """File attributes that reveal changes in a database and its journals.
 
-    Only root can set the last attribute of a file.
+    Only root can set the last attribute of each file.
     """
     found: list[tuple[int, ...] | None] = []
     for suffix in ("", "-wal", "-journal"):
@@ -110,9 +110,9 @@ def _stamps(path: Path) -> list[tuple[int, ...] | None]:
 
 
 def end_named(database: Path, key: StepKey) -> Checkpoint:
-    """The end of the previous log, from the first leaf of the next database.
+    """The previous log's end, from the first leaf in the next log's database.
 
-    The leaf's MAC proves that the service wrote it. The leaf's signature may still await a token. Raises LedgerError.
+    The leaf's MAC proves that the service wrote it. Its signature may still be waiting for a token. Raises LedgerError.
     """
     odd = LedgerError("{path}: its first leaf does not name the end of the log before", path=database)
     with closing(connect_for_reading(database)) as connection:
@@ -127,12 +127,12 @@ def end_named(database: Path, key: StepKey) -> Checkpoint:
 
 
 def stored_heads(ring: KeyRing, log: VerifierKey) -> list[Checkpoint]:
-    """Newest heads of a log that the node signed or witnesses cosigned, from the files next to the key."""
+    """A log's newest heads that the node signed or witnesses cosigned, from the files next to the key."""
     return [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
 
 
 def heads_in_notes(notes: Iterable[str | None], log: VerifierKey) -> list[Checkpoint]:
-    """Heads in signed notes, without empty notes.
+    """The heads in signed notes. Empty notes are skipped.
 
     Raises ProofError if the log has not signed one of the notes.
     """

@@ -1,6 +1,7 @@
-"""Steps that could not be written yet, kept in order up to a limit.
+"""Steps that could not be written yet and are kept, in order, up to a limit.
 
-Beyond the limit, steps are only counted. The count is entered as a separate step, so the evidence shows its gap.
+Beyond the limit, steps are only counted. The count is recorded as a separate step, so the gap is visible in the
+evidence.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Any, Final, Self
 from ..evidence.steps import Step, StepKind
 
 KEPT_LIMIT: Final = 50_000
-"""Maximum number of steps that are kept: those of some 8,000 calls."""
+"""Maximum number of steps that are kept, enough for about 8,000 calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingSteps:
-    """The number of missing steps and decisions, and the times of the first and the last missing step.
+    """Number of missing steps and decisions, with the times of the first and last missing step.
 
     `calls` is the number of decisions.
     """
@@ -41,9 +42,9 @@ class MissingSteps:
 
     @classmethod
     def of(cls, step: Step) -> Self:
-        """The count of missing steps if a step is not written.
+        """Count the steps that will be missing if a step is not written.
 
-        The count is one step or, for a gap, the steps that the gap counts.
+        This is one step or, for a gap, the number of steps that the gap counts.
         """
         if step.kind is StepKind.GAP:
             return cls.parse(step.details)
@@ -51,7 +52,7 @@ class MissingSteps:
 
     @classmethod
     def parse(cls, told: Any) -> Self:
-        """Parse the details of a gap.
+        """Parse a gap's details.
 
         Raises ValueError, KeyError or TypeError.
         """
@@ -73,7 +74,7 @@ def _sum(known: MissingSteps | None, *more: MissingSteps) -> MissingSteps | None
 
 
 class UnwrittenSteps:
-    """The steps that could not be written yet.
+    """Steps that could not be written yet.
 
     `gap` creates the step that counts missing steps. At most `limit` steps are kept.
     """
@@ -87,14 +88,14 @@ class UnwrittenSteps:
 
     @property
     def owed(self) -> MissingSteps | None:
-        """Count of steps that would be missing if no more steps could be written."""
+        """Count of the steps that would be missing if no more could be written."""
         return self._owed
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def keep(self, steps: Iterable[Step]) -> None:
-        """Append steps to those that wait to be written."""
+        """Append steps to those waiting to be written."""
         for step in steps:
             absent = MissingSteps.of(step)
             self._owed = _sum(self._owed, absent)
@@ -113,7 +114,7 @@ class UnwrittenSteps:
         return list(islice(self._kept, count))
 
     def drop_first(self, count: int) -> None:
-        """Drop the first `count` steps, which are written or lost."""
+        """Drop the first `count` steps, which have been written or lost."""
         for _ in range(count):
             self._kept.popleft()
         self._enter()
