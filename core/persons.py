@@ -17,7 +17,7 @@ _NO_LOGIN: Final = 2**32 - 1
 
 
 class AccountKnownBy(StrEnum):
-    """Source of a person's identity, the most reliable first."""
+    """Source of a person's identity, most reliable first."""
 
     LOGIN = "login"
     """The kernel's login uid, which survives sudo and su."""
@@ -26,16 +26,15 @@ class AccountKnownBy(StrEnum):
     ACCOUNT = "account"
     """The account that runs the command."""
     CONSOLE = "console"
-    """The sign-in to the web console. `name` is the user of the console, and `uid` is that of the console's own
-    account.
+    """The sign-in to the web console. `name` is the console user, and `uid` belongs to the console's own account.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account of this machine, or a user of the console.
+    """An account on this machine or a user of the console.
 
-    For a user of the console, `uid` is the id of the account that runs the console.
+    For a console user, `uid` is the id of the account that runs the console.
     """
 
     uid: int
@@ -53,7 +52,7 @@ class Person:
         return self.uid == other.uid
 
     def is_another_than(self, other: Person) -> bool:
-        """True if the two are certainly different persons.
+        """True if the two are definitely different people.
 
         An account and a user of the console may be the same person.
         """

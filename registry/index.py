@@ -133,7 +133,7 @@ class RegistryIndex:
         return self._never
 
     def never_originates(self, number: Number) -> Sequence[Period]:
-        """All past, current and future periods in which the number is declared as never originating calls."""
+        """All past, current and future periods in which the number is declared never to originate calls."""
         if number.e164[:BLOCK_DIGITS] not in self._never_blocks:
             return ()
         assert self._never is not None, "it has blocks"
@@ -149,7 +149,7 @@ class RegistryIndex:
         return (*found, *suspended.of_stocks(self._tenures(number)))
 
     def watches(self, call: ForwardedCall) -> bool:
-        """True if a number of the call may be suspended, or may be declared as never originating calls."""
+        """True if one of the call's numbers may be suspended or declared never to originate calls."""
         # Each call comes here: a number whose thousand numbers have no entry must cost next to nothing.
         suspended, never = self._suspended, self._never_blocks
         block = call.forwarding_number.e164[:BLOCK_DIGITS]

@@ -51,7 +51,7 @@ class NeverOriginating:
         object.__setattr__(self, "blocks", frozenset(f"+{block}" for block in self.spans.touched_blocks()))
 
     def of(self, number: int) -> Sequence[Period]:
-        """All past, current and future periods in which the number is declared as never originating calls."""
+        """All past, current and future periods in which the number is declared never to originate calls."""
         at = self.spans.holder(number)
         return () if at is None else self.periods[at]
 

@@ -93,9 +93,9 @@ class PolicySettings(Model):
     calls; empty: all.
     """
     foreign_numbers: Unlicensed = Unlicensed.REFUSE
-    """The treatment of a call whose number another member holds."""
+    """How to treat a call whose number another member holds."""
     unknown_numbers: Unlicensed = Unlicensed.REFUSE
-    """The treatment of an outgoing call whose number no member holds."""
+    """How to treat an outgoing call whose number no member holds."""
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
     """Maximum number of calls that may wait for a verdict at once."""

@@ -128,10 +128,10 @@ class LinesIndex:
     def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         """Check whether the caller's line may present the forwarding number.
 
-        Returns the reason for a refusal, or None if the line may present the number, and the customer, or None if the
-        customer is unknown. The endpoint decides if the table contains it, or else the account code. An incoming call
-        arrives through a trunk, not through a customer's line. The call may therefore present its number, and belongs
-        to the customer who has that number.
+        Returns two values: the reason for a refusal (None if the line may present the number) and the customer (None if
+        unknown). The endpoint decides if the table contains it, or else the account code. An incoming call arrives
+        through a trunk, not through a customer's line. The call may therefore present its number, and belongs to the
+        customer who has that number.
         """
         if call.direction is _INCOMING:
             return None, self.customer_of(call.forwarding_number, now)
