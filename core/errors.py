@@ -55,8 +55,7 @@ class ChangeError(IdtoneError):
 
 
 class NumberError(IdtoneError):
-    """A text is not a telephone number of the required kind. The error states the problem and, if there is one, a
-    remedy.
+    """A text is not a telephone number of the required kind. The error has the problem and possibly a remedy.
 
     The error never contains the text.
     """
