@@ -9,8 +9,7 @@ SWITCH_S: Final = 0.001
 
 
 def prefer_event_loop(switch_s: float = SWITCH_S) -> None:
-    """Make computing threads yield to the event loop after `switch_s` seconds, and freeze garbage (`freeze_garbage`).
-    """
+    """Make computing threads yield to the event loop after `switch_s` seconds, then call `freeze_garbage`."""
     sys.setswitchinterval(switch_s)
     freeze_garbage()
 

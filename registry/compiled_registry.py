@@ -27,7 +27,7 @@ from .number_notation import read_span
 BLOCK_DIGITS: Final = -3
 """The end of the slice that gives a number's block: its E.164 text without the last three digits."""
 MAGIC: Final = b"idtone registry 10\n"
-"""The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
+"""The format's name. Increment its number when the format or the block size in `holder_spans` changes."""
 _Interval = tuple[int, int, int]
 """The first number, the last number and the holder of an interval."""
 

@@ -432,8 +432,7 @@ would spin while waiting for each other and take processor time from calls.
 
 
 def run(app: Callable[[], Any]) -> None:
-    """Run a command-line program. If it raises IdtoneError or cannot write output, print one message and exit with 2.
-    """
+    """Run a command-line program. Prints a message and exits with 2 on IdtoneError or failed output."""
     make_ready()
     translate_libraries()
     for name in THREADS_OF_NUMPY:

@@ -27,7 +27,7 @@ from .consistency import pieces
 from .lines_document import ALWAYS, Entry, Period
 
 _MAGIC: Final = b"idtone lines 4\n"
-"""The name of the format. Raise its number when the format changes."""
+"""The format's name. Increment its number when the format changes."""
 _NAMES_AT_ONCE: Final = 1000
 """Maximum number of names in one line of JSON, so that no single step of reading delays the event loop."""
 
