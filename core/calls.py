@@ -132,7 +132,7 @@ class Reason(FastEnum):
 
 
 class Skip(FastEnum):
-    """Why a call that may be connected gets no sound."""
+    """Reason why a call that may be connected gets no sound."""
 
     ANNOUNCED = "announced"
     """The call is part of a forwarding chain, and another call of the chain, here or on another node, plays the sound.

@@ -52,7 +52,7 @@ class Registry(Protocol):
 
     @property
     def issued(self) -> datetime:
-        """When the newest part of the registry was issued. A clock that shows an earlier time is wrong."""
+        """Time at which the newest part of the registry was issued. A clock that shows an earlier time is wrong."""
         ...
 
     @property
@@ -213,7 +213,7 @@ class Policy:
         return _HEARING[self.notify[call.direction], call.parties]
 
     def skip(self, call: ForwardedCall) -> Skip | None:
-        """Why the call gets no sound, or None if it gets one."""
+        """Reason why the call gets no sound, or None if it gets one."""
         if call.announced and self.chain is Chain.ONCE:
             return Skip.ANNOUNCED
         for pattern in self.silent:
@@ -454,7 +454,7 @@ def _not_ours(
     remembered: Remembered,
     no_number: Reason | None,
 ) -> Reason | None:
-    """Why this node may not use the number; None if it may use the number or this is unknown."""
+    """Reason why this node may not use the number; None if it may use the number or this is unknown."""
     if registry is None:
         foreign = remembered.own is not None and not remembered.may_use(call.forwarding_numbers, now)
         return (no_number or _UNKNOWN) if foreign else None
@@ -466,7 +466,7 @@ def _not_ours(
 def _bar(
     registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime, no_number: Reason | None
 ) -> Reason | None:
-    """Why the member's licences do not count, or None if they do."""
+    """Reason why the member's licences do not count, or None if they do."""
     if registry is None:
         return _MISSING
     if no_number:

@@ -119,8 +119,7 @@ MARKS = "".join(
     )
     for code in codes
 )
-"""Zero-width characters, which are dropped. They join or separate other characters or change the writing direction.
-"""
+"""Zero-width characters, which are dropped. They join or separate other characters or change the writing direction."""
 _TO_ASCII = str.maketrans(
     {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
     | dict.fromkeys(_DASHES, "-")

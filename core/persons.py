@@ -26,8 +26,7 @@ class AccountKnownBy(StrEnum):
     ACCOUNT = "account"
     """The account that runs the command."""
     CONSOLE = "console"
-    """The sign-in to the web console. `name` is the console user, and `uid` belongs to the console's own account.
-    """
+    """The sign-in to the web console. `name` is the console user, and `uid` belongs to the console's own account."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,8 +150,7 @@ def _sensible(value: AnyDate) -> AnyDate:
 
 
 Id = Annotated[str, AfterValidator(_id)]
-"""An id. Few characters are allowed, because ids appear in tones' file names, in the ledger and in the dialplan.
-"""
+"""An id. Few characters are allowed, because ids appear in tones' file names, in the ledger and in the dialplan."""
 Text = Annotated[str, AfterValidator(_text)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 NoteKey = Annotated[str, AfterValidator(_note_key)]

@@ -81,7 +81,7 @@ class RegistryExcerpt:
             raise _unreadable() from error
 
     def _says(self, file: str, number: Number) -> Any:
-        """What a file says about a number. Raises TrustError if the entries do not cover it."""
+        """Content of a file about a number. Raises TrustError if the entries do not cover the number."""
         if not number.e164:
             return None
         for entry in self._entries.get(file, ()):

@@ -454,7 +454,7 @@ def _pledge(report: MemberReport) -> str:
 
 
 def number_count(member: Member) -> int:
-    """How many numbers a member holds. A number in two entries counts once."""
+    """Number of telephone numbers that a member holds. A number in two entries counts once."""
     total, reached = 0, 0
     for span in sorted(map(read_span, member.numbers), key=lambda span: span.first):
         total += max(0, span.last - max(span.first, reached + 1) + 1)

@@ -79,7 +79,7 @@ class Source(Protocol):
     def current(self) -> RegistryIndex | None: ...
     @property
     def taken(self) -> datetime | None:
-        """When this process began to use the current edition; None if there is none."""
+        """Time at which this process began to use the current edition; None if there is none."""
         ...
 
     def refresh(self) -> bool:

@@ -26,7 +26,7 @@ class HeardBy(StrEnum):
 
 
 class CallerHears(StrEnum):
-    """How the caller hears a sound before the parties are connected."""
+    """The way in which the caller hears a sound before the parties are connected."""
 
     EARLY_MEDIA = "early-media"
     """The caller hears the sound as early media, like the ringback tone. The caller's call is answered only when the
