@@ -241,7 +241,7 @@ class RequestParameters:
 
 @dataclass(frozen=True, slots=True)
 class FallbackParameters:
-    """Parameters of the hook for calls while the service is down.
+    """The hook's parameters for calls while the service is down.
 
     `fallback` is `notice` or `refuse`. `refuse_cause` is the Q.850 cause of a refusal. `incoming` and `outgoing` are
     the parties that hear the notice (`parties_word`). With `answer_first`, the call is answered before the caller hears

@@ -1,4 +1,4 @@
-"""Display of a state on the terminal, once or every second."""
+"""Displays a state on the terminal, once or every second."""
 
 import sys
 import time
