@@ -33,9 +33,7 @@ class CallSounds:
     made: Mapping[str, Sound]
     """All sounds that were made, by the name of their files."""
     files: SoundFiles | None
-    """The sound files; None if only the sizes of the files are checked, and the evidence does not say which file was
-    played.
-    """
+    """The sound files; None if only file sizes are checked and the evidence does not say which file was played."""
     notice: str
     """The profile of the notice."""
 
