@@ -74,7 +74,7 @@ class CallControl:
     """The playable sounds, by profile."""
     evidence: Evidence
     made: Mapping[str, Sound] = field(default_factory=dict)
-    """All sounds that were made, by the name of their files."""
+    """All sounds that were made, by file name."""
     files: SoundFiles | None = None
     """The sound files; None if only file sizes are checked and the evidence does not say which file was played."""
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA

@@ -37,7 +37,7 @@ class SuspendedCalls:
         return suspended(numbers, registry, time_by(registry, at), self.remembered(), self.own_stops())
 
     def origin(self, numbers: Sequence[Number], at: datetime) -> steps.SuspendedBy | None:
-        """Who suspended one of the numbers, the association or the operator; None if none is suspended."""
+        """Origin of a suspension of one of the numbers, the association or the operator; None if none is suspended."""
         found = self.suspension(numbers, at)
         return steps.SuspendedBy(found.own) if found else None
 

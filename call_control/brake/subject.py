@@ -248,8 +248,7 @@ class Subject:
         )
 
     def end_volume_slowing(self) -> bool:
-        """Reduce a slowing to a mark if a surge's raised limits do not require it. Returns True if the slowing ended.
-        """
+        """Reduce a slowing to a mark unless a surge's raised limits require it. Returns True if the slowing ended."""
         if self.step is not BrakeStep.SLOW or not self.is_marked_by_volume:
             return False
         step, _ = self._asked_for(surge=True)
