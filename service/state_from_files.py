@@ -1,5 +1,4 @@
-"""The state that `idtone status` shows while no service runs, read from the ledger, the registry and the suspensions.
-"""
+"""State that `idtone status` shows while no service runs, from the ledger, the registry and the suspensions."""
 
 from datetime import UTC, datetime
 from typing import Any
