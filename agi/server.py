@@ -99,7 +99,7 @@ class FastAgiServer:
 
     @asynccontextmanager
     async def listening(self, address: Address | Listener) -> AsyncIterator[Address]:
-        """Listen at `address` during the block, and yield the actual address. Port 0 selects a free port.
+        """Listen at `address` during the block. Yields the actual address. Port 0 selects a free port.
 
         At the end, existing connections finish first. Raises AgiError if the address cannot be used.
         """
@@ -289,7 +289,7 @@ async def _within(seconds: float, fault: str) -> AsyncIterator[None]:
 
 
 def address_of(bound: socket.socket) -> Address:
-    """Address of a listening socket, or of the socket that accepted a connection."""
+    """Address of a listening socket or of a socket that accepted a connection."""
     name = bound.getsockname()
     if isinstance(name, str):
         path = Path(name)  # the temporary name from `_bound_path`

@@ -152,7 +152,7 @@ class AriApplication:
     # -- requests of the hook -----------------------------------------------------------------------------------
 
     def _enter(self, entered: events.Entered) -> None:
-        """Decide immediately, because the journal may report the end of the call a moment later."""
+        """Decide immediately, because the journal may report the call's end a moment later."""
         call = None if self._calls.retiring else self._decided(entered.arguments)
         if call is None:
             query = _without_verdict(entered)

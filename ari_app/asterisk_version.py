@@ -54,7 +54,7 @@ class AsteriskVersion:
 
     @property
     def takes_requests_over_websocket(self) -> bool:
-        """True if Asterisk accepts REST requests over the WebSocket of the events. False for an unknown version."""
+        """True if Asterisk accepts REST requests over the event WebSocket. False for an unknown version."""
         return self._is_from(REST_OVER_WEBSOCKET)
 
     @property

@@ -26,7 +26,7 @@ FILE_CHANGED: Final = "a file of the sound was changed, and what was played is n
 
 @dataclass(frozen=True)
 class CallSounds:
-    """Selects the sound files for a call, and converts journal lines about sounds into evidence."""
+    """Selects the sound files for a call and converts journal lines about sounds into evidence."""
 
     playable: Mapping[str, Sound]
     """Playable sounds, by profile."""

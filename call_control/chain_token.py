@@ -67,7 +67,7 @@ class ChainToken:
 
     @classmethod
     def read(cls, text: str) -> ChainToken | None:
-        """Parse a chain token, or return None for any other text."""
+        """Parse a chain token; None for any other text."""
         match = _TOKEN.fullmatch(text)
         if not match or len(text) > TOKEN_LIMIT:
             return None

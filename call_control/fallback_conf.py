@@ -126,7 +126,7 @@ class UsableNumbers:
 
 @dataclass(frozen=True, slots=True)
 class FallbackText:
-    """Text of `fallback.conf`, and whether the text is complete.
+    """The text of `fallback.conf` and whether it is complete.
 
     `has_stocks` is True if the text contains all suspensions, `has_never` if it contains all numbers that never
     originate calls, and `has_own` if it contains the node's own numbers. While the service is down, the hook refuses

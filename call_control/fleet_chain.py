@@ -85,7 +85,7 @@ class FleetChain:
         return token.call if ours and ours.announces else None
 
     def connected(self, call: RemoteCall, now: datetime) -> None:
-        """Invalidate the token of a call on another node, after a call chained from it was connected and has ended."""
+        """Invalidate the token of a call on another node after a call chained from it was connected and has ended."""
         while self._connected and now - next(iter(self._connected.values())) > 2 * VALID:
             del self._connected[next(iter(self._connected))]
         self._connected[call] = now

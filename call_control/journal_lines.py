@@ -143,7 +143,7 @@ class Sounded:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Report by the called party's phone over RTCP, up to the end of the call.
+    """The called party's phone's RTCP report up to the end of the call.
 
     `heard_from` is True if the phone sent a report and packets. `lost` is the number of packets that the phone missed,
     according to its last report. `lost_back` is the number of the phone's packets that Asterisk missed. `moved` is True

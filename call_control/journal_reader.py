@@ -82,7 +82,7 @@ class JournalFolder:
         self._group_of = group_of
 
     def make(self) -> None:
-        """Create the folder, which other users cannot read, and the file for the hook. Raises JournalError."""
+        """Create the folder, unreadable to other users, and the hook's file. Raises JournalError."""
         try:
             group = self._group_of.stat().st_gid
             self.directory.mkdir(FOLDER_MODE, parents=True, exist_ok=True)

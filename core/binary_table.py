@@ -53,7 +53,7 @@ def _json(line: Any) -> bytes:
 def unpacked_table(
     magic: bytes, octets: bytes | mmap, what: str
 ) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
-    """Unpack the header, the lines and the arrays of a table.
+    """Unpack a table's header, lines and arrays.
 
     Lines and arrays are read lazily, so that other threads can run in between. `what` names the kind of table in error
     messages. Raises ValueError if `octets` is not a table from `packed_table`.

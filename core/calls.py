@@ -45,7 +45,7 @@ class Delivery(FastEnum):
 
 
 class Trust(FastEnum):
-    """Signature state of the registry: signed by the association, or unsigned."""
+    """The registry's signature state: signed by the association or unsigned."""
 
     SIGNED = "signed"
     """Signed by the association."""
@@ -125,7 +125,7 @@ class Reason(FastEnum):
     CALL_ID_UNREADABLE = "call-id-unreadable"
     """Only the hook gives this reason: Asterisk cannot pass the caller's SIP Call-ID on to the service."""
     SUSPENSIONS_UNKNOWN = "suspensions-unknown"
-    """Only the hook gives this reason: it decided without the service, and could not read which numbers are suspended.
+    """Only the hook gives this reason: it decided without the service and could not read which numbers are suspended.
     """
     OVERLOAD = "overload"
     """Only the hook gives this reason: too many calls wait for a verdict, so it turns the call away."""

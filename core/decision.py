@@ -84,7 +84,7 @@ class Registry(Protocol):
         ...
 
     def holding(self, number: Number, now: datetime) -> Holding | None:
-        """Member in charge of the number at `now`, or None if no member holds the number."""
+        """Member in charge of the number at `now`, or None if no member holds it."""
         ...
 
 

@@ -47,7 +47,7 @@ class IdtoneError(Exception):
 
 
 class UsageError(IdtoneError):
-    """The command line is wrong, or names something that does not exist."""
+    """The command line is wrong or names something that does not exist."""
 
 
 class ChangeError(IdtoneError):
@@ -94,7 +94,7 @@ class LedgerError(IdtoneError):
 
 
 class TokenAwayError(LedgerError):
-    """The hardware token with the log's key is unavailable. Evidence is written, but not signed.
+    """The hardware token with the log's key is unavailable. Evidence is written but not signed.
 
     `is_absent` means that the token's library reported the key as missing.
     """
@@ -109,7 +109,7 @@ class CustomerError(IdtoneError):
 
 
 class BackupError(IdtoneError):
-    """A backup cannot be made, or an archive cannot be used."""
+    """A backup cannot be made or an archive cannot be used."""
 
 
 class FallbackError(IdtoneError):

@@ -82,7 +82,7 @@ def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False)
 
 @contextmanager
 def writing_into(folder: Path, error: type[IdtoneError]) -> Iterator[None]:
-    """Convert an OSError from writing files in `folder` into `error`, with the path of the file if it is known."""
+    """Convert an OSError from writing files in `folder` into `error`, with the file's path if known."""
     try:
         yield
     except OSError as fault:
@@ -96,7 +96,7 @@ def read_octets(path: Path, error: type[IdtoneError]) -> bytes:
 
 
 def read_if_there(path: Path, error: type[IdtoneError]) -> bytes | None:
-    """Read a whole file, or return None if it does not exist. Any other OSError is raised as `error`."""
+    """Content of a file, or None if it does not exist. Any other OSError is raised as `error`."""
     with reading(path, error), suppress(FileNotFoundError):
         return path.read_bytes()
     return None

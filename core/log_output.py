@@ -1,4 +1,4 @@
-"""Log formats of the service: text, JSON, and the native protocol of journald.
+"""The service's log formats: text, JSON and journald's native protocol.
 
 A thread writes the log, so that no call waits for a slow journald, pipe or terminal. A record about a call has the call
 id and, if known, the decision's reason code: `log.info(…, extra=call_extra(call_id, reason))`.

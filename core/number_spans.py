@@ -1,4 +1,4 @@
-"""Intervals of telephone numbers, and digit patterns that cover them.
+"""Intervals of telephone numbers and the digit patterns that cover them.
 
 The pattern `81312345xxx` covers a thousand numbers.
 """

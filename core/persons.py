@@ -45,7 +45,7 @@ class Person:
         return self.known_by is AccountKnownBy.CONSOLE
 
     def is_same_as(self, other: Person) -> bool:
-        """True if both are the same account, or the same user of the console."""
+        """True if both are the same account or the same console user."""
         if self.is_by_console or other.is_by_console:
             return self.is_by_console and other.is_by_console and self.name == other.name
         return self.uid == other.uid
@@ -75,7 +75,7 @@ def set_console_user(user: str | None) -> None:
 
 
 def acting_person(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:
-    """Identify the person who runs this command, or the signed-in user of the console."""
+    """The person who runs this command or is signed in to the console."""
     if (user := _SIGNED_IN.get()) is not None:
         return console_person(user)
     try:

@@ -64,7 +64,7 @@ def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoS
 
 
 def make_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
-    """Create an Ed25519 key in an encrypted PEM file, without checking the strength of the passphrase."""
+    """Create an Ed25519 key in an encrypted PEM file without checking the passphrase's strength."""
     key, pem = new_key(passphrase)
     _write_new(path, pem, _KEY_MODE)
     return key

@@ -42,7 +42,7 @@ Item = TypeVar("Item")
 _OfNumbers = TypeVar("_OfNumbers", ChainEntry, PortingEntry)
 _OfTerm = TypeVar("_OfTerm", LogEntry, WitnessEntry)
 Say = Callable[[NumberSpan], str]
-"""A function that formats the numbers in the description of a difference."""
+"""A function that formats the numbers in a difference's description."""
 
 
 def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say = masked) -> Iterator[str]:

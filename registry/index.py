@@ -256,7 +256,7 @@ def interim_origin(earlier: str, newer: str) -> str:
 
 
 class InterimIndex(RegistryIndex):
-    """An edition combined with the suspensions of a newer edition whose members are not loaded yet.
+    """An edition combined with the suspensions from a newer one whose members are not loaded yet.
 
     No suspension is lifted until the newer edition is fully loaded. Each decision follows one edition and names it.
     """

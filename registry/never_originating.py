@@ -1,4 +1,4 @@
-"""Look-ups of numbers that never originate calls, and their binary file format.
+"""Looks up numbers that never originate calls and defines their binary file format.
 
 Only the numbers and their periods are kept, so a hundred thousand entries take a few megabytes. Holders and references
 stay in the YAML file.

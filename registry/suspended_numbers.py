@@ -77,7 +77,7 @@ class SuspendedNumbers:
         return self._covering[at] if at >= touching[0] and number <= self._lasts[at] else ()
 
     def of_stocks(self, members: Iterable[tuple[str, Period]]) -> Iterator[Suspension]:
-        """Suspensions of the stocks of the given members, limited to their periods.
+        """Suspensions of the given members' stocks, limited to their periods.
 
         `members` are a number's holder and the members of its wholesale chain, each with the period in which it has the
         number.

@@ -63,9 +63,9 @@ class RequestLimits:
 
     @contextmanager
     def under_way(self, *limits: tuple[str, int]) -> Iterator[bool]:
-        """Count the block as a request in progress for each key, and yield True.
+        """Count the block as a request in progress for each key. Yields True if it was counted.
 
-        If one of the keys has reached its limit, nothing is counted, and False is yielded.
+        If a key has reached its limit, counts nothing and yields False.
         """
         if any(self._under_way[key] >= most for key, most in limits):
             yield False

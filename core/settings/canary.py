@@ -78,7 +78,7 @@ class CanarySettings(Model):
 
     @property
     def exported(self) -> bool:
-        """True if the exported hook includes the contexts of the canary."""
+        """True if the exported hook includes the canary's contexts."""
         return self.is_on or self.answers
 
     @property

@@ -20,7 +20,7 @@ class FleetSettings(Model):
     key_file: Path | None = None
     """The file with the key that all nodes share."""
     trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
-    """The PJSIP endpoints of this node that lead to other nodes, and through which their calls arrive."""
+    """This node's PJSIP endpoints that lead to other nodes and through which their calls arrive."""
     settings: Path | None = None
     """The signed settings file; None if this node has only its own settings."""
     trust: VerifierLine | None = None

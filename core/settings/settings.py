@@ -170,7 +170,7 @@ class Exports(StrEnum):
 
 
 class TimestampSettings(Model):
-    """Settings for a time-stamping authority (RFC 3161) that stamps the checkpoints of the log."""
+    """Settings for a time-stamping authority (RFC 3161) that stamps the log's checkpoints."""
 
     url: TimestampUrl | None = None
     every: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=31))] = timedelta(hours=1)

@@ -80,7 +80,7 @@ def refuse_terminal() -> None:
 
 
 def write_out(octets: bytes) -> None:
-    """Write the bytes of a file to standard output. Raises UsageError if standard output is a terminal."""
+    """Write a file's bytes to standard output. Raises UsageError if standard output is a terminal."""
     refuse_terminal()
     sys.stdout.buffer.write(octets)
     sys.stdout.buffer.flush()
@@ -421,7 +421,7 @@ def working(what: str) -> Iterator[None]:
 
 
 def exit_negative() -> NoReturn:
-    """Exit with the code of a negative verdict."""
+    """Exit with the exit code for a negative verdict."""
     raise typer.Exit(NEGATIVE)
 
 

@@ -48,7 +48,7 @@ class _Output(io.TextIOWrapper):
             self._drop()
 
     def _drop(self) -> None:
-        """Redirect further output to /dev/null. Python flushes once more at exit, and that flush would fail."""
+        """Redirect all later output to /dev/null. Python flushes once more at exit, and that flush would fail."""
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self.fileno())
         os.close(null)

@@ -109,7 +109,7 @@ class TranslatedGroup(_Translated, typer.core.TyperGroup):
 
 
 def _translate(command: Any) -> None:
-    """Translate the help of a command, its parameters and its subcommands."""
+    """Translate the help for a command, its parameters and its subcommands."""
     if not is_japanese():
         return
     if command.help:

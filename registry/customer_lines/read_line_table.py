@@ -18,7 +18,7 @@ from .ready_queries import READY
 
 
 class UnparsedTable:
-    """Unparsed content of a source. `origin` is the digest of the content."""
+    """A source's unparsed content. `origin` is its digest."""
 
     def __init__(self, name: str, content: str | tuple[Sequence[str], Sequence[Sequence[Any]]]) -> None:
         self.name, self._content = name, content

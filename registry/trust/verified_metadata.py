@@ -60,7 +60,7 @@ def verified_metadata(metadata: Mapping[str, bytes], trusted: Metadata[Root] | N
 
 
 def _check_versions(found: Mapping[str, Metadata[Any]]) -> None:
-    """Raise TrustError unless the versions of the metadata belong together."""
+    """Raise TrustError unless the metadata versions belong together."""
     snapshot = found["snapshot"].signed
     if found["timestamp"].signed.snapshot_meta.version != snapshot.version:
         raise unfit("timestamp.json")
