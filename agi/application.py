@@ -39,7 +39,7 @@ class AgiApplication:
         return await self._decide(hook_request)
 
     async def _decide(self, request: Request) -> dict[str, str]:
-        """Return the verdict after the decision is stored, because Asterisk then acts without the service."""
+        """Return the verdict once the decision is stored, because Asterisk then acts without the service."""
         if self._calls.retiring:
             return {}
         try:

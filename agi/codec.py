@@ -1,8 +1,8 @@
-"""Encoder for AGI commands and decoder for Asterisk's responses, without I/O.
+"""Encodes AGI commands and decodes Asterisk's responses, without I/O.
 
-`AgiCodec` uses pyst2. The AGI class of pyst2 is made for a program that Asterisk starts for each call. In a service,
-that class would install a SIGHUP handler, print telephone numbers to standard error, wait on standard input, and not
-escape quotes. `AgiCodec` avoids this.
+`AgiCodec` uses pyst2, whose AGI class is made for a program that Asterisk starts for each call. In a service, that
+class would install a SIGHUP handler, print telephone numbers to standard error, wait on standard input, and not escape
+quotes. `AgiCodec` avoids this.
 """
 
 import io
@@ -15,7 +15,7 @@ from asterisk.agi import AGI, AGIAppError, AGIError, AGIResultHangup
 from idtone.core.errors import AgiError
 
 LONGEST_COMMAND: Final = 2047
-"""Maximum number of octets of a command with its line end. Asterisk reads a longer line as two: AGI_BUF_LEN in
+"""Maximum length of a command in octets, including its line end. Asterisk reads a longer line as two: AGI_BUF_LEN in
 res_agi.c is 2048 in older versions and 8192 in 22.10.
 """
 LONGEST_RESPONSE: Final = 16384
@@ -40,17 +40,17 @@ class AgiResponse:
 
     @property
     def hung_up(self) -> bool:
-        """True if the channel had hung up, and Asterisk did not execute the command."""
+        """True if the channel had hung up and Asterisk did not execute the command."""
         return self.code == _DEAD or self.result == "-1"
 
 
 class _Silence:
     def write(self, text: str) -> None:
-        """Discard the text, because pyst2 prints each line with its telephone numbers to standard error."""
+        """Discard the text, because pyst2 prints every line, including telephone numbers, to standard error."""
 
 
 class _Line:
-    """Input of a single line. Otherwise pyst2 would read on after some responses, and loop at the end of a file."""
+    """Input with a single line. Otherwise, pyst2 would read on after some responses and loop at the end of a file."""
 
     def __init__(self, line: str) -> None:
         self._lines = iter([line])
@@ -76,7 +76,7 @@ class AgiCodec:
     def set_variable(self, name: str, value: str) -> bytes:
         """Command that sets a channel variable. Asterisk answers with result 1.
 
-        Raises AgiError if `name` is not a valid name, or if the command is too long for one line.
+        Raises AgiError if `name` is not a valid name or the command is too long for one line.
         """
         if not _VARIABLE.fullmatch(name):
             raise AgiError("the name of a channel variable has letters, digits and underscores only")
@@ -87,11 +87,11 @@ class AgiCodec:
         return self._command("GET FULL VARIABLE", expression)
 
     def warn(self, message: str) -> bytes:
-        """Command that writes a warning into Asterisk's log, which omits VERBOSE messages by default."""
+        """Command that writes a warning to Asterisk's log, which omits VERBOSE messages by default."""
         return self._command("EXEC", "Log", f"WARNING,{message}")
 
     def response(self, line: bytes) -> AgiResponse:
-        """Parse a response line. Raises AgiError if the line is malformed, or if Asterisk refused the command."""
+        """Parse a response line. Raises AgiError if it is malformed or Asterisk rejected the command."""
         if len(line) > LONGEST_RESPONSE or not _RESPONSE.fullmatch(line):
             raise AgiError("Asterisk's response is malformed")
         try:

@@ -23,11 +23,11 @@ from idtone.core.errors import AgiError
 
 LONGEST_LINE: Final = 4096
 LONGEST: Final = 16384
-"""Maximum number of octets of a line and of the whole environment, with line ends."""
+"""Maximum length of a line and of the whole environment in octets, including line ends."""
 MOST_ARGUMENTS: Final = 32
 
 _NETWORK: Final = ("agi_network", "agi_network_script")
-"""The fields that Asterisk sends first over a network."""
+"""Fields that Asterisk sends first over a network."""
 
 _CALL: Final = (
     "agi_request",
@@ -51,14 +51,14 @@ _CALL: Final = (
     "agi_accountcode",
     "agi_threadid",
 )
-"""The fields that Asterisk always sends next; `agi_arg_1` and so on follow."""
+"""Fields that Asterisk always sends next, followed by `agi_arg_1` and so on."""
 
 _USED: Final = {
     "agi_network": rb"yes",
     "agi_network_script": rb"[A-Za-z0-9_.-]{1,64}",
     "agi_uniqueid": rb".{1,149}",
 }
-"""Pattern for the value of each used field, besides the arguments."""
+"""Pattern for the value of each used field except the arguments."""
 _FIELD: Final = b"agi_"
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
@@ -68,7 +68,7 @@ _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
 class AgiRequest:
     """A request from the dialplan: `AGI(agi://…/ENTRY,ARGUMENT,…)`. Its repr omits the arguments.
 
-    `channel` is the uniqueid of the requesting channel. An ARI application may have chosen the id, with any characters.
+    `channel` is the uniqueid of the requesting channel. An ARI application may have chosen it, with any characters.
     """
 
     entry: str

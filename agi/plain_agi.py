@@ -1,12 +1,12 @@
-"""Plain AGI: Asterisk runs a program for each request, which relays the request to the service.
+"""Plain AGI: for each request, Asterisk runs a program that relays it to the service.
 
-Plain AGI suits a PBX whose policy forbids AGI over a network, or whose service listens on a Unix socket. Asterisk puts
-the arguments of `AGI(program,…)` on the program's command line, where every user of the machine can read them. A
-telephone number therefore stays in a channel variable: the command line contains the name of the variable, and the
-relay reads its value from the channel.
+Plain AGI suits a PBX whose policy forbids AGI over a network or whose service listens on a Unix socket. Asterisk puts
+the arguments of `AGI(program,…)` on the program's command line, where every user of the machine can read them.
+Telephone numbers therefore stay in channel variables: the command line contains the variable's name, and the relay
+reads its value from the channel.
 
-To the service, the relay behaves like Asterisk. To Asterisk, the relay passes only the commands that the service uses.
-Otherwise another program at the service's address could make Asterisk execute any command.
+To the service, the relay behaves like Asterisk. To Asterisk, it passes only the commands that the service uses.
+Otherwise, another program at the service's address could make Asterisk execute any command.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from .environment import read_fields, read_request, write_fields
 
 DEADLINE_S: Final = 3.0
 VARIABLE: Final = "variable:"
-"""Prefix for the name of a channel variable. Its value replaces the argument; commas separate several arguments."""
+"""Prefix for a channel variable's name. Its value replaces the argument; commas separate several arguments."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORD: Final = rb'"(?:[^"\\\x00-\x1f\x7f]|\\["\\])*"'
@@ -33,11 +33,11 @@ _PASSED_ON: Final = re.compile(rb'NOOP\n|SET VARIABLE "[A-Za-z_][A-Za-z0-9_]*" %
 
 
 class _HungUp(Exception):
-    """The channel has hung up, or Asterisk has ended."""
+    """The channel has hung up or Asterisk has ended."""
 
 
 class Relay:
-    """Relay between Asterisk and the service for one request. `output` is the file descriptor towards Asterisk."""
+    """Relays one request between Asterisk and the service. `output` is the file descriptor for output to Asterisk."""
 
     def __init__(self, asterisk: asyncio.StreamReader, output: int) -> None:
         self._asterisk = asterisk
@@ -45,10 +45,9 @@ class Relay:
         self._codec = AgiCodec()
 
     async def run(self, entry: str, arguments: Sequence[str], socket: Path) -> None:
-        """Relay a request to the service at `socket`, until the service has answered or the channel hangs up.
+        """Relay a request to the service at `socket` until the service has answered or the channel hangs up.
 
-        Raises AgiError, and also writes the error into Asterisk's log, because Asterisk discards the output of the
-        program.
+        Raises AgiError and also writes the error to Asterisk's log, because Asterisk discards the program's output.
         """
         with suppress(_HungUp):
             try:

@@ -1,7 +1,7 @@
 """The program `idtone-agi`, which Asterisk runs for AGI() to reach the service over a Unix socket.
 
 Asterisk starts the program for each request. Reading settings or importing Typer would take several times as long as a
-request. The program therefore reads no settings, and imports Typer only to show help or an error.
+request, so it reads no settings and imports Typer only to show help or an error.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ def main() -> None:
 def relay_request(listen: str, entry: str, *arguments: str) -> None:
     """Relay Asterisk's request to the service at `listen`, a value of the setting `agi.listen`.
 
-    Raises UsageError if a person runs the program, or if an argument is a telephone number. Raises AgiError if the
-    service does not answer.
+    Raises UsageError if a person runs the program or an argument is a telephone number. Raises AgiError if the service
+    does not answer.
     """
     if not _is_pipe(sys.stdin):
         raise UsageError("only Asterisk can run this command, with AGI()")

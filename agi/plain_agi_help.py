@@ -1,4 +1,4 @@
-"""Help and error messages of `idtone-agi`. The reference page of the command is generated from them."""
+"""Help and error messages of `idtone-agi`. The command's reference page is generated from them."""
 
 from __future__ import annotations
 

@@ -40,10 +40,10 @@ Address = Path | tuple[str, int]
 
 
 class Listener(socket.socket):
-    """A socket that is bound to an address, by `bound_to` or by an earlier instance of the service."""
+    """A socket bound to an address by `bound_to` or by an earlier instance of the service."""
 
     handed_over = False
-    """True if another process continues to listen, so that the file of a Unix socket stays."""
+    """True if another process continues to listen, in which case a Unix socket's file stays."""
 
 
 Answer = Callable[[AgiRequest], Awaitable[Mapping[str, str]]]
@@ -53,9 +53,9 @@ request.
 
 SOCKET_MODE: Final = 0o660
 _PEERGROUPS: Final = 59
-"""The socket option SO_PEERGROUPS, which Python has no name for."""
+"""The socket option SO_PEERGROUPS, for which Python has no name."""
 _GROUPS_OCTETS: Final = 1024
-"""Maximum number of octets of an answer of Python's getsockopt(). For a user in more than 256 groups only the first
+"""Maximum size of an answer from Python's getsockopt() in octets. For a user in more than 256 groups, only the first
 group counts.
 """
 _QUEUE: Final = 4096
@@ -67,16 +67,16 @@ _OUT_OF_FILES_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time limits of a connection in seconds, and limits on the number of connections."""
+    """Time limits for a connection in seconds and limits on the number of connections."""
 
     presented_s: float = 2.0
-    """Time from its start until it has presented its call."""
+    """Time from its start until it must have presented its call."""
     response_s: float = 1.0
-    """Time until Asterisk has answered a command."""
+    """Time for Asterisk to answer a command."""
     whole_s: float = 3.0
     """Time from its start to its end."""
     drain_s: float = 4.0
-    """Time for which a stop waits for existing connections."""
+    """How long a stop waits for existing connections."""
     waiting: int = 512
     """Maximum number of connections that have not presented a call."""
     answering: int = 256
@@ -99,7 +99,7 @@ class FastAgiServer:
 
     @asynccontextmanager
     async def listening(self, address: Address | Listener) -> AsyncIterator[Address]:
-        """Listen at `address` during the block, and yield the actual address. Port 0 selects a free port.
+        """Listen at `address` during the block. Yields the actual address. Port 0 selects a free port.
 
         At the end, existing connections finish first. Raises AgiError if the address cannot be used.
         """
@@ -136,10 +136,11 @@ class FastAgiServer:
             asyncio.get_running_loop().add_reader(bound, self._accept, bound)
 
     def _accept(self, bound: Listener) -> bool:
-        """Accept some of the queued connections. True if more may be queued.
+        """Accept some of the queued connections. Returns True if more may be queued.
 
-        asyncio.start_server() drops the kernel's queue when it ends, accepts nothing for a second after running out of
-        file descriptors, and starts thousands of queued connections before existing ones get their turn.
+        This replaces asyncio.start_server(), which drops the kernel's queue when it ends, accepts nothing for a second
+        after running out of file descriptors, and starts thousands of queued connections before existing ones get their
+        turn.
         """
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
@@ -192,7 +193,7 @@ class FastAgiServer:
             writer.transport.abort()
 
     async def _presented(self, asterisk: _Asterisk) -> AgiRequest | None:
-        """Request of a connection that presents its call, or None if the channel hangs up first."""
+        """Request from a connection that presents its call, or None if the channel hangs up first."""
         task = asyncio.current_task()
         assert task
         try:
@@ -241,13 +242,13 @@ class FastAgiServer:
 
 
 class _HungUp(Exception):
-    """The channel has hung up, or Asterisk has ended."""
+    """The channel has hung up or Asterisk has ended."""
 
 
 class _Asterisk:
     """Asterisk's side of a connection.
 
-    Raises AgiError for lines that Asterisk never sends, and _HungUp at the end of the connection.
+    Raises AgiError for lines that Asterisk never sends and _HungUp at the end of the connection.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, codec: AgiCodec) -> None:
@@ -288,7 +289,7 @@ async def _within(seconds: float, fault: str) -> AsyncIterator[None]:
 
 
 def address_of(bound: socket.socket) -> Address:
-    """Address of a listening socket, or of the socket that accepted a connection."""
+    """Address of a listening socket or of a socket that accepted a connection."""
     name = bound.getsockname()
     if isinstance(name, str):
         path = Path(name)  # the temporary name from `_bound_path`
@@ -298,10 +299,10 @@ def address_of(bound: socket.socket) -> Address:
 
 
 def peer_refusal(accepted: socket.socket) -> str:
-    """Reason why the peer of a Unix socket may not connect; empty if it may.
+    """Reason why a Unix socket's peer may not connect; empty if it may.
 
-    Requests over a Unix socket have no secret. Root, the service's own user, and members of the group of the socket
-    file may connect.
+    Requests over a Unix socket have no secret. Root, the service's own user and members of the socket file's group may
+    connect.
     """
     path = address_of(accepted)
     if not isinstance(path, Path):
@@ -321,7 +322,7 @@ def peer_refusal(accepted: socket.socket) -> str:
 
 @contextmanager
 def bound_to(address: Address) -> Iterator[Listener]:
-    """Bind a socket to an address, without listening yet. Raises AgiError if the address cannot be used."""
+    """Bind a socket to an address without listening yet. Raises AgiError if the address cannot be used."""
     if isinstance(address, Path):
         with _bound_path(address) as bound:
             yield bound
@@ -346,7 +347,7 @@ def bound_to(address: Address) -> Iterator[Listener]:
 
 @contextmanager
 def _bound_path(path: Path) -> Iterator[Listener]:
-    """Bind a Unix socket, replacing a stale socket or the socket of an instance that is about to end."""
+    """Bind a Unix socket, replacing one that is stale or belongs to an instance that is about to end."""
     ours = path.with_name(f".{path.name}.{os.getpid()}")
     with Listener(socket.AF_UNIX) as bound:
         try:

@@ -1,4 +1,4 @@
-"""The ARI application: answers requests, ends calls of suspended numbers, and detects lost calls.
+"""The ARI application: answers requests, ends calls with suspended numbers and detects lost calls.
 
     decide  from the caller's channel, before Dial(): the verdict goes back as an extension
     own     from the called party's channel under the operator's own Dial(), after the answer: the same
@@ -30,27 +30,27 @@ from .connection import APPLICATION, Ari, channel_path
 log = logging.getLogger(__name__)
 
 RECONCILE_EVERY_S: Final = 300.0
-"""Pause between two comparisons of the calls in progress with Asterisk's channels, in seconds. Each new connection
-starts one more.
+"""Pause between comparisons of the calls in progress with Asterisk's channels, in seconds. Each new connection starts
+another one.
 """
 BETWEEN_CHANNELS_S: Final = 0.004
-"""Pause in seconds between the requests of a comparison, which asks for each channel. 3,000 calls take half a minute. A
-call that needs a verdict during this time waits for at most one of these requests.
+"""Pause in seconds between a comparison's requests, one for each channel. 3,000 calls take half a minute. A call that
+needs a verdict during this time waits for at most one of these requests.
 """
 BETWEEN_ENDS_S: Final = 0.003
-"""Pause between the ends of calls of suspended numbers, in seconds. Asterisk works on each end for some milliseconds
-after its answer, and must also serve new calls.
+"""Pause between ending calls with suspended numbers, in seconds. Asterisk works on each end for some milliseconds after
+it answers and must also serve new calls.
 """
 NEXT_END_S: Final = 0.5
-"""Time for which the next end waits for Asterisk's answer to the previous one. So a channel that does not answer delays
-the others by at most this time.
+"""How long the next end waits for Asterisk's answer to the previous one. A channel that does not answer therefore
+delays the others by at most this time.
 """
 LAST_LINE_S: Final = 2.0
-"""Time after the end of its channel in which the last journal line of a call may arrive."""
+"""How long after its channel ends a call's last journal line may arrive."""
 LEAVES_WITHIN_S: Final = 5.0
-"""Time for Asterisk to release the application."""
+"""How long Asterisk may take to release the application."""
 SETTLED_WITHIN_S: Final = 0.5
-"""Time for which a hand-over waits for requests to Asterisk that are in progress; they take milliseconds."""
+"""How long a hand-over waits for requests to Asterisk that are in progress, which take milliseconds."""
 GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED})
 """Asterisk's status if the channel hung up before the request. It is an outcome, not an error."""
 
@@ -59,7 +59,7 @@ class AriApplication:
     """ARI application that uses one connection at a time. Calls continue without a connection."""
 
     def __init__(self, call_control: CallControl, read_journal: Callable[[], Awaitable[None]]) -> None:
-        """Set the call control, and a function that returns after all existing journal lines have been read."""
+        """Set the call control and a function that returns once all existing journal lines have been read."""
         self._calls = call_control
         self._read_journal = read_journal
         self._ari: Ari | None = None
@@ -68,9 +68,9 @@ class AriApplication:
         self._ends: set[asyncio.Task[None]] = set()
         """Tasks that each ask Asterisk to end a call."""
         self._not_ended: set[str] = set()
-        """Calls of suspended numbers that could not be ended, because Asterisk was not connected."""
+        """Calls with suspended numbers that could not be ended because Asterisk was not connected."""
         self._ending: asyncio.Task[None] | None = None
-        """The task that asks Asterisk to end calls of suspended numbers, one after the other."""
+        """The task that asks Asterisk to end calls with suspended numbers, one after the other."""
         self._handing_over = False
         self._hand_overs = 0
         """Number of hand-overs that have begun."""
@@ -108,9 +108,9 @@ class AriApplication:
                 task.cancel()
 
     async def leave(self, ari: Ari) -> None:
-        """Leave the application permanently, and release the channels that wait in it.
+        """Leave the application permanently and release the channels waiting in it.
 
-        Asterisk keeps the application as long as a channel waits.
+        Asterisk keeps the application as long as a channel is waiting.
         """
         try:
             await ari.leave()
@@ -133,14 +133,14 @@ class AriApplication:
     def allow_takeover(self, handing_over: bool) -> None:
         """Set whether the next instance of the service may take over the application.
 
-        During a hand-over, this connection stays open for the remaining answers, and the next instance ends the calls
-        of suspended numbers.
+        During a hand-over, this connection stays open for the remaining answers, and the next instance ends calls with
+        suspended numbers.
         """
         self._handing_over = handing_over
         self._hand_overs += handing_over
 
     async def wait_for_requests(self) -> None:
-        """Wait until Asterisk has answered all requests, for at most `SETTLED_WITHIN_S` seconds."""
+        """Wait up to `SETTLED_WITHIN_S` seconds for Asterisk to answer all requests."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=SETTLED_WITHIN_S)
             if late & self._ends:
@@ -152,7 +152,7 @@ class AriApplication:
     # -- requests of the hook -----------------------------------------------------------------------------------
 
     def _enter(self, entered: events.Entered) -> None:
-        """Decide immediately, because the journal may report the end of the call a moment later."""
+        """Decide immediately, because the journal may report the call's end a moment later."""
         call = None if self._calls.retiring else self._decided(entered.arguments)
         if call is None:
             query = _without_verdict(entered)
@@ -172,7 +172,7 @@ class AriApplication:
             return None
 
     async def _answer(self, channel: str, call: Call | None, query: dict[str, str]) -> None:
-        """Send the verdict after the decision is stored, because Asterisk then acts without the service."""
+        """Send the verdict once the decision is stored, because Asterisk then acts without the service."""
         if call and call.kept and not call.kept.done():
             await self._calls.wait_for(call.kept, KEPT_WITHIN_S)
         refused = await self._ask("POST", f"{channel_path(channel)}/continue", **query)
@@ -202,7 +202,7 @@ class AriApplication:
                 )
 
     async def end_all_suspended(self, within_s: float) -> bool:
-        """Ask Asterisk to end the calls whose number is suspended, and wait until each request has been sent.
+        """Ask Asterisk to end the calls whose number is suspended. Waits until each request has been sent.
 
         Returns False if a hand-over began before all requests were sent. The next instance then ends the remaining
         calls.
@@ -219,7 +219,7 @@ class AriApplication:
     async def _end_in_turn(self, calls: Sequence[Call]) -> None:
         """End calls one after the other, with a pause of `BETWEEN_ENDS_S` between them.
 
-        After `NEXT_END_S`, the method continues with the next call without waiting any longer.
+        After `NEXT_END_S`, continues with the next call without waiting any longer.
         """
         for call in calls:
             if self._handing_over:
@@ -276,7 +276,7 @@ class AriApplication:
     async def _reconcile(self, ari: Ari) -> None:
         """Close the calls whose channel is gone although the journal does not report their end.
 
-        Asterisk can lose the application of an open connection (see `connection`). Calls then find no service.
+        Asterisk can lose an open connection's application (see `connection`), in which case calls find no service.
         """
         if await ari.waiting() is None:
             log.warning("Asterisk gave up the application %r while it was connected; connecting again", APPLICATION)
@@ -296,7 +296,7 @@ class AriApplication:
     # -- requests to Asterisk -----------------------------------------------------------------------------------
 
     def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        """Run a request as a task, so that events do not wait for it."""
+        """Run a request as a task so that events do not wait for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -311,7 +311,7 @@ class AriApplication:
             log.error("a request failed: %s", in_words(error), exc_info=unexpected(error))
 
     async def _ask(self, method: str, path: str, **query: str) -> AriRefused | None:
-        """Send a request, and return Asterisk's refusal or None."""
+        """Send a request. Returns Asterisk's refusal, or None."""
         if self._ari is None:
             raise AriUnavailable(Message("Asterisk is not connected"))
         try:

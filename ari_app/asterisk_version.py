@@ -1,4 +1,4 @@
-"""Parser for Asterisk's version, and the behaviour that depends on the version."""
+"""Parses Asterisk's version and says which behaviour depends on it."""
 
 import re
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from typing import Final, Self
 Numbers = tuple[int, ...]
 
 REST_OVER_WEBSOCKET: Final[Mapping[int, Numbers]] = {20: (20, 14), 21: (21, 9), 22: (22, 4)}
-"""Branch → its first version that takes REST requests over the WebSocket. All later branches take them."""
+"""Branch → its first version that accepts REST requests over the WebSocket. All later branches accept them."""
 PROMPT_STASIS: Final[Mapping[int, Numbers]] = {18: (18, 21), 20: (20, 6), 21: (21, 1)}
-"""Branch → its first version whose Stasis() notices a request at once. Earlier ones look for requests every 200 ms."""
+"""Branch → its first version whose Stasis() notices a request immediately. Earlier ones check every 200 ms."""
 
 _FORM: Final = re.compile(
     r"(?:Asterisk )?(?:[0-9]+:)?(?:GIT-)?(?P<certified>certified[-/])?"
@@ -24,14 +24,14 @@ _CANDIDATE: Final = re.compile("[-~](?:rc|pre|beta|alpha)[0-9]")
 class AsteriskVersion:
     """A version of Asterisk, such as `22.10.1+dfsg`, `certified-20.7-cert5` or `GIT-22-1a2b3c4`.
 
-    `numbers` is empty for a text that names no version. A build from Git has only the number of its branch, because its
-    age is not known.
+    `numbers` is empty for text that names no version. A build from Git has only its branch number, because its age is
+    unknown.
     """
 
     numbers: Numbers
     is_certified: bool = False
     is_candidate: bool = False
-    """True if it precedes the release of this number."""
+    """True if it precedes the release with this number."""
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -44,17 +44,17 @@ class AsteriskVersion:
 
     @property
     def branch(self) -> int | None:
-        """Number of the release branch, such as 22, or None if the version is not known."""
+        """Number of the release branch, such as 22, or None if the version is unknown."""
         return self.numbers[0] if self.numbers else None
 
     @property
     def is_release(self) -> bool:
-        """True if the version has at least two numbers, and can be compared with others."""
+        """True if the version has at least two numbers, so that it can be compared with others."""
         return len(self.numbers) > 1
 
     @property
     def takes_requests_over_websocket(self) -> bool:
-        """True if Asterisk accepts REST requests over the WebSocket of the events. False for an unknown version."""
+        """True if Asterisk accepts REST requests over the event WebSocket. False for an unknown version."""
         return self._is_from(REST_OVER_WEBSOCKET)
 
     @property

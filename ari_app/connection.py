@@ -2,7 +2,7 @@
 
 Asterisk 20.14, 21.9 and 22.4 and later accept requests over the WebSocket of the events, which saves an HTTP round trip
 per request. For older versions, the requests use HTTP. A connection ends with its WebSocket. `runner` opens the next
-connection.
+one.
 """
 
 import asyncio
@@ -27,22 +27,22 @@ APPLICATION: Final = "idtone"
 """The application's name in the dialplan's Stasis(idtone,…)."""
 REQUEST_TIMEOUT_S: Final = 5.0
 OPEN_WITHIN_S: Final = 2.0
-"""Time for opening a connection, in seconds. On a dead line, it would take forever."""
+"""Time limit for opening a connection, in seconds. On a dead line, it would take forever."""
 HEARTBEAT_S: Final = 1.0
-"""Interval of pings in seconds. A WebSocket counts as broken if a ping has no answer within half of this interval. The
-hook waits three seconds for a verdict; by then a new connection serves the calls that wait on a dead line or a frozen
-Asterisk.
+"""Ping interval in seconds. A WebSocket counts as broken if a ping is not answered within half of this interval. The
+hook waits three seconds for a verdict; by then, a new connection serves calls that are waiting on a dead line or a
+frozen Asterisk.
 """
 ANSWER_LIMIT: Final = 2**22
-"""Maximum number of octets of an answer, and of a message of the WebSocket. The longest ones describe one channel, with
-all texts of its caller. The texts come from a few SIP messages of 64 kB, and JSON can need six octets for each of their
+"""Maximum size of an answer and of a WebSocket message, in octets. The longest ones describe one channel, with all of
+its caller's texts. The texts come from a few SIP messages of 64 kB, and JSON can need six octets for each of their
 octets.
 """
 
 _CLOSES_WITHIN_S: Final = 0.05
 """Time for Asterisk to notice that a connection has closed."""
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-"""HTTP statuses that mean that the password or the user's rights were changed."""
+"""HTTP statuses that mean that the password or the user's permissions were changed."""
 
 Transport = Literal["auto", "websocket", "http"]
 
@@ -56,20 +56,20 @@ def channel_path(channel_id: str) -> str:
 
 
 class Ari(Protocol):
-    """Interface of the ARI requests and events that the application uses. `AriConnection` implements it."""
+    """Interface for the ARI requests and events that the application uses. `AriConnection` implements it."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
-        """Send a request with a short answer, and return the answer, or None if it is empty.
+        """Send a request with a short answer. Returns the answer, or None if it is empty.
 
-        Raises AriRefused for an error status, and AriUnavailable if no answer arrives.
+        Raises AriRefused for an error status or AriUnavailable if no answer arrives.
         """
         ...
 
     async def waiting(self) -> frozenset[str] | None:
-        """Ids of the channels that wait in the application, or None if Asterisk has dropped the application.
+        """Ids of the channels waiting in the application, or None if Asterisk has dropped the application.
 
-        Asterisk drops an application without a connection and without waiting channels. The method works even after
-        another connection took over, or after `leave`. Raises AriUnavailable, or AriRefused for another error.
+        Asterisk drops an application that has neither a connection nor waiting channels. This works even after another
+        connection took over or after `leave`. Raises AriUnavailable, or AriRefused for another error.
         """
         ...
 
@@ -82,7 +82,7 @@ class Ari(Protocol):
         ...
 
     def events(self) -> AsyncIterator[Event]:
-        """Events of the application in the order of their arrival. Raises AriUnavailable when the connection breaks."""
+        """The application's events in order of arrival. Raises AriUnavailable when the connection breaks."""
         ...
 
     async def leave(self) -> None:
@@ -131,8 +131,8 @@ class AriConnection:
     async def _listen(self) -> aiohttp.ClientWebSocketResponse:
         """Subscribe to the application's events.
 
-        Another connection that closes at this moment can end the subscription: Asterisk 22.10.1 removes an application
-        by its name, even if another connection uses it.
+        Another connection that closes at this moment can end the subscription, because Asterisk 22.10.1 removes an
+        application by name even if another connection uses it.
         """
         try:
             return await self._session.ws_connect(
@@ -157,7 +157,7 @@ class AriConnection:
 
     @property
     def transport(self) -> str:
-        """Description of the transport for the log and for the state of the service, where it is translated."""
+        """Description of the transport, for the log and the service's state, where it is translated."""
         return template("requests over the WebSocket") if self._over_websocket else template("requests over HTTP")
 
     # Asterisk builds a message of the WebSocket on the stack of a thread (`ast_websocket_write`) and dies of one that

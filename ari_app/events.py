@@ -1,7 +1,7 @@
 """Parser for the ARI events that the application uses.
 
 All other events, including those of later versions, are ignored. A message that cannot be parsed becomes a
-`MalformedEvent` and raises no exception.
+`MalformedEvent` instead of raising an exception.
 """
 
 import json
@@ -23,7 +23,7 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The event ApplicationReplaced: another connection took over the application, and this one gets no more events."""
+    """The event ApplicationReplaced: another connection took over the application, so this one gets no more events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _response(message: Mapping[str, Any]) -> AriResponse:
 class Channel:
     """A channel. `entered` holds the arguments with which the channel entered the application.
 
-    `entered` is None if the channel does not wait in the application.
+    `entered` is None if the channel is not waiting in the application.
     """
 
     id: str
@@ -115,11 +115,11 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
 }
 
 EVENTS: Final = _READERS.keys()
-"""Events that Asterisk is asked to send. The list must include RESTResponse, or every request hangs."""
+"""Events that Asterisk is asked to send. They must include RESTResponse, or every request hangs."""
 
 
 def read(text: str) -> Event | None:
-    """Parse a WebSocket message, or return None for an event that the application does not use."""
+    """Parse a WebSocket message; None for an event that the application does not use."""
     try:
         message = json.loads(text)
         kind = message["type"]

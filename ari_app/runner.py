@@ -1,4 +1,4 @@
-"""Runs the ARI application, and reconnects whenever its connection ends."""
+"""Runs the ARI application and reconnects whenever its connection ends."""
 
 import asyncio
 import logging
@@ -20,19 +20,19 @@ log = logging.getLogger(__name__)
 
 RETRY_FIRST_S: Final = 0.05
 RETRY_LAST_S: Final = 0.4
-"""Longest pause between attempts, less than a second even with its jitter, so that calls are served within a second
-after Asterisk is back.
+"""Maximum pause between attempts, less than a second even with jitter, so that calls are served within a second after
+Asterisk is back.
 """
 LOG_EVERY_S: Final = 60.0
 TAKEOVERS: Final = 3
 TAKEOVERS_WITHIN_S: Final = 30.0
-"""Period in which takeovers are counted. After too many of them, this service leaves the application to the other
-service until that service ends.
+"""Period in which takeovers are counted. After too many, this service leaves the application to the other one until
+that service ends.
 """
 STAND_BY_POLL_S: Final = 0.5
 SUSPENDED_POLL_S: Final = 0.5
-"""Interval in seconds between checks for suspensions. Calls of a suspended number end within two seconds, including the
-time to read a registry.
+"""Interval in seconds between checks for suspensions. Calls with a suspended number end within two seconds, including
+the time to read a registry.
 """
 
 _CHECK_USER: Final = "check ari.user, ari.password_file and the user's rights in ari.conf"
@@ -45,7 +45,7 @@ Connect = Callable[[], AbstractAsyncContextManager[AriConnection]]
 
 
 def remedy(error: AriRefused) -> str:
-    """Advice for the PBX operator on how to fix the error."""
+    """Advice to the PBX operator on how to fix the error."""
     return _REMEDIES.get(error.status, _CHECK_USER)
 
 
@@ -110,7 +110,7 @@ class ApplicationRunner:
             delay_s = min(2 * delay_s, RETRY_LAST_S)
 
     def connect_again(self) -> None:
-        """Replace the connection, because another connection may have taken over the application."""
+        """Replace the connection, because another one may have taken over the application."""
         self._again.set()
 
     async def _attend(self, ari: AriConnection) -> None:
@@ -130,7 +130,7 @@ class ApplicationRunner:
     async def _lost(self, ari: AriConnection) -> None:
         """Handle a takeover of the application by another connection.
 
-        The first takeovers are reversed immediately, because the other connection may be a short test, or an instance
+        The first takeovers are reversed immediately, because the other connection may be a short test or an instance
         that is about to end. If two services kept taking the application from each other, no call would get a verdict.
         """
         self._lost_s.append(self._clock_s())
@@ -147,7 +147,7 @@ class ApplicationRunner:
         self._lost_s.clear()
 
     async def _watch_suspensions(self) -> None:
-        """End calls of suspended numbers periodically, because a suspension can begin without a new registry."""
+        """Periodically end calls with suspended numbers, because a suspension can begin without a new registry."""
         while True:
             await asyncio.sleep(SUSPENDED_POLL_S)
             self._application.end_suspended()

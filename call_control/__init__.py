@@ -1,1 +1,1 @@
-"""Call control: the decision on each call, the journal that Asterisk writes, and the evidence of both."""
+"""Call control: decides each call, reads the journal that Asterisk writes, and records the evidence of both."""

@@ -1,4 +1,4 @@
-"""A call between its decision and its end, including a call that an earlier service decided."""
+"""A call between its decision and its end, including one that an earlier service decided."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .sound_files import States
 
 _SOUND_OVER: Final = frozenset({StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
 _Written = tuple[StepKind, datetime, str | None]
-"""The identity of a step in a call: its kind, its time, and its party."""
+"""A step's identity within a call: its kind, time and party."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Call:
     nonce: str
     decision: Decision
     decided_at: datetime
-    """The time of its decision; the time of its end if it ended before a decision."""
+    """When it was decided or, if it ended before a decision, when it ended."""
     forwarding_numbers: tuple[Number, ...] = ()
     """The forwarding numbers; empty for a call that an earlier service decided, if its sealed numbers can no longer be
     opened.
@@ -41,44 +41,42 @@ class Call:
     request: Request | None = None
     """The hook's request; None if an earlier service or the hook decided the call."""
     chained_from: RemoteCall | None = None
-    """The call on another node that plays the sound, or whose sound the policy allows this one to repeat."""
+    """The call on another node that plays the sound or whose sound the policy allows this one to repeat."""
     came_back: bool = False
-    """True if a leg of this call came back from the network, and plays no sound. At most one leg does."""
+    """True if a leg of this call came back from the network and plays no sound. At most one leg does."""
     kept: Future[None] | None = None
     """A future that is done when the decision is stored; None if an earlier service or the hook decided the call."""
     undecided: bool = False
-    """True if it ended before a decision. `decision` is the one that the hook would have made."""
+    """True if it ended before a decision. `decision` is then what the hook would have decided."""
     answered: bool = False
     delivery: dict[Party, Delivery] = field(default_factory=dict)
-    """The delivery of the decided sound, or of the notice in its place, to each party for which it was played to its
-    end.
-    """
+    """Delivery of the decided sound, or of the notice instead, to each party that it was played to until its end."""
     sounded_since: datetime | None = None
-    """The time at which the latest playback in the journal began."""
+    """When the latest playback in the journal began."""
     sounded_at: datetime | None = None
-    """The time at which the last sound before the connection ended."""
+    """When the last sound before the connection ended."""
     files: dict[str, States] = field(default_factory=dict)
-    """The files of the sounds in the verdict, in their state at that time, by the sounds' names."""
+    """Files of the verdict's sounds, in their state at that time, by sound name."""
     suspended: bool = False
-    """True if its number was suspended during the call, and the evidence says so."""
+    """True if its number was suspended during the call and the evidence says so."""
     end_requested: bool = False
-    """True if the service has asked Asterisk to end the call, or Asterisk is ending it."""
+    """True if the service has asked Asterisk to end the call or Asterisk is ending it."""
     subjects: Found = ()
-    """The subjects for which the brake counts this call; empty if the hook or an earlier service decided it."""
+    """The subjects that the brake counts this call for; empty if the hook or an earlier service decided it."""
     written: frozenset[_Written] = frozenset()
-    """Steps that an earlier service has written. This service may read the same journal lines again."""
+    """Steps that an earlier service has written, because this service may read the same journal lines again."""
 
     @property
     def channel(self) -> str:
-        """Channel of the caller, or of the called party under the operator's own Dial()."""
+        """The caller's channel, or the called party's under the operator's own Dial()."""
         return dialplan.channel_of(self.id)
 
     @property
     def announces(self) -> bool:
-        """True if a further leg of this call needs no sound.
+        """True if another leg of this call needs no sound.
 
-        The sound is then played by this call, or by the call of another node that it is chained from. If the sound of
-        this call has ended, only a transfer can have made the leg, and the new party has heard no sound. The end of
+        In that case, this call or the call on another node that it is chained from plays the sound. If this call's
+        sound has ended, only a transfer can have created the leg, and the new party has heard no sound. The end of
         another node's sound is not known on this node. The hook names this call only for a leg that has not been
         answered yet.
         """

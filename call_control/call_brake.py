@@ -1,4 +1,4 @@
-"""Connects the brake with call control: refusals, counts, and the evidence of each step."""
+"""Connects the brake to call control: refusals, counts and the evidence of each step."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -22,15 +22,15 @@ from .call import Call
 log = logging.getLogger(__name__)
 
 BRAKED: Final = "brake-"
-"""The first part of the name of the act that records a step of the brake in the ledger. The step follows it."""
+"""Prefix of the name of the act that records a brake step in the ledger. The step follows it."""
 RELEASED: Final = "brake-release"
-"""The act by which a person releases a subject."""
+"""The act with which a person releases a subject."""
 _UNANSWERED: Final = frozenset({CallStatus.NOANSWER, CallStatus.CANCEL, CallStatus.BUSY})
 
 
 @dataclass
 class CallBrake:
-    """The brake and its evidence. `by` is the account of the service, which the evidence names."""
+    """The brake and its evidence. `by` is the service's account, which the evidence names."""
 
     brake: Brake
     by: Person

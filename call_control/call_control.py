@@ -1,4 +1,4 @@
-"""Decides each call, and writes the evidence of the decision and of the journal's lines.
+"""Decides each call and writes the evidence of the decision and of the journal's lines.
 
 ARI and AGI pass the hook's requests to this module, and the journal's reader passes its lines. The module does not
 depend on ARI or AGI.
@@ -53,12 +53,12 @@ from .verdicts import Verdicts
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN_S: Final = 1.0
-"""Longest time in seconds that a verdict waits until its decision is stored. It waits only if the file of pending
+"""Maximum time in seconds that a verdict waits for its decision to be stored. It waits only if the file of pending
 decisions cannot be written.
 """
 _CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
 DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Classes of the time that a call waits for its decision, in seconds. After 3 s the hook falls back."""
+"""Buckets for the time that a call waits for its decision, in seconds. After 3 s, the hook falls back."""
 
 
 @dataclass
@@ -74,39 +74,38 @@ class CallControl:
     """The playable sounds, by profile."""
     evidence: Evidence
     made: Mapping[str, Sound] = field(default_factory=dict)
-    """All sounds that were made, by the name of their files."""
+    """All sounds that were made, by file name."""
     files: SoundFiles | None = None
-    """The sound files; None if only the sizes of the files are checked, and the evidence does not say which file was
-    played.
-    """
+    """The sound files; None if only file sizes are checked and the evidence does not say which file was played."""
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     hang_up_suspended: InitVar[bool] = True
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
     lines: Callable[[], Lines | None] = lambda: None
-    """Returns the table of the customers' lines, or None if their numbers are not checked."""
+    """Returns the table of customer lines, or None if customers' numbers are not checked."""
     own_stops: Callable[[], OwnStops | None] = lambda: None
-    """Returns the suspensions by the operator (`idtone suspend`)."""
+    """Returns the operator's suspensions (`idtone suspend`)."""
     emergency_trunks: tuple[str, ...] = ()
     """The trunks, resources and contexts of emergency calls; empty means all."""
     canary: tuple[Number, Number] | None = None
-    """The forwarding and the called number of this node's canary calls (`idtone canary`), which the evidence marks."""
+    """Forwarding and called numbers of this node's canary calls (`idtone canary`), which the evidence marks."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
     braking: CallBrake | None = None
     """The brake; None if it is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
-    """True if the ledger knows a call."""
+    """Returns True if the ledger knows a call."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     retiring: bool = False
-    """True if the service is about to stop. The interfaces give no more verdicts, and the hook uses its fallback."""
+    """True if the service is about to stop. The interfaces then give no more verdicts, and the hook uses its fallback.
+    """
     call_log: CallLog = field(default_factory=CallLog, init=False)
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     ended: EndedCalls = field(init=False)
     suspended: SuspendedCalls = field(init=False)
     since: datetime = field(init=False)
-    """The time at which this process began to decide calls."""
+    """When this process began to decide calls."""
     deciding: Mapping[Interface, Durations] = field(init=False)
-    """Waiting times of calls, from the hook's request until the decision was stored."""
+    """How long calls waited, from the hook's request until the decision was stored."""
 
     _sounds: CallSounds = field(init=False)
     _verdicts: Verdicts = field(init=False)
@@ -145,10 +144,10 @@ class CallControl:
     # -- the decision -------------------------------------------------------------------------------------------
 
     def decide(self, request: Request, interface: Interface) -> Call | None:
-        """Decide the call of a request. A request that is repeated gets the same decision.
+        """Decide a request's call. A repeated request gets the same decision.
 
-        A different request for a known call gets None, as does a request for a call that has ended. Raises LedgerError
-        if the call id is invalid.
+        Returns None for a different request for a known call and for a call that has ended. Raises LedgerError if the
+        call id is invalid.
         """
         known = self.find(request.call_id)
         if known:
@@ -233,7 +232,7 @@ class CallControl:
     def _is_announced(self, request: Request, numbers: RequestNumbers, now: datetime) -> bool:
         """True if another leg of this call plays the sound.
 
-        The other leg is the one from which the channel descends, or the leg that came back from the network.
+        The other leg is either the one that the channel descends from or the one that came back from the network.
         """
         parent = self.find(request.chain)
         if parent:
@@ -244,15 +243,15 @@ class CallControl:
         return back is not None
 
     def verdict(self, call: Call) -> dialplan.Verdict:
-        """Verdict for the hook. A sound that must not or cannot be played is replaced by the notice."""
+        """Verdict for the hook. The notice replaces any sound that must not or cannot be played."""
         return self._verdicts.of(call)
 
     # -- the journal --------------------------------------------------------------------------------------------
 
     def record_journal_line(self, line: journal_lines.Line) -> list[Future[None]]:
-        """Record the evidence of a journal line. Each future completes when its step is on the disk.
+        """Record a journal line's evidence. Each future completes when its step is on disk.
 
-        Raises JournalError if the line contradicts what is known of the call.
+        Raises JournalError if the line contradicts what is known about the call.
         """
         call = self.find(line.call_id)
         if call is None and isinstance(line, journal_lines.Decided):
@@ -276,7 +275,7 @@ class CallControl:
                 return self._ended(call, line)
 
     def _decided_by_hook(self, line: journal_lines.Decided) -> Future[None]:
-        """Add a call that the hook decided without the service, or that ended before a decision."""
+        """Add a call that the hook decided without the service or that ended before a decision."""
         notices = dict.fromkeys(line.parties, self.policy.notice_profile)
         decision = Decision(line.outcome or Outcome.NOTICE, line.reason or Reason.SERVICE_UNAVAILABLE, None, notices)
         self._calls[line.call_id] = Call(
@@ -362,13 +361,13 @@ class CallControl:
     # -- evidence -------------------------------------------------------------------------------------------------
 
     def record(self, step: Step) -> Future[None]:
-        """Append a step to the evidence. The future completes when the step is on the disk; a failure is logged."""
+        """Append a step to the evidence. The future completes when the step is on disk; a failure is logged."""
         written = self.evidence.append(step)
         written.add_done_callback(_log_failure)
         return written
 
     async def wait_for(self, written: Future[None], within_s: float) -> None:
-        """Wait for evidence for at most `within_s` seconds. A failure is not raised, because `record` logs it."""
+        """Wait up to `within_s` seconds for evidence. Does not raise failures, because `record` logs them."""
         if written.done():
             return
         self.evidence.hurry()

@@ -1,7 +1,7 @@
-"""Log lines of finished calls, written together once a second.
+"""Log lines for finished calls, written together once a second.
 
-A single line, written while a call is served, takes several times as much processor time, because the code and the data
-are no longer in the cache.
+Writing single lines while serving calls takes several times as much processor time, because the code and data are no
+longer in the cache.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from idtone.core.log_output import call_extra
 
 EVERY_S: Final = 1.0
 AT_ONCE: Final = 100
-"""Maximum number of lines that are written without a pause, which takes some milliseconds."""
+"""Maximum number of lines to write without a pause, which takes some milliseconds."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class OverCall:
-    """A call that has ended, for the log.
+    """An ended call, for the log.
 
     `decision` is None if the call ended before a decision. `seconds` is the time since the decision.
     """
@@ -39,7 +39,7 @@ def _in_words(delivery: Mapping[Party, Delivery]) -> str:
 
 
 class CallLog:
-    """Finished calls whose log line is not written yet. For use in one event loop."""
+    """Finished calls whose log line has not been written yet. Use it in a single event loop."""
 
     def __init__(self) -> None:
         self._over: list[OverCall] = []
@@ -48,7 +48,7 @@ class CallLog:
         self._over.append(call)
 
     def write(self, limit: int | None = None) -> None:
-        """Write the log lines of the finished calls, or of the first `limit` calls."""
+        """Write the log lines of all finished calls, or of the first `limit`."""
         over, self._over = self._over[:limit], self._over[limit:] if limit else []
         for call in over:
             decision = call.decision

@@ -1,4 +1,4 @@
-"""Sound files of a call: the files for its verdict, and the evidence that they were played."""
+"""A call's sound files: those for its verdict and the evidence that they were played."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -26,23 +26,21 @@ FILE_CHANGED: Final = "a file of the sound was changed, and what was played is n
 
 @dataclass(frozen=True)
 class CallSounds:
-    """Selects the sound files for a call, and converts journal lines about sounds into evidence."""
+    """Selects the sound files for a call and converts journal lines about sounds into evidence."""
 
     playable: Mapping[str, Sound]
     """Playable sounds, by profile."""
     made: Mapping[str, Sound]
-    """All sounds that were made, by the name of their files."""
+    """All sounds that were made, by file name."""
     files: SoundFiles | None
-    """The sound files; None if only the sizes of the files are checked, and the evidence does not say which file was
-    played.
-    """
+    """The sound files; None if only file sizes are checked and the evidence does not say which file was played."""
     notice: str
     """The profile of the notice."""
 
     def of_verdict(self, call: Call) -> dict[str, str]:
-        """File names of the sounds for each party. A sound that cannot be played is replaced by the notice.
+        """File names of the sounds for each party. The notice replaces any sound that cannot be played.
 
-        The states of the files are stored in `call`.
+        Stores the files' states in `call`.
         """
         names: dict[str, str] = {}
         for party in Party:
@@ -62,7 +60,7 @@ class CallSounds:
         return names
 
     def _playable(self, call: Call, party: Party) -> Sound | None:
-        """Sound for a party, or None if the sound must not or cannot be played."""
+        """Sound for a party, or None if it must not or cannot be played."""
         sound = self.playable.get(call.decision.profiles.get(party, ""))
         if sound is None or self.files is None:
             return sound if sound and sound.is_there else None
@@ -132,7 +130,7 @@ class CallSounds:
             yield steps.sound_failed(call.id, line.at, why, party)
 
     def _file(self, call: Call, line: Sounded, party: Party, sound: Sound) -> PlayedFile | None:
-        """File that was played, or None if the content of the file is not known."""
+        """File that was played, or None if its content is unknown."""
         if line.played is Played.TONES:
             return PlayedFile(None)
         if self.files is None:
@@ -142,7 +140,7 @@ class CallSounds:
 
 
 def reported_steps(call: Call, line: Reported) -> list[Step]:
-    """Steps for the report of a phone. Only a report about a sound that was sent yields a step."""
+    """Steps for a phone's report. Only a report about a sound that was sent yields a step."""
     if call.delivery.get(Party.CALLED) is not Delivery.SENT or not line.heard_from:
         return []
     is_confirmed = reports_confirm(line)

@@ -3,9 +3,9 @@
     v1.TIME.NODE.CALL.MAC
 
 The hook sends it in the header `Idtone-Chain` over a trunk to another node (`fleet.trunks`). It reads the header only
-from a call that comes over such a trunk and is not answered yet. TIME is the time of the hook's request (Unix seconds).
-NODE and CALL name the call on the sending node (`dialplan.node_word`). MAC is made with the fleet key over these and
-over the number that the call dials. So a token counts only for a call to or from that number.
+from a call that arrives over one of these trunks and has not been answered yet. TIME is the time of the hook's request
+(Unix seconds). NODE and CALL name the call on the sending node (`dialplan.node_word`). MAC is computed with the fleet
+key over these and the number that the call dials, so a token counts only for a call to or from that number.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from idtone.core.calls import RemoteCall
 from idtone.core.numbers import Number, NumberKind
 
 VALID: Final = timedelta(seconds=30)
-"""Tolerance of a token's time, both ways. The INVITE leaves at once after the verdict. A proxy whose first node does
-not answer takes some seconds to try the next one, and the nodes' clocks may differ.
+"""Tolerance for a token's time, in both directions. The INVITE is sent immediately after the verdict. A proxy whose
+first node does not answer takes some seconds to try the next one, and the nodes' clocks may differ.
 """
 MAC_BYTES: Final = 9
 """Bytes of the MAC: 72 bits of HMAC-SHA-256, which are 12 characters and fit into a verdict (`EXTENSION_LIMIT`). Each
-guess is a call through a trunk. A million guesses a second for 100 years succeed with a probability of 1 in 1,500,000.
+guess requires a call through a trunk. A million guesses per second for 100 years succeed with a probability of 1 in
+1,500,000.
 """
 TOKEN_LIMIT: Final = 250
-"""Maximum number of characters that the hook reads of the header."""
+"""Maximum number of characters that the hook reads from the header."""
 
 _TOKEN: Final = re.compile(
     r"v1\.([0-9]{10})\.([A-Za-z0-9%_~-]{1,200})\.([!-+\--~]{1,200}-[0-9]{1,9})\.([A-Za-z0-9_-]{12})"
@@ -42,16 +43,16 @@ _PURPOSE: Final = "idtone chain v1"
 
 
 class TokenResult(StrEnum):
-    """Result of the check of a chain token."""
+    """Result of checking a chain token."""
 
     ACCEPTED = "accepted"
     MALFORMED = "malformed"
     FORGED = "forged"
-    """It was not made with this key, or not for a number of this call."""
+    """It was not made with this key or not for a number of this call."""
     EXPIRED = "expired"
     REPEATED = "repeated"
-    """A call with this token was already connected on this node. The sending node never uses a token for a second call
-    after that.
+    """A call with this token was already connected on this node, after which the sending node never uses the token
+    again.
     """
 
 
@@ -66,7 +67,7 @@ class ChainToken:
 
     @classmethod
     def read(cls, text: str) -> ChainToken | None:
-        """Parse a chain token, or return None for any other text."""
+        """Parse a chain token; None for any other text."""
         match = _TOKEN.fullmatch(text)
         if not match or len(text) > TOKEN_LIMIT:
             return None

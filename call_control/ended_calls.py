@@ -1,4 +1,4 @@
-"""Recently ended calls, kept to reject repeated requests and to accept late reports of phones."""
+"""Recently ended calls, kept to reject repeated requests and to accept late reports from phones."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,26 +9,26 @@ from idtone.core.calls import Delivery, Party
 from .call import Call
 
 LATE_REPORTS: Final = 1_000
-"""Maximum number of ended calls that may wait for the report of the called party's phone, which comes within
+"""Maximum number of ended calls that may wait for a report from the called party's phone, which arrives within
 milliseconds.
 """
 CLOSED_KEPT: Final = 100_000
-"""Maximum number of ids of ended calls in memory. For older calls the ledger is asked."""
+"""Maximum number of ended calls' ids in memory. For older calls, the ledger is asked."""
 
 
 class EndedCalls:
-    """Ended calls, so that no call is decided twice, and calls whose phone may still report the sound.
+    """Ended calls, so that no call is decided twice, and calls whose phone may still report on the sound.
 
-    `recorded` asks the ledger for a call id. It is called only for channels that may be older than the ids in memory,
-    which begin at `since`.
+    `recorded` looks up a call id in the ledger. It is called only for channels that may be older than the ids in
+    memory, which go back to `since`.
     """
 
     def __init__(self, since: datetime, recorded: Callable[[str], bool]) -> None:
         self._recorded = recorded
         self._closed: dict[str, datetime] = {}
-        """The time at which this process saw the end, by call."""
+        """When this process saw the end, by call."""
         self._forgotten = since
-        """The time before which ended calls may be missing in `_closed`."""
+        """The time before which ended calls may be missing from `_closed`."""
         self._reporting: dict[str, Call] = {}
 
     def add(self, call: Call, at: datetime) -> None:
@@ -47,7 +47,7 @@ class EndedCalls:
                     self._reporting.pop(next(iter(self._reporting)))
 
     def take_reporting(self, call_id: str) -> Call | None:
-        """Claim a call for the report of its phone. Each call can be claimed once."""
+        """Claim a call for its phone's report. Each call can be claimed only once."""
         return self._reporting.pop(call_id, None)
 
     def has_seen(self, call_id: str) -> bool:
@@ -59,6 +59,6 @@ class EndedCalls:
 
 
 def _is_older(call_id: str, since: datetime) -> bool:
-    """True if the channel was created before `since`, or if the call id contains no time."""
+    """True if the channel was created before `since` or the call id contains no time."""
     seconds = call_id.rpartition(".")[0].rpartition("-")[2]
     return not seconds.isdecimal() or int(seconds) <= since.timestamp()

@@ -1,8 +1,8 @@
-"""Text of `fallback.conf`, by which the hook decides while the service is down.
+"""Text of `fallback.conf`, which the hook uses to decide while the service is down.
 
 The file lists the numbers that the hook refuses, because they are suspended or never originate calls, and the numbers
 that this node may use. It is in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). The file
-survives restarts of Asterisk and of the service and needs no reload. The registry can change while Asterisk is down.
+survives restarts of Asterisk and the service and needs no reload. The registry can change while Asterisk is down.
 docs/adr/0002 explains why the file is not AstDB or a generated include. `fallback_keeper` writes the file.
 """
 
@@ -27,21 +27,21 @@ from idtone.core.errors import FallbackError
 from idtone.core.number_spans import NumberSpan, disjoint, patterns
 
 ENTRIES_LIMIT: Final = 100_000
-"""Maximum number of entries for the node's own numbers, and for the suspended numbers if these include all numbers of
+"""Maximum number of entries for the node's own numbers, and for the suspended numbers if they include all numbers of
 suspended members.
 """
 NEVER_LIMIT: Final = 200_000
-"""Maximum number of entries for the numbers that never originate. They are in sections, so a look-up visits a
-thousandth of them.
+"""Maximum number of entries for the numbers that never originate. They are divided into sections, so a look-up visits
+only a thousandth of them.
 """
 
 
 _Entry = tuple[str, str]
-"""A pattern of numbers, and its times."""
+"""A number pattern and its times."""
 
 
 class NeverOriginatingNumbers(Protocol):
-    """Interface of the numbers that never originate calls."""
+    """Interface to the numbers that never originate calls."""
 
     def placed(self) -> Iterable[tuple[NumberSpan, Period]]:
         """All number ranges with their periods, in ascending order."""
@@ -49,11 +49,11 @@ class NeverOriginatingNumbers(Protocol):
 
 
 class FallbackOwnStops(Protocol):
-    """Interface of the operator's own suspensions for the fallback file."""
+    """Interface to the operator's own suspensions for the fallback file."""
 
     @property
     def digest(self) -> str:
-        """Digest of the suspensions; empty if none exist."""
+        """Digest of the suspensions; empty if there are none."""
         ...
 
     def spans(self) -> Iterable[tuple[NumberSpan, Suspension]]:
@@ -72,13 +72,13 @@ NO_OWN_STOPS: Final[FallbackOwnStops] = _NoStops()
 
 
 class FallbackRegistry(Protocol):
-    """Interface of a registry for the fallback file."""
+    """Interface to a registry for the fallback file."""
 
     @property
     def version(self) -> int: ...
     @property
     def origin(self) -> str:
-        """Digest of the files from which the registry was read."""
+        """Digest of the files that the registry was read from."""
         ...
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
@@ -106,7 +106,7 @@ class UsableNumbers:
     """The numbers that the policy allows a node to use."""
 
     all: bool
-    """True if it may use any number: the policy connects numbers of other members, and unknown ones."""
+    """True if it may use any number, because the policy connects other members' numbers and unknown ones."""
     member: str | None
     """The member whose numbers it may use; None means all members."""
     by_line: bool = False
@@ -120,17 +120,18 @@ class UsableNumbers:
 
     @property
     def digest(self) -> str:
-        """Digest of the policy, which differs if the node's own numbers differ."""
+        """Digest of the policy, which changes whenever the node's own numbers do."""
         return hashlib.sha256(f"{self.all} {self.member} {self.by_line}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class FallbackText:
-    """Text of `fallback.conf`, and whether the text is complete.
+    """The text of `fallback.conf` and whether it is complete.
 
-    `has_stocks` is True if the text has all suspensions, `has_never` if it has all numbers that never originate calls,
-    and `has_own` if it has the node's own numbers. While the service is down, the hook refuses every call if `has_own`
-    is False. If `has_stocks` or `has_never` is False, the hook connects calls from the numbers that are left out.
+    `has_stocks` is True if the text contains all suspensions, `has_never` if it contains all numbers that never
+    originate calls, and `has_own` if it contains the node's own numbers. While the service is down, the hook refuses
+    every call if `has_own` is False. If `has_stocks` or `has_never` is False, it connects calls from the omitted
+    numbers.
     """
 
     text: str
@@ -141,10 +142,10 @@ class FallbackText:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Last section of a complete file, which identifies the registry and the policy.
+    """Last section of a complete file, which identifies the registry and policy.
 
-    `version` and `origin` are the version and the digest of the registry. `usable` is the digest of `UsableNumbers`.
-    `by_line` is True if each customer line may present only its own numbers.
+    `version` and `origin` are the registry's version and digest. `usable` is the digest of `UsableNumbers`. `by_line`
+    is True if each customer line may present only its own numbers.
     """
 
     version: int
@@ -199,7 +200,7 @@ def _ended(entries: str, end: End) -> str:
 
 
 def with_end(entries: str, facts: str = "") -> str:
-    """Append the last section to the entries: the lines `facts` and the digest of the entries."""
+    """Append the last section to the entries, with the lines `facts` and the entries' digest."""
     digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
     return (
         f"{entries}[{dialplan.FALLBACK_END}]\n{facts}"
@@ -215,7 +216,7 @@ _END: Final = re.compile(
 
 
 def end_of(octets: bytes) -> End | None:
-    """Parse the last section of a file, or return None if the file is truncated or was changed."""
+    """Parse a file's last section; None if the file is truncated or was changed."""
     at = octets.rfind(f"[{dialplan.FALLBACK_END}]".encode())
     match = _END.fullmatch(octets, max(0, at))
     if not match or hashlib.sha256(octets[:at]).hexdigest().encode() != match[5]:
@@ -241,10 +242,10 @@ def origin_with(origin: str, stops: FallbackOwnStops) -> str:
 
 
 def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
-    """Add the operator's own suspensions to the text of an existing file, without a registry.
+    """Add the operator's own suspensions to an existing file's text, without a registry.
 
-    The suspensions take precedence over all other entries for the same numbers. Nothing is removed. Raises
-    FallbackError if the file is incomplete.
+    They take precedence over all other entries for the same numbers. Nothing is removed. Raises FallbackError if the
+    file is incomplete.
     """
     end = end_of(octets)
     if end is None:
@@ -271,8 +272,8 @@ def text_for(
 ) -> FallbackText:
     """Build the text of `fallback.conf` for a registry and the operator's own suspensions.
 
-    `never` may contain sections from an earlier call for the same list. The stocks of suspended members, and the node's
-    own numbers, can be a million single numbers, and Asterisk searches entries one by one. A list that needs more than
+    `never` may contain sections from an earlier call for the same list. Suspended members' stocks and the node's own
+    numbers can be a million single numbers, and Asterisk searches entries one by one. A list that needs more than
     `ENTRIES_LIMIT` entries is therefore omitted.
     """
 
@@ -321,7 +322,7 @@ class _Timed(Protocol):
 
 
 def entries_of(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
-    """Entries for number ranges: patterns with their times. Adjacent ranges with equal times share patterns."""
+    """Entries for number ranges, as patterns with their times. Adjacent ranges with equal times share patterns."""
     timed = ((span, "/".join(_times(over))) for span, over in disjoint(spans))
     first, last, times = 0, -1, ""
     for span, these in timed:
@@ -351,10 +352,10 @@ def _times(over: Iterable[_Timed]) -> Iterator[str]:
 
 
 def read_remembered(directory: Path) -> Remembered:
-    """Read the numbers from an existing `fallback.conf`; the result is empty if the file does not exist.
+    """Numbers from an existing `fallback.conf`; empty if the file does not exist.
 
-    A service that starts without a registry uses these numbers: suspended numbers stay suspended, and foreign numbers
-    are refused. Raises FallbackError if the file cannot be read or is incomplete.
+    A service that starts without a registry uses them to keep suspended numbers suspended and to refuse foreign
+    numbers. Raises FallbackError if the file cannot be read or is incomplete.
     """
     path = directory / dialplan.FALLBACK_FILE
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";",))

@@ -32,13 +32,9 @@ from .fallback_conf import (
 log = logging.getLogger(__name__)
 
 MODE: Final = 0o640
-"""Mode of the file. Other users must not read the suspended numbers; Asterisk's user reads them through the folder's
-group.
-"""
+"""File mode. Other users must not read the suspended numbers; Asterisk's user reads them through the folder's group."""
 LOCK_WITHIN_S: Final = 1.0
-"""Longest wait for the lock, in seconds. A writer holds it for less, but all members of Asterisk's group can take
-it.
-"""
+"""Maximum wait for the lock, in seconds. Writers hold it for less, but any member of Asterisk's group can take it."""
 
 
 def write_durably(directory: Path, text: str) -> None:
@@ -59,7 +55,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def identity(path: Path, directory: Path) -> tuple[int, ...]:
-    """A value that differs after the file was changed or replaced; empty if Asterisk's group cannot read the file."""
+    """A value that changes when the file is changed or replaced; empty if Asterisk's group cannot read the file."""
     try:
         status, group = path.lstat(), directory.stat().st_gid
     except OSError:
@@ -70,10 +66,10 @@ def identity(path: Path, directory: Path) -> tuple[int, ...]:
 
 
 class FallbackKeeper:
-    """Rewrites `fallback.conf` whenever the registry, the operator's suspensions or the file itself change.
+    """Rewrites `fallback.conf` whenever the registry, the operator's suspensions or the file itself changes.
 
-    Thread-safe. Without a registry, the file keeps its content, because only a newer registry lifts a suspension. Only
-    the operator's own suspensions are added then.
+    Thread-safe. Without a registry, only the operator's own suspensions are added, and the rest of the file stays the
+    same, because only a newer registry lifts a suspension.
     """
 
     def __init__(
@@ -83,7 +79,7 @@ class FallbackKeeper:
         is_latest: Callable[[], bool] = lambda: True,
         stops: Callable[[], FallbackOwnStops] = lambda: NO_OWN_STOPS,
     ) -> None:
-        """Set the numbers that this node may use, and the sources of the current state.
+        """Set the numbers that this node may use and the sources of the current state.
 
         `is_latest` returns False if another program has read a newer registry. It is called before a complete file is
         replaced. `stops` returns the operator's own suspensions.
@@ -96,20 +92,20 @@ class FallbackKeeper:
         self._updating = threading.Lock()
         self._registry: FallbackRegistry | None = None
         self._stopped = ""
-        """The digest of the operator's own suspensions in the file."""
+        """Digest of the operator's own suspensions in the file."""
         self._never = never_sections(None)
-        """The sections of the last list. A long list takes a second to render, and each suspension renders the file
+        """Sections for the last list, because a long one takes a second to render and every suspension renders the file
         again.
         """
         self._left: tuple[int, ...] = ()
-        """The identity of the file after it was last written for this registry."""
+        """The file's identity after it was last written for this registry."""
         self._failure = ""
         self._left_out = ""
 
     def update(self, registry: FallbackRegistry | None) -> bool:
-        """Update the file if required. True if the file was written.
+        """Update the file if required. Returns True if it was written.
 
-        Without a change, the method takes one `lstat`. Raises FallbackError; the next call tries again.
+        If nothing has changed, this takes one `lstat`. Raises FallbackError; the next call tries again.
         """
         with self._updating:
             try:
@@ -158,18 +154,18 @@ class FallbackKeeper:
         return changed
 
     def is_made_of(self, origin: str) -> bool:
-        """True if the file is complete, readable by Asterisk's group, and made from the given registry.
+        """True if the file is complete, readable by Asterisk's group and made from the given registry.
 
-        The settings and the operator's own suspensions must match too. `origin` is the digest of the registry.
+        The settings and the operator's own suspensions must also match. `origin` is the registry's digest.
         """
         end = end_of(self._read() or b"")
         wanted = origin_with(origin, self._stops())
         return end is not None and end.origin == wanted and end.usable == self._usable.digest
 
     def has_suspensions_of(self, registry: FallbackRegistry | None) -> bool:
-        """True if the file contains all suspensions of the registry.
+        """True if the file contains all of the registry's suspensions.
 
-        Without a registry, the result is True if `trouble` is empty.
+        Without a registry, returns True if `trouble` is empty.
         """
         is_latest = registry is None or (registry is self._registry and self._stops().digest == self._stopped)
         return not self.trouble and is_latest
@@ -213,7 +209,7 @@ class FallbackKeeper:
     def _locked(self) -> Iterator[None]:
         """Lock the folder during the block, so that no other writer replaces the file after it was read.
 
-        If the lock is not free within `LOCK_WITHIN_S`, the block runs without it.
+        Runs the block without the lock if it is not free within `LOCK_WITHIN_S`.
         """
         try:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,6 +1,6 @@
-"""Keeps `fallback-lines.conf`: the numbers that each customer line may present while the service is down.
+"""Maintains `fallback-lines.conf`: the numbers that each customer line may present while the service is down.
 
-The service writes the file beside `fallback.conf`. The hook reads it with AST_CONFIG() for outgoing calls.
+The service writes the file next to `fallback.conf`. The hook reads it with AST_CONFIG() for outgoing calls.
 """
 
 import logging
@@ -20,29 +20,29 @@ from .fallback_keeper import identity, not_written, replace
 log = logging.getLogger(__name__)
 
 LINES_LIMIT: Final = 100_000
-"""Maximum number of lines and patterns of numbers. Asterisk searches them one by one, in some milliseconds."""
+"""Maximum number of lines and number patterns. Asterisk searches them one by one in some milliseconds."""
 
 
 class LineTable(Protocol):
-    """Interface of the table of customer lines for the fallback file."""
+    """Interface to the table of customer lines for the fallback file."""
 
     def groups_of_endpoints(self) -> Iterable[tuple[str, int]]:
-        """Pairs of an endpoint and the number group that it may present."""
+        """Endpoints, each with the number group that it may present."""
         ...
 
     def groups_of_accounts(self) -> Iterable[tuple[str, int]]:
-        """Pairs of an account code and the number group that it may present."""
+        """Account codes, each with the number group that it may present."""
         ...
 
     def spans_of_groups(self) -> Iterable[Iterable[tuple[NumberSpan, Period]]]:
-        """Number ranges of each group, with the periods in which they may be presented, in ascending order."""
+        """Number ranges of each group, in ascending order, with the periods in which they may be presented."""
         ...
 
 
 def lines_text(table: LineTable | None) -> str:
     """Text of `fallback-lines.conf`.
 
-    The text has no last section if `table` is None, or has more than `LINES_LIMIT` entries.
+    The text has no last section if `table` is None or has more than `LINES_LIMIT` entries.
     """
     lines = list(islice(_lines(table), LINES_LIMIT + 1)) if table else []
     head = "; Written by idtone; the hook reads it while the service is down.\n"
@@ -52,7 +52,7 @@ def lines_text(table: LineTable | None) -> str:
 
 
 def is_complete(text: str) -> bool:
-    """True if the text ends with the last section, and the digest in it matches."""
+    """True if the text ends with the last section and the digest in it matches."""
     return text == with_end(text.rpartition(f"[{dialplan.FALLBACK_END}]")[0])
 
 
@@ -74,7 +74,7 @@ _DROPPED: Final = str.maketrans("", "", "'()")
 
 
 def name_in_request(name: str) -> str:
-    """Encode a name like the hook's request does, with URIENCODE() and FILTER()."""
+    """Encode a name as the hook's request does, with URIENCODE() and FILTER()."""
     return quote(name.translate(_DROPPED), safe="!*")
 
 
@@ -86,10 +86,10 @@ class FallbackLines:
         self._path = directory / dialplan.LINES_FILE
         self._table: LineTable | None = None
         self._left: tuple[int, ...] = ()
-        """The identity of the file after it was last written for this table."""
+        """The file's identity after it was last written for this table."""
 
     def update(self, table: LineTable | None) -> None:
-        """Update the file if required. Without a change, the method takes one `lstat`. Raises FallbackError."""
+        """Update the file if required. If nothing has changed, this takes one `lstat`. Raises FallbackError."""
         if table is self._table and self._left and self._left == identity(self._path, self._directory):
             return
         text = lines_text(table)
@@ -105,7 +105,7 @@ class FallbackLines:
             )
 
     def remove(self) -> None:
-        """Remove the file, because the settings no longer name a table. Raises FallbackError."""
+        """Remove the file because the settings no longer name a table. Raises FallbackError."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:

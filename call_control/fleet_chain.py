@@ -1,4 +1,4 @@
-"""Forwarding chains across several nodes: creates tokens for outgoing calls and checks received tokens."""
+"""Forwarding chains across nodes: creates tokens for outgoing calls and checks received tokens."""
 
 import logging
 from collections import Counter
@@ -29,7 +29,7 @@ _WHY: Final = {
 
 @dataclass
 class FleetChain:
-    """Creates and checks chain tokens with the fleet's key. For use in the event loop of call control."""
+    """Creates and checks chain tokens with the fleet's key. Use it in call control's event loop."""
 
     key: bytes = field(repr=False)
     node: str
@@ -38,17 +38,17 @@ class FleetChain:
     results: Counter[str] = field(default_factory=Counter, init=False)
     """Numbers of received tokens, by `TokenResult`."""
     _connected: dict[RemoteCall, datetime] = field(default_factory=dict, init=False)
-    """The calls whose tokens no longer count, with the time since which they do not."""
+    """Calls whose tokens no longer count, with the time at which they stopped counting."""
     _throttle: LogThrottle = field(init=False)
 
     def __post_init__(self) -> None:
         self._throttle = LogThrottle(log, "a chain token does not count, and the sound is played")
 
     def verdict_text(self, call: Call) -> str:
-        """Chain field of the verdict for a call.
+        """Chain field of a call's verdict.
 
-        The field is the MAC of a token if the call has a sound, or is announced, and goes to another node. It is
-        `CHAINED` if another node plays its sound, or else empty.
+        The field is a token's MAC if the call has a sound or is announced, and goes to another node. It is `CHAINED` if
+        another node plays its sound. Otherwise, it is empty.
         """
         request = call.request
         if not call.decision.profiles and call.decision.skip is not Skip.ANNOUNCED:
@@ -65,7 +65,7 @@ class FleetChain:
     def chained_from(
         self, request: Request, numbers: tuple[Number, Number], now: datetime, find: Callable[[str], Call | None]
     ) -> RemoteCall | None:
-        """Call on another node that plays this call's sound, according to a valid token, or None.
+        """Call on another node that plays this call's sound according to a valid token, or None.
 
         `numbers` are the forwarding number and the called number. `find` looks up a call in progress on this node.
         """
@@ -85,12 +85,12 @@ class FleetChain:
         return token.call if ours and ours.announces else None
 
     def connected(self, call: RemoteCall, now: datetime) -> None:
-        """Invalidate the token of a call on another node, after a call chained from it was connected and has ended."""
+        """Invalidate the token of a call on another node after a call chained from it was connected and has ended."""
         while self._connected and now - next(iter(self._connected.values())) > 2 * VALID:
             del self._connected[next(iter(self._connected))]
         self._connected[call] = now
 
 
 def _sender(token: ChainToken | None) -> str:
-    """Name of the sending node for the log. A name that could be a telephone number is hidden."""
+    """The sending node's name for the log. A name that could be a telephone number is hidden."""
     return f"from node {token.node}" if token and not holds_number(token.node) else "from an unknown node"

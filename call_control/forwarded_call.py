@@ -1,4 +1,4 @@
-"""Conversion of a request into a call: its numbers, its trunks, and the earlier call to which it belongs as a leg."""
+"""Converts a request into a call: its numbers, its trunks, and the earlier call that it is a leg of."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .request import Request
 log = logging.getLogger(__name__)
 
 BACK_WITHIN: Final = timedelta(seconds=10)
-"""Longest time until a call that the network forwards to this PBX comes back. It is short, because the network only
+"""Maximum time until a call that the network forwards to this PBX comes back. It is short, because the network only
 looks up a number.
 """
 
 
 class RequestNumbers(NamedTuple):
-    """Parsed numbers of a request. `dialled` is the called number as the hook sent it."""
+    """A request's parsed numbers. `dialled` is the called number as sent by the hook."""
 
     forwarding: Number
     called: Number
@@ -48,7 +48,7 @@ def forwarded_call(
 ) -> ForwardedCall:
     """Convert a request into the call that the decision examines.
 
-    `emergency_trunks` are the trunks for emergency calls. If it is empty, all trunks are.
+    `emergency_trunks` are the trunks for emergency calls; empty means all trunks.
     """
     if request.direction not in ("", *Direction):
         log.error(
@@ -99,8 +99,8 @@ def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterab
 def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: datetime) -> bool:
     """True if a leg that names `diverting` is `call` on its way back.
 
-    The call must play a sound itself, have the same numbers and be a moment old, and no other leg may have come back. A
-    header can name any call. Without these conditions, a stranger's call could get no sound.
+    The call must play a sound itself, have the same numbers and be only a moment old, and no other leg may have come
+    back. Without these conditions, a stranger's call could avoid the sound, because a header can name any call.
     """
     return (
         bool(call.decision.profiles)

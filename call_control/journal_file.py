@@ -1,4 +1,4 @@
-"""A file of the journal: its unread lines, and a check whether the hook can still write to it."""
+"""A journal file, with its unread lines and a check whether the hook can still write to it."""
 
 import errno
 import fcntl
@@ -14,12 +14,12 @@ from typing import Final
 PART: Final = 64 * 1024
 """Octets per read."""
 QUIET_S: Final = 5.0
-"""Seconds without a write after which a file counts as closed, if the kernel does not know if it is open for writing.
+"""Seconds without a write after which a file counts as closed if the kernel cannot tell whether it is open for writing.
 """
 
 
 def drop_done(evidence: deque[Future[None]]) -> bool:
-    """Remove completed futures from the front. True if none are left.
+    """Remove completed futures from the front. Returns True if none are left.
 
     The ledger writes in order, so later futures complete later.
     """
@@ -30,21 +30,21 @@ def drop_done(evidence: deque[Future[None]]) -> bool:
 
 @dataclass
 class JournalFile:
-    """A journal file that is being read, with the position up to which it was read."""
+    """A journal file that is being read, with the current read position."""
 
     path: Path
     descriptor: int
     inode: int
     position: int = 0
     rest: bytes = b""
-    """The start of a line whose end is not written yet."""
+    """The start of a line whose end has not been written yet."""
     lines: deque[bytes] = field(default_factory=deque)
-    """Lines that were read and not yet entered, without line ends. A line that is too long is split."""
+    """Lines that were read but not yet entered, without line ends. Lines that are too long are split."""
     unwritten: deque[Future[None]] = field(default_factory=deque)
     replaced_s: float | None = None
-    """The time at which the reader saw that the hook no longer writes to it."""
+    """When the reader saw that the hook no longer writes to it."""
     given_up: bool = False
-    """True if a process has kept it open for too long. It is not read any more."""
+    """True if a process has kept it open for too long. It is no longer read."""
 
     def size(self) -> int:
         return os.fstat(self.descriptor).st_size
@@ -64,7 +64,7 @@ class JournalFile:
         return bool(self.lines)
 
     def settled(self) -> bool:
-        """True if all lines read so far have been processed, and their evidence is on the disk."""
+        """True if all lines read so far have been processed and their evidence is on disk."""
         return drop_done(self.unwritten) and not self.lines
 
     def is_quiet(self) -> bool:

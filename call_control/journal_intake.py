@@ -1,4 +1,4 @@
-"""Validation of journal lines: credible lines become evidence, and other lines are refused."""
+"""Validates journal lines: credible lines become evidence, and others are refused."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,16 +20,16 @@ from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, fits_ca
 log = logging.getLogger(__name__)
 
 LATE: Final = timedelta(seconds=30)
-"""Longest delay of a line after its own time. The hook gives a decision the time of its request, and may wait 13 s for
-a verdict. Only the decision on an emergency call is written later: at the end of the call.
+"""Maximum delay of a line after its own time. The hook gives a decision the time of its request and may wait 13 s for a
+verdict. Only the decision on an emergency call is written later, at the end of the call.
 """
 
 Times = Mapping[str, datetime]
-"""The time of the first step of each kind of a call."""
+"""The time of a call's first step of each kind."""
 
 
 class JournalIntake:
-    """Accepts lines of calls in progress, by their nonces, and lines of calls that the hook has just decided."""
+    """Accepts lines for calls in progress, based on their nonces, and for calls that the hook has just decided."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class JournalIntake:
     ) -> None:
         """Set the functions that access the ledger and the file of refused lines.
 
-        `times` returns the times of the calls' steps in the ledger, and may raise LedgerError. `keep` stores refused
-        lines, whose digits are removed, and may raise OSError. `restore` reads calls from the ledger. A call that
-        cannot be restored gets no report.
+        `times` returns the times of calls' steps in the ledger and may raise LedgerError. `keep` stores refused lines,
+        without their digits, and may raise OSError. `restore` reads calls from the ledger. A call that cannot be
+        restored gets no report.
         """
         self._calls = call_control
         self._times = times
@@ -52,17 +52,17 @@ class JournalIntake:
         self._throttle = LogThrottle(log, "a journal line was refused")
         self._unrestored = LogThrottle(log, "the report of an ended call is left out")
         self._reported: dict[str, None] = {}
-        """Calls of an earlier service whose report was entered recently. The step may not be in the ledger yet."""
+        """An earlier service's calls whose report was entered recently. The step may not be in the ledger yet."""
         self._gap = timedelta()
 
     def set_gap_s(self, seconds: float) -> None:
-        """Set the seconds since all lines were last read. A new line cannot be older."""
+        """Set how many seconds ago all lines were last read. New lines cannot be older."""
         self._gap = timedelta(seconds=min(seconds, 10**9))
 
     def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
-        """Record journal lines as evidence. Each future completes when its step is on the disk.
+        """Record journal lines as evidence. Each future completes when its step is on disk.
 
-        Raises JournalError if the ledger cannot be read. No line is recorded then.
+        Raises JournalError and records nothing if the ledger cannot be read.
         """
         found: list[tuple[str, Line]] = []
         refused: list[tuple[str, JournalError]] = []
@@ -89,7 +89,7 @@ class JournalIntake:
         return written
 
     def _known_before(self, lines: Sequence[Line]) -> Mapping[str, Times]:
-        """Steps of ended calls in the ledger, for the lines about them.
+        """Ledger steps of the ended calls that the lines are about.
 
         Also restores the calls that an earlier service ended before the phone's report was written.
         """
@@ -109,7 +109,7 @@ class JournalIntake:
         return known
 
     def _may_be_late(self, line: Line) -> bool:
-        """True if the line can be a report about a call that an earlier service has ended."""
+        """True if the line may be a report about a call that an earlier service ended."""
         calls = self._calls
         return (
             isinstance(line, Reported)
@@ -150,7 +150,7 @@ class JournalIntake:
         return calls.record_journal_line(line)
 
     def _late_report(self, line: Reported, before: Times | None) -> list[Future[None]]:
-        """Record the first report about a call that an earlier service has ended."""
+        """Record the first report about a call that an earlier service ended."""
         if not self._may_be_late(line) or not _is_report_of(before, line):
             return []
         written = self._calls.record_journal_line(line)
@@ -160,9 +160,9 @@ class JournalIntake:
         return written
 
     def _must_be_new(self, at: datetime, over: bool = False) -> None:
-        """Raise JournalError if all lines of this time were read before, or if the time is in the future.
+        """Raise JournalError if all lines from this time were already read or the time is in the future.
 
-        `over` means that the hook writes the line at the end of its call, so `at` may be long ago.
+        `over` means that the hook writes the line at the end of the call, so `at` may be long ago.
         """
         if not self._is_new(at, over):
             raise JournalError("its time is in the future, or all lines of that time were read before")
@@ -183,7 +183,7 @@ class JournalIntake:
 
 
 def _is_report_of(times: Times | None, line: Line) -> bool:
-    """True if the line is a first report about the ended call with these steps, and fits their times."""
+    """True if the line is the first report about the ended call with these steps and fits their times."""
     if times is None or StepKind.SOUND_REPORTED in times or StepKind.ANSWERED not in times:
         return False
     return any(times[StepKind.ANSWERED] <= line.at <= times[end] + LATE for end in CLOSING & times.keys())
@@ -192,7 +192,7 @@ def _is_report_of(times: Times | None, line: Line) -> bool:
 def _reports_first(found: Sequence[tuple[str, Line]]) -> list[tuple[str, Line]]:
     """Move each report before the end of its call.
 
-    The channels of a call end at the same time, each in its own thread.
+    A call's channels end at the same time, each in a separate thread.
     """
     ends = {line.call_id: place for place, (_, line) in enumerate(found) if isinstance(line, Ended)}
     places = [

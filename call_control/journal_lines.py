@@ -6,7 +6,7 @@
     ended,CALL,NONCE,AT,STATUS,CAUSE,REASON,DIALSTATUS,TALKED-MS
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
-a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. PACKET-MS is
+a call that it decides itself or that ends before a decision; for the latter, OUTCOME and REASON are empty. PACKET-MS is
 empty unless the number of packets was examined; it begins with a 0, and is 0 if packets are missing. CODECS are the
 codecs of the called party's channel and, after Dial(), a slash and the codecs of the caller's channel. `reported` comes
 when the called party's channel ends, shortly before or after `ended`.
@@ -27,7 +27,7 @@ from idtone.dialplan import PACKET_MS, Played
 from idtone.ledger.evidence.steps import CallStatus, q850_cause, truncated_sip_call_id
 
 LONGEST_LINE: Final = 4096
-"""Maximum number of octets of a line. The hook's lines have at most three quarters of this, and each is written in one
+"""Maximum length of a line in octets. The hook's lines take at most three quarters of this, and each is written in one
 write.
 """
 
@@ -72,9 +72,9 @@ _DOES: Final[Mapping[str, Set[str]]] = {
     Outcome.BYPASS: {Reason.EMERGENCY},
     Outcome.SHED: {Reason.OVERLOAD},
 }
-"""Outcome that the hook may decide alone → the reasons that it may give."""
+"""Outcome that the hook may decide on its own → the reasons that it may give."""
 _THROUGH_LOCAL: Final = "-local"
-"""The end of the status of a sound, if the caller was to hear it through a Local channel."""
+"""Suffix of a sound's status if the caller should have heard it through a Local channel."""
 _PLAYED: Final[Set[str]] = frozenset(Played)
 _STATUS: Final[Set[str]] = frozenset(CallStatus)
 _REASONS: Final[Set[str]] = frozenset({"", *Reason})
@@ -89,7 +89,7 @@ _HEARS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A call that the hook decided, or that ended before a decision (`outcome` is then None)."""
+    """A call that the hook decided or that ended before a decision (`outcome` is then None)."""
 
     call: ForwardedCall
     nonce: str
@@ -109,18 +109,18 @@ class Sounded:
 
     `files` are the names of the sounds, by party.
 
-    `sent` is the number of RTP packets that Asterisk sent to the called party: for Dial() the total, otherwise during
-    the playback. It is None if its channel does not count RTP packets, or for Dial() if the phone's packets do not show
-    that the first ones could reach it.
+    `sent` is the number of RTP packets that Asterisk sent to the called party: for Dial(), in total; otherwise, during
+    the playback. It is None if the channel does not count RTP packets or, for Dial(), if the phone's packets do not
+    show that the first ones could reach it.
 
-    `since` is the start of the playback, or for Dial() the time of the answer; None if unknown.
+    `since` is the start of the playback or, for Dial(), the time of the answer; None if unknown.
 
     `status` is PLAYBACKSTATUS. For Dial() it is `1` if the called party held the call, `moved` if another phone took
     the call, `left` if the caller left it, `late` if a phone that may be behind NAT began to send late, and `early` if
     media could flow before the answer.
 
-    `through_local` is True if the caller was to hear a sound through a Local channel. `packet_ms` is the length of a
-    packet of the called party. `codecs` has the codec of a party's channel, if it has only one.
+    `through_local` is True if the caller should have heard a sound through a Local channel. `packet_ms` is the length
+    of the called party's packets. `codecs` has the codec of a party's channel if it has only one.
     """
 
     call_id: str
@@ -143,11 +143,11 @@ class Sounded:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Report by the called party's phone over RTCP, up to the end of the call.
+    """The called party's phone's RTCP report up to the end of the call.
 
-    `heard_from` is True if a report and packets came from the phone. `lost` is the number of packets that the phone
-    missed, according to its last report. `lost_back` is the number of the phone's packets that Asterisk missed. `moved`
-    is True if Asterisk sent to another address at the end than during the sound.
+    `heard_from` is True if the phone sent a report and packets. `lost` is the number of packets that the phone missed,
+    according to its last report. `lost_back` is the number of the phone's packets that Asterisk missed. `moved` is True
+    if, at the end, Asterisk was sending to a different address than during the sound.
     """
 
     call_id: str
@@ -163,8 +163,7 @@ class Reported:
 class Ended:
     """End of a call.
 
-    `talked_ms` is the time for which the parties were connected. It is None if they were not connected, or if the time
-    is unknown.
+    `talked_ms` is how long the parties were connected; None if they were not or this is unknown.
     """
 
     call_id: str
@@ -193,7 +192,7 @@ def read(line: str) -> Line:
 
 
 def split(line: str) -> tuple[str, str] | None:
-    """Split a text into two lines, if a full disk has cut the first line before its line end; otherwise None."""
+    """Split a text into two lines if a full disk cut the first one before its line end; otherwise, None."""
     start = max(line.rfind(f"{word},") for word, _ in _READERS)
     return (line[:start], line[start:]) if start > 0 else None
 
@@ -339,7 +338,7 @@ def _moment(text: str) -> datetime:
 
 EARLIEST: Final = timedelta(hours=1)
 LATEST: Final = timedelta(days=7)
-"""Longest time between a call's times and the time in its id, before and after: the clock can be stepped, and calls can
+"""Maximum time between a call's times and the time in its id, before and after. The clock can be stepped, and calls can
 be long.
 """
 
@@ -348,7 +347,7 @@ def fits_call_id(call_id: str, at: datetime) -> bool:
     """True if a call with this id can have been decided at the given time.
 
     Asterisk's own ids contain the second in which the channel was created. An id chosen by an ARI application does not,
-    and fits any time.
+    so it fits any time.
     """
     match = _UNIQUE_ID.search(call_id)
     if not match:
@@ -358,5 +357,5 @@ def fits_call_id(call_id: str, at: datetime) -> bool:
 
 
 def without_digits(line: str) -> str:
-    """Replace every digit of a refused line by 0, because the line can contain telephone numbers."""
+    """Replace every digit of a refused line with 0, because the line may contain telephone numbers."""
     return _DIGIT.sub("0", _NOT_PLAIN.sub("?", line))

@@ -1,9 +1,9 @@
-"""Reader of the journal: the file to which the hook appends a line for each of its acts.
+"""Reads the journal, the file to which the hook appends a line for each of its acts.
 
-The hook opens the file for each line, appends the line in one write, and closes the file. The service follows the file.
-Every few seconds, the service replaces the file with an empty one. The old file is removed when the evidence of all its
-lines is on the disk, and when no process can write to it or a minute has passed. At its start, the service reads the
-existing files from the beginning. The ledger shows which lines were recorded before.
+For each line, the hook opens the file, appends the line in one write and closes the file. The service follows the file
+and replaces it with an empty one every few seconds. The old file is removed when the evidence of all its lines is on
+disk and either no process can write to it or a minute has passed. At startup, the service reads the existing files from
+the beginning. The ledger shows which lines were already recorded.
 """
 
 import asyncio
@@ -32,52 +32,48 @@ from .journal_file import JournalFile, drop_done
 _log = logging.getLogger(__name__)
 
 GATHER_S: Final = 0.03
-"""Time for which the reader waits after the first line for more, in seconds: one read takes as long as several
-lines.
-"""
+"""How long the reader waits for more lines after the first, in seconds. One read takes as long as several lines."""
 POLL_S: Final = 0.5
-"""Interval in seconds at which the file is read even if inotify reports no write."""
+"""How often the file is read even if inotify reports no write, in seconds."""
 SAVE_EVERY_S: Final = 1.0
-"""Interval in seconds at which the time up to which all lines were read is saved."""
+"""How often the time up to which all lines were read is saved, in seconds."""
 REPLACE_EVERY_S: Final = 5.0
-"""Longest time that a line stays in the file before the file is replaced, in seconds: a line can contain telephone
-numbers.
-"""
+"""Maximum time that a line stays in the file before it is replaced, in seconds. Lines can contain telephone numbers."""
 REPLACE_AT: Final = 1024 * 1024
-"""Size in octets at which the file is replaced at once."""
+"""Size in octets at which the file is replaced immediately."""
 LINES_AT_ONCE: Final = 16
-"""Maximum number of lines that are entered at once, which takes some milliseconds. After that, the event loop has as
-much time for the calls that wait for a verdict.
+"""Maximum number of lines to enter at once, which takes some milliseconds. After that, the event loop has as much time
+for calls that are waiting for a verdict.
 """
 HELD_S: Final = 60.0
-"""Longest time for which a replaced file may stay open for writing, in seconds. The hook has it open for some
+"""Maximum time for which a replaced file may stay open for writing, in seconds. The hook has it open for some
 microseconds, longer only if Asterisk is stopped at that moment. A process that keeps it open for a minute is not the
-hook, or no longer serves calls; and the file can contain telephone numbers.
+hook or no longer serves calls, and the file can contain telephone numbers.
 """
 MOST_FILES: Final = 50
-"""Number of files at which the hook's file is not replaced. Each file takes a descriptor, and all stay while the
-ledger cannot be written.
+"""Number of files at which the hook's file is no longer replaced. Each file takes a descriptor, and all of them remain
+while the ledger cannot be written.
 """
 FOLDER_MODE: Final = 0o710
 FILE_MODE: Final = 0o620
-"""Mode of the file. Asterisk's group can write to it and empty it, but not read it, because lines can contain telephone
-numbers in clear.
+"""File mode. Asterisk's group can write to the file and empty it but not read it, because lines can contain telephone
+numbers in clear text.
 """
 TAKEN: Final = "taken-"
 """Prefix of the files that the hook no longer writes to."""
 READ: Final = ".read"
-"""The file whose modification time is the time up to which the service has read all lines."""
+"""File whose modification time is the time up to which the service has read all lines."""
 _EMPTY: Final = f".{dialplan.JOURNAL_FILE}."
 REFUSED: Final = "refused"
 _REFUSED_MODE: Final = 0o600
 MOST_REFUSED_BYTES: Final = 1024 * 1024
-"""Maximum number of bytes of the file of refused lines, so that they cannot fill the disk."""
+"""Maximum size of the file of refused lines in bytes, so that they cannot fill the disk."""
 
 
 class JournalFolder:
-    """Folder of the journal and its files. Several processes may use the folder.
+    """The journal's folder and its files. Several processes may use it.
 
-    The folder has the group of the folder `group_of`. Asterisk's user is a member of this group.
+    It has the same group as the folder `group_of`. Asterisk's user is a member of this group.
     """
 
     def __init__(self, directory: Path, group_of: Path) -> None:
@@ -86,7 +82,7 @@ class JournalFolder:
         self._group_of = group_of
 
     def make(self) -> None:
-        """Create the folder, which other users cannot read, and the file for the hook. Raises JournalError."""
+        """Create the folder, unreadable to other users, and the hook's file. Raises JournalError."""
         try:
             group = self._group_of.stat().st_gid
             self.directory.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
@@ -131,7 +127,7 @@ class JournalFolder:
             return 0.0
 
     def save_read_until(self, until_s: float) -> None:
-        """Save the Unix time up to which all lines were read, and their evidence is on the disk. Raises OSError."""
+        """Save the Unix time up to which all lines were read and their evidence is on disk. Raises OSError."""
         path = self.directory / READ
         path.touch(_REFUSED_MODE)
         os.utime(path, (until_s, until_s))
@@ -187,7 +183,7 @@ def _inode(path: Path) -> int | None:
 
 
 class JournalReader:
-    """Follows the journal, and passes new lines to a function. For use in one event loop."""
+    """Follows the journal and passes new lines to a function. Use it in a single event loop."""
 
     def __init__(
         self,
@@ -198,9 +194,9 @@ class JournalReader:
     ) -> None:
         """Set the functions that process lines.
 
-        `enter` records lines as evidence; its futures complete when the evidence is on the disk. `all_written` returns
-        False while some evidence could not be written. `set_gap_s` receives the seconds since all lines were last read,
-        before lines are recorded.
+        `enter` records lines as evidence; its futures complete when the evidence is on disk. `all_written` returns
+        False while some evidence could not be written. Before lines are recorded, `set_gap_s` receives the seconds
+        since all lines were last read.
         """
         self._folder = folder
         self._enter = enter
@@ -209,20 +205,20 @@ class JournalReader:
         self._files: list[JournalFile] = []
         self._reading = asyncio.Lock()
         self._entered: deque[Future[None]] = deque()
-        """The evidence of the lines that were entered since all lines were read. The first one is not on the disk."""
+        """Evidence of the lines entered since all lines were read. The first one is not on disk."""
         self.held_files = 0
-        """Number of files that were removed while a process had them open for writing. Thread-safe."""
+        """Number of files removed while a process had them open for writing. Thread-safe."""
         self._held = LogThrottle(_log)
         self._began_s = time.monotonic()
         self._read_s: float | None = None
         self._refreshed_s: float | None = None
         self._saved_s = 0.0
         self._reads: deque[tuple[float, deque[Future[None]]]] = deque()
-        """The time (Unix) of each read, with its evidence, until that is known to be on the disk."""
+        """The Unix time of each read with its evidence, until that is known to be on disk."""
         self._replaced_s = time.monotonic()
         self._logged = ""
         self.read = asyncio.Event()
-        """An event that is set when all lines that existed at the start have been read."""
+        """An event that is set when all lines that existed at startup have been read."""
 
     @property
     def lag_s(self) -> float:
@@ -231,7 +227,7 @@ class JournalReader:
         return time.monotonic() - (self._began_s if read_s is None else read_s)
 
     async def follow(self) -> None:
-        """Follow the journal until cancelled. After an error, the reader tries again; the error is logged once."""
+        """Follow the journal until cancelled. After an error, it tries again; the error is logged once."""
         with self._watching() as written:
             while True:
                 trouble = ""
@@ -262,14 +258,14 @@ class JournalReader:
         return True
 
     async def read_all(self) -> None:
-        """Read all existing lines. Raises OSError and JournalError."""
+        """Read all existing lines. Raises OSError or JournalError."""
         self._open()
         await self.read_new_lines()
 
     async def read_new_lines(self) -> None:
         """Read and record new lines in portions of `LINES_AT_ONCE`.
 
-        Raises OSError and JournalError. The next call retries the lines that could not be recorded.
+        Raises OSError or JournalError. The next call retries the lines that could not be recorded.
         """
         async with self._reading:
             now_s, clock_s = time.monotonic(), time.time()
@@ -311,9 +307,9 @@ class JournalReader:
         return max(0.0, time.time() - self._folder.read_until())
 
     def _save_read_until(self) -> None:
-        """Save the time up to which all lines are on the disk.
+        """Save the time up to which all lines are on disk.
 
-        After a crash, the next instance reads later lines again, and accepts them because of this time.
+        After a crash, the next instance reads later lines again and accepts them because of this time.
         """
         until_s = None
         while self._all_written() and self._reads and drop_done(self._reads[0][1]):
@@ -390,7 +386,7 @@ class JournalReader:
     def _remove(self, file: JournalFile) -> None:
         """Empty and remove a file.
 
-        Emptying leaves no line under another name of the file, or for a process that still has it open.
+        Emptying it leaves no line under another name of the file or for a process that still has it open.
         """
         with suppress(OSError):  # another instance removed it, or it belongs to another user
             os.truncate(file.path, 0)
@@ -409,7 +405,7 @@ class JournalReader:
     def _watching(self) -> Iterator[Callable[[], Awaitable[None]]]:
         """Yield a function that waits for the next write in the folder.
 
-        Without inotify, the function never returns, and the reader only polls.
+        Without inotify, that function never returns, and the reader only polls.
         """
         loop = asyncio.get_running_loop()
         with ExitStack() as resources:
@@ -439,7 +435,7 @@ class JournalReader:
             yield written
 
     def close(self) -> None:
-        """Close the files. The next instance rereads the lines whose evidence is not on the disk."""
+        """Close the files. The next instance rereads the lines whose evidence is not on disk."""
         for file in self._files:
             os.close(file.descriptor)
         self._files.clear()

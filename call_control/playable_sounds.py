@@ -1,4 +1,4 @@
-"""Sounds whose files match the registry in use. Any other sound counts as missing.
+"""Sounds whose files match the registry in use. All others are treated as missing.
 
 A call whose licensed sound does not match the registry gets the notice.
 """
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 class PlayableSounds(Mapping[str, Sound]):
-    """Mapping from profile ids to sounds, without sounds that do not match the current registry.
+    """Mapping from profile ids to sounds, excluding sounds that do not match the current registry.
 
-    Each mismatch is logged once per edition of the registry. A look-up takes one comparison more than in a dict.
+    Each mismatch is logged once per registry edition. A look-up takes one more comparison than in a dict.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class PlayableSounds(Mapping[str, Sound]):
         return len(self._playable())
 
     def review(self) -> None:
-        """Compare the sounds with a new registry now, so that the next call does not wait."""
+        """Compare the sounds with a new registry now, so that the next call does not have to wait."""
         self._playable()
 
     def _playable(self) -> Mapping[str, Sound]:

@@ -1,4 +1,4 @@
-"""Request of the hook for a verdict, received over ARI or AGI."""
+"""The hook's request for a verdict, received over ARI or AGI."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Request of the hook for a verdict. All fields are unchecked text.
+    """The hook's request for a verdict. All fields are unvalidated text.
 
-    Only the hook and the service know `nonce`. `caller` is the caller id of the channel. With the operator's own
-    Dial(), it is the number that the called party sees. `called` is CALLED_NUMBER. `channel` is the name of the
-    caller's channel (empty with the operator's own Dial()), and `account` its account code. `chain` is the id of the
-    earlier call; this call is a leg of it. `diverting` is the number that forwarded the call to this PBX, according to
-    its signalling. `sip_call_id` is the Call-ID of the caller's channel. `chain_token` is the token that came over a
-    trunk from another node (`call_control.chain_token`).
+    Only the hook and the service know `nonce`. `caller` is the channel's caller id; with the operator's own Dial(), it
+    is the number that the called party sees. `called` is CALLED_NUMBER. `channel` is the name of the caller's channel
+    (empty with the operator's own Dial()), and `account` its account code. `chain` is the id of the earlier call; this
+    call is a leg of it. `diverting` is the number that forwarded the call to this PBX, according to its signalling.
+    `sip_call_id` is the Call-ID of the caller's channel. `chain_token` is the token that came over a trunk from another
+    node (`call_control.chain_token`).
     """
 
     call_id: str
@@ -43,11 +43,11 @@ class Request:
     sound then.
     """
     asked_s: float | None = field(default=None, compare=False)
-    """The time of the request by Asterisk's clock (Unix); None if the hook does not give it."""
+    """Time of the request by Asterisk's clock (Unix); None if the hook does not give it."""
 
     @classmethod
     def read(cls, arguments: Sequence[str]) -> Request | None:
-        """Parse the arguments that the hook sends over ARI or AGI, or return None if they are not a request.
+        """Parse the arguments that the hook sends over ARI or AGI; None if they are not a request.
 
         They are: `decide` (`own` with the operator's own Dial()), call id, nonce, time, number, direction, called
         number, dial string, caller, the caller's channel, account code, chain, diverting number, SIP Call-ID, chain

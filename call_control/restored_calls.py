@@ -20,8 +20,8 @@ class RestoredCalls:
     def of(cls, ledger: LedgerReader, earlier: Self | None = None) -> Self:
         """Restore the calls in progress. Calls without new steps are copied from an `earlier` result.
 
-        New calls wait during a hand-over. The next instance therefore restores the calls twice: before the hand-over,
-        when a thousand calls take half a second, and after it, when only changed calls take time. Raises LedgerError.
+        New calls wait during a hand-over. The next instance therefore restores calls twice: before the hand-over, when
+        a thousand calls take half a second, and after it, when only changed calls take time. Raises LedgerError.
         """
         read = ledger.open_calls(earlier.read if earlier else None)
         known = earlier.calls if earlier else {}

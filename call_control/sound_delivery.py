@@ -1,6 +1,6 @@
-"""Judgement of the delivery of a sound to a party, based on the hook's journal lines.
+"""Judges whether a sound was delivered to a party, based on the hook's journal lines.
 
-A sound was played, or not; and its delivery is on one scale:
+A sound was either played or not, and its delivery is rated on one scale:
 
 | delivery | what is known |
 |---|---|
@@ -26,7 +26,7 @@ A sound was played, or not; and its delivery is on one scale:
 |  | the called party's packets are exactly those of a sound that is not shorter | yes | time |
 |  | otherwise as for the called party without packets | | |
 
-Only `packets` means `sent`. With the other signs, Asterisk played the sound, but may have sent nothing of it.
+Only `packets` means `sent`. With the other signs, Asterisk played the sound but may not have sent any of it.
 """
 
 from collections.abc import Mapping
@@ -40,28 +40,26 @@ from idtone.dialplan import PACKET_MS, Played, packets
 from .journal_lines import Reported, Sounded
 
 TOLERANCE_MS: Final = PACKET_MS
-"""Tolerance in milliseconds. Asterisk continues after it has sent the last packet, before the phone has played it."""
+"""Tolerance in milliseconds. Asterisk continues after sending the last packet, before the phone has played it."""
 SUCCESS: Final = "SUCCESS"
 HANGUP: Final = "HANGUP"
-"""Status of a line: the call ended during the sound."""
+"""A line's status if the call ended during the sound."""
 _NOT_PLAYED: Final[Mapping[str, str]] = {
     "moved": "another phone took the call meanwhile",
     "late": "the phone's first packets came late, and behind NAT the sound goes astray until then",
     "1": "the called party held the call",
 }
-"""Status of a line of Dial() → the reason why the sound was not sent to the called party, regardless of packets and
-time.
-"""
+"""Status of a Dial() line → why the sound was not sent to the called party, regardless of packets and time."""
 LEFT: Final = "left"
-"""Status of a line: the caller hung up, or another phone took the caller's place."""
+"""A line's status if the caller hung up or another phone took the caller's place."""
 EARLY: Final = "early"
-"""Status of a line of Dial(): media could flow before the answer. The counted packets may be the whole sound, or a part
-of it and the caller's voice.
+"""Status of a Dial() line if media could flow before the answer. The counted packets may be the whole sound, or part of
+it and the caller's voice.
 """
 
 
 class KnownBy(StrEnum):
-    """Sign that a sound was played to its end, the strongest first."""
+    """Sign that a sound was played to its end, strongest first."""
 
     PACKETS = "packets"
     """Asterisk sent all packets of the sound: its delivery is `sent`."""
@@ -75,9 +73,9 @@ class KnownBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlayedSound:
-    """Judgement on the playback of a sound.
+    """Judgement on a sound's playback.
 
-    `lasted_ms` is the duration of the playback. If the sound was not played to its end, `known_by` is None, and `why`
+    `lasted_ms` is the duration of the playback. If the sound was not played to its end, `known_by` is None and `why`
     gives the reason.
     """
 
@@ -93,7 +91,7 @@ class PlayedSound:
 def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: float | None = None) -> PlayedSound:
     """Judge the playback of one party's sound, whose length is `duration_ms`.
 
-    `called_ms` is the length of the called party's sound. It is None if that party was to hear no sound.
+    `called_ms` is the length of the called party's sound; None if that party should not have heard one.
     """
     match line.played:
         case Played.DIAL if party is Party.CALLED:
@@ -115,9 +113,9 @@ def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: flo
 def reports_confirm(line: Reported) -> bool:
     """True if the phone's RTCP reports confirm a sound that was sent.
 
-    The phone must report no loss, Asterisk must have received all packets of the phone, and the media must not have
-    moved to another address. Reports cover the whole call, not single packets. After a loss in either direction, the
-    sound stays `sent`.
+    The phone must report no loss, Asterisk must have received all of the phone's packets, and the media must not have
+    moved to another address. Reports cover the whole call rather than single packets, so after a loss in either
+    direction, the sound stays `sent`.
     """
     return line.heard_from and not line.moved and line.lost == 0 and line.lost_back == 0
 
@@ -171,9 +169,9 @@ def _by_time(line: Sounded, duration_ms: float) -> KnownBy | str:
 
 
 def _wanted(line: Sounded, duration_ms: float) -> int:
-    """Number of packets of the sound on this channel.
+    """Number of packets that the sound has on this channel.
 
-    Of packets longer than `PACKET_MS`, Asterisk sends only whole ones.
+    If packets are longer than `PACKET_MS`, Asterisk sends only whole ones.
     """
     return packets(duration_ms) if line.packet_ms == PACKET_MS else int(duration_ms // line.packet_ms)
 

@@ -1,9 +1,9 @@
-"""Detection of changes to the sound files on the disk.
+"""Detects changes to the sound files on disk.
 
-Asterisk opens the file again for each playback, and the service cannot see what Asterisk reads. After a change of a
-file, the kernel sets another change time (ctime), which no program can choose. A file with the right content, and with
-the same change time before and after a playback, is therefore what Asterisk read. An unchanged file takes one
-`lstat()`. Only a changed file is read.
+Asterisk opens the file again for each playback, and the service cannot see what Asterisk reads. When a file is changed,
+the kernel sets a new change time (ctime), which no program can choose. If a file has the right content and the same
+change time before and after a playback, it is therefore what Asterisk read. An unchanged file takes one `lstat()`. Only
+changed files are read.
 """
 
 import hashlib
@@ -21,23 +21,24 @@ from idtone.core.translation import Message, joined
 from idtone.tones.making.sound_files import Sound, SoundFile
 
 RESTORE_AFTER_S: Final = 60.0
-"""Time in seconds before a damaged file is made again. An operator exchanges sounds in steps, and then reloads the
-service. Until then calls get the notice.
+"""Time in seconds before a damaged file is made again. An operator replaces sounds in steps and then reloads the
+service. Until then, calls get the notice.
 """
 SETTLED_NS: Final = 50_000_000
-"""Time after a change within which a second change may have the same date, in nanoseconds. The kernel dates changes by
-its tick of at most 10 ms.
+"""Time after a change within which a second change may get the same timestamp, in nanoseconds. The kernel timestamps
+changes by its tick of at most 10 ms.
 """
 OPENED: Final[Mapping[str, str]] = {"ulaw": "ulaw", "alaw": "alaw", "gsm": "gsm", "g722": "sln16", "opus": "sln16"}
 """A channel's codec → the format of the sound file that Asterisk opens for it. Asterisk chooses the file that needs the
-least transcoding. For other codecs the choice is not known."""
+least transcoding. For other codecs, its choice is unknown.
+"""
 OTHERS: Final = frozenset(
     "g719 g722 g723 g723sf g726-16 g726-24 g726-32 g726-40 g729 gsm ilbc siren7 siren14 vox ogg opus spx spx16 spx32 "
     "mp3 alaw al alw pcm ulaw ul mu ulw au wav wav16 WAV wav49 raw slin "
     "sln sln12 sln16 sln24 sln32 sln44 sln48 sln96 sln192".split()
 )
-"""Endings by which Asterisk finds audio files. It can prefer a file of another format to the service's: `.au` to
-`.ulaw`, for example, and each file in a subfolder with the name of the channel's language.
+"""Extensions by which Asterisk finds audio files. It may prefer a file in another format to the service's: `.au` to
+`.ulaw`, for example, and any file in a subfolder named after the channel's language.
 """
 
 Stamp = tuple[int, int, int, int, int]
@@ -45,10 +46,10 @@ Stamp = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """State of a file at some time.
+    """A file's state at some point in time.
 
-    `stamp` holds the device, the inode, the size and the times of change; None if no regular file exists. `sha256` is
-    the digest of the content, or empty if the file cannot be read.
+    `stamp` holds the device, inode, size and change times; None if no regular file exists. `sha256` is the content's
+    digest, or empty if the file cannot be read.
     """
 
     stamp: Stamp | None
@@ -65,9 +66,8 @@ States = Mapping[Path, FileState]
 class PlayedFile:
     """Evidence about the file that was played.
 
-    `format` is the format of the file that Asterisk opened, and `sha256` is the digest of the file. Without a format,
-    `sha256` is the digest of the sound (`Sound.sha256`). Both are None if tones were played, or if the file may not be
-    the service's own.
+    `format` is the format of the file that Asterisk opened, and `sha256` is its digest. Without a format, `sha256` is
+    the sound's digest (`Sound.sha256`). Both are None if tones were played or the file may not be the service's own.
     """
 
     sha256: str | None
@@ -77,7 +77,7 @@ class PlayedFile:
 class SoundFiles:
     """Files of all sounds. Thread-safe.
 
-    `restore` writes all files again, and raises ToneError if this fails.
+    `restore` rewrites all files and raises ToneError if this fails.
     """
 
     def __init__(self, sounds: Iterable[Sound], restore: Callable[[], object] = lambda: None) -> None:
@@ -86,13 +86,13 @@ class SoundFiles:
         self._own = frozenset(file.path for sound in self._sounds for file in sound.files)
         self._names = frozenset(sound.stem.name for sound in self._sounds)
         self.changes = 0
-        """Number of times that a file was found to differ from the one that the service made."""
+        """How often a file was found to differ from the one that the service made."""
         self._read: dict[Path, tuple[FileState, bool]] = {}
-        """The state of each file at the last reading, and whether its stamp would show a later change."""
+        """Each file's state when it was last read, and whether its stamp would show a later change."""
         self._since_s: dict[Path, float] = {}
-        """The damaged files, with the time (of the monotonic clock) at which the damage was first seen."""
+        """Damaged files, with the time (monotonic clock) at which the damage was first seen."""
         self._folders: dict[Path, tuple[int, frozenset[tuple[Path, Stamp | None]]]] = {}
-        """The change time of each folder, and the files in it, besides the sounds' own, that Asterisk can open
+        """The change time of each folder and the files in it, other than the sounds' own, that Asterisk can open
         instead.
         """
         self._first = frozenset(found for sound in self._sounds for found in self._beside_of(sound))
@@ -101,11 +101,11 @@ class SoundFiles:
 
     @property
     def damaged(self) -> int:
-        """Number of damaged or foreign files in the last run of `look`."""
+        """Number of damaged or foreign files found by the last `look`."""
         return len(self._since_s)
 
     def as_made(self, sound: Sound) -> States | None:
-        """States of the sound's files, or None if a file was changed or a foreign file was added beside them."""
+        """States of the sound's files, or None if one was changed or a foreign file was added next to them."""
         states = self.states(sound)
         if self._foreign(sound) or not all(states[file.path].sha256 == file.sha256 for file in sound.files):
             return None
@@ -119,7 +119,7 @@ class SoundFiles:
         """File that was played from `began` until now, or None if a file was changed in the meantime.
 
         `codec` is the codec of the channel. `before` holds the states of the sound's files before the playback, or None
-        if they are not known.
+        if unknown.
         """
         opened = OPENED.get(codec)
         chosen = [file for file in sound.files if file.sound_format.name == opened]
@@ -133,7 +133,7 @@ class SoundFiles:
         return PlayedFile(chosen[0].sha256, opened) if chosen else PlayedFile(sound.sha256)
 
     def look(self) -> None:
-        """Check all files, and write them again if one has been damaged for `RESTORE_AFTER_S` seconds.
+        """Check all files and rewrite them if one has been damaged for `RESTORE_AFTER_S` seconds.
 
         Raises ToneError with the names of the damaged and foreign files.
         """
@@ -212,9 +212,9 @@ def _trouble(damaged: Iterable[Path], foreign: Iterable[Path]) -> Message:
 
 
 def sound_files_in(folder: Path, names: Collection[str]) -> Iterator[Path]:
-    """Files of the named sounds that Asterisk could open, in the folder and its subfolders.
+    """Files for the named sounds that Asterisk could open, in the folder and its subfolders.
 
-    A subfolder may have the name of a language.
+    A subfolder may be named after a language.
     """
     entries = _listed(folder)
     places = [folder, *(folder / name for name, is_folder in entries if is_folder)]
@@ -247,7 +247,7 @@ def _stamp_of(status: os.stat_result) -> Stamp | None:
 
 
 def _read(file: SoundFile) -> tuple[FileState, bool]:
-    """State of a file, and whether its stamp would reveal a later change. A file of another size is not read."""
+    """A file's state and whether its stamp would reveal a later change. Does not read a file of another size."""
     now_ns, stamp = time.time_ns(), _stamp(file.path)
     if stamp is None or stamp[2] != file.octets:
         return FileState(stamp, ""), True

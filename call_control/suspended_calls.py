@@ -1,4 +1,4 @@
-"""Suspensions of the calls' numbers, and the calls in progress whose number is suspended."""
+"""Suspensions of calls' numbers and the calls in progress whose number is suspended."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -27,19 +27,17 @@ class SuspendedCalls:
     hang_up: bool
     """False if a suspension does not end calls in progress."""
     ended: Counter[str] = field(default_factory=Counter)
-    """Number of calls that Asterisk has ended because their number is suspended, by the reference of the suspension."""
+    """Number of calls that Asterisk has ended because their number is suspended, by suspension reference."""
     ended_by_own: Counter[str] = field(default_factory=Counter)
     """The same for the operator's own suspensions, by their ids."""
 
     def suspension(self, numbers: Sequence[Number], at: datetime) -> Suspension | None:
-        """Suspension of one of the numbers at the given time, as far as it is known now; None without one."""
+        """Currently known suspension of one of the numbers at the given time, or None."""
         registry = self.registry()
         return suspended(numbers, registry, time_by(registry, at), self.remembered(), self.own_stops())
 
     def origin(self, numbers: Sequence[Number], at: datetime) -> steps.SuspendedBy | None:
-        """Origin of the suspension of one of the numbers: the association or the operator; None without a
-        suspension.
-        """
+        """Origin of a suspension of one of the numbers, the association or the operator; None if none is suspended."""
         found = self.suspension(numbers, at)
         return steps.SuspendedBy(found.own) if found else None
 
@@ -60,8 +58,8 @@ class SuspendedCalls:
     def record_end(self, call: Call) -> bool:
         """Record that the service asks Asterisk to end a call because of a suspension.
 
-        Returns False if Asterisk must not be asked: the call is over, its number is no longer suspended, or the
-        evidence has refused the step.
+        Returns False if Asterisk must not be asked, because the call is over, its number is no longer suspended, or the
+        evidence rejected the step.
         """
         cause = self.suspension(call.forwarding_numbers, self.now())
         if cause is None or self.in_progress.get(call.id) is not call:
@@ -77,7 +75,7 @@ class SuspendedCalls:
         return call.suspended
 
     def count_end(self, call: Call) -> None:
-        """Count a call that Asterisk ends because of a suspension. The call may be over already."""
+        """Count a call that Asterisk ends because of a suspension. The call may already be over."""
         cause = self.suspension(call.forwarding_numbers, self.now())
         self.ended[cause.reference if cause else ""] += 1
         if cause and cause.own:

@@ -1,4 +1,4 @@
-"""Builds verdicts for the hook: the treatment of the call, the file for each party, and the chain token."""
+"""Builds verdicts for the hook: how to treat the call, the file for each party, and the chain token."""
 
 import logging
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Verdicts:
     fleet: FleetChain | None
 
     def of(self, call: Call) -> dialplan.Verdict:
-        """Verdict for the hook. A sound that must not or cannot be played is replaced by the notice."""
+        """Verdict for the hook. The notice replaces any sound that must not or cannot be played."""
         files = self.sounds.of_verdict(call)
         verdict = self._with(call, files)
         if len(verdict.extension) > dialplan.EXTENSION_LIMIT:
@@ -51,7 +51,7 @@ class Verdicts:
         )
 
     def _with_chain(self, call: Call, verdict: dialplan.Verdict) -> dialplan.Verdict:
-        """Add the chain token, which tells other nodes and other legs that a sound is played."""
+        """Add the chain token, which tells other nodes and legs that a sound is played."""
         marked = replace(verdict, chain=self.fleet.verdict_text(call)) if self.fleet else verdict
         if len(marked.extension) <= dialplan.EXTENSION_LIMIT:
             return marked

@@ -1,4 +1,4 @@
-"""Binary files for compiled tables: a header, JSON lines and arrays of numbers, protected by a checksum.
+"""Binary files for compiled tables, with a header, JSON lines, arrays of numbers and a checksum.
 
 Only a machine with the same byte order can read such a file. The file is not signed, so other users must not be able to
 write it.
@@ -16,15 +16,15 @@ from typing import Any, Final
 
 _DIGEST: Final = hashlib.sha256().digest_size
 _PIECE: Final = 2**18
-"""Octets of an array that are copied in one step. No other thread runs during such a copy, so an event loop waits."""
+"""Octets of an array to copy in one step. No other thread runs during the copy, so the event loop has to wait."""
 _LENGTH: Final = 8
-"""Size in octets of the field at the beginning of the body. The field holds the length of the text."""
+"""Size in octets of the field at the start of the body, which holds the length of the text."""
 
 
 def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
     """Pack a table into bytes that `unpacked_table` can read.
 
-    `magic` identifies the kind of table and the version of its format.
+    `magic` identifies the kind of table and its format version.
     """
     return b"".join(packed_parts(magic, head, lines, arrays))
 
@@ -32,9 +32,9 @@ def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], array
 def packed_parts(
     magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]
 ) -> list[bytes | memoryview]:
-    """Pack a table into several byte blocks, without copying the arrays.
+    """Pack a table into several byte blocks without copying the arrays.
 
-    A line that is given as bytes must already be JSON.
+    Lines given as bytes must already be JSON.
     """
     head = {"order": sys.byteorder, "arrays": [[each.typecode, len(each)] for each in arrays], **head}
     text = b"".join(b"%b\n" % _json(line) for line in (head, *lines))
@@ -53,10 +53,10 @@ def _json(line: Any) -> bytes:
 def unpacked_table(
     magic: bytes, octets: bytes | mmap, what: str
 ) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
-    """Unpack the header, the lines and the arrays of a table.
+    """Unpack a table's header, lines and arrays.
 
-    The lines and the arrays are read lazily, so that other threads can run in between. `what` names the kind of table
-    in error messages. Raises ValueError if `octets` is not a table from `packed_table`.
+    Lines and arrays are read lazily, so that other threads can run in between. `what` names the kind of table in error
+    messages. Raises ValueError if `octets` is not a table from `packed_table`.
     """
     begin = len(magic) + _DIGEST
     body = memoryview(octets)[begin:]

@@ -27,17 +27,17 @@ class Direction(FastEnum):
 
 
 class Party(FastEnum):
-    """A party that can hear a sound. The order of the members is the order of playback."""
+    """A party that can hear a sound. The members are in playback order."""
 
     CALLED = "called"
     CALLER = "caller"
 
 
 class Delivery(FastEnum):
-    """Delivery state of a sound at a party, from the most certain to the least."""
+    """Delivery state of a party's sound, most certain first."""
 
     CONFIRMED = "confirmed"
-    """The sound was sent, and the phone's own reports say that it received all packets."""
+    """The sound was sent, and the phone itself reports that it received all packets."""
     SENT = "sent"
     """Asterisk sent all packets of the sound."""
     NOT_KNOWN = "not-known"
@@ -45,7 +45,7 @@ class Delivery(FastEnum):
 
 
 class Trust(FastEnum):
-    """Signature state of the registry: signed by the association, or unsigned."""
+    """The registry's signature state: signed by the association or unsigned."""
 
     SIGNED = "signed"
     """Signed by the association."""
@@ -77,7 +77,9 @@ class Reason(FastEnum):
     EMERGENCY = "emergency"
     NUMBER_SUSPENDED = "number-suspended"
     NUMBER_NEVER_ORIGINATES = "number-never-originates"
-    """The forwarding number, or the number that the caller presents, never originates calls: its holder declared so."""
+    """The holder of the forwarding number, or of the number that the caller presents, declared that it never originates
+    calls.
+    """
     LICENCE_VALID = "licence-valid"
     LICENCE_EXPIRED = "licence-expired"
     LICENCE_REVOKED = "licence-revoked"
@@ -88,7 +90,7 @@ class Reason(FastEnum):
     LICENCE_NONE = "licence-none"
     """The member in charge of the number has no licence."""
     CHAIN_UNCHECKED = "chain-unchecked"
-    """A link of the number's wholesale chain (卸) was never checked, or was checked too long ago. Or the certification
+    """A link of the number's wholesale chain (卸) was never checked or was checked too long ago, or the certification
     (認定) of a member of the chain has lapsed.
     """
     DIRECTION_NOT_COVERED = "direction-not-covered"
@@ -97,13 +99,13 @@ class Reason(FastEnum):
     MEMBER_NOT_SET = "member-not-set"
     """The node does not know its member (`association.member`), so no licence counts."""
     NUMBER_UNKNOWN = "number-unknown"
-    """No member holds the number. If the registry or the service is missing: the number is not known to be this node's
-    own.
+    """No member holds the number. Without the registry or the service, it means that the number is not known to be this
+    node's own.
     """
     NUMBER_WITHHELD = "number-withheld"
     NUMBER_MALFORMED = "number-malformed"
     PRESENTED_NUMBER_DIFFERS = "presented-number-differs"
-    """An outgoing call with the operator's own Dial() shows another number than the forwarding number."""
+    """An outgoing call with the operator's own Dial() shows a number other than the forwarding number."""
     REGISTRY_STALE = "registry-stale"
     REGISTRY_MISSING = "registry-missing"
     NUMBER_OF_ANOTHER_CUSTOMER = "number-of-another-customer"
@@ -123,7 +125,7 @@ class Reason(FastEnum):
     CALL_ID_UNREADABLE = "call-id-unreadable"
     """Only the hook gives this reason: Asterisk cannot pass the caller's SIP Call-ID on to the service."""
     SUSPENSIONS_UNKNOWN = "suspensions-unknown"
-    """Only the hook gives this reason: it decided without the service, and could not read which numbers are suspended.
+    """Only the hook gives this reason: it decided without the service and could not read which numbers are suspended.
     """
     OVERLOAD = "overload"
     """Only the hook gives this reason: too many calls wait for a verdict, so it turns the call away."""
@@ -151,9 +153,9 @@ class ForwardedCall:
     """A call that is about to be forwarded.
 
     `id` is the call id in the ledger. `dialled` is the dialled text, such as an extension. `parties` are the parties
-    that can hear a sound. With an operator's own Dial(), only the called party can. `announced` means that another call
-    of the same forwarding chain plays the sound. `chained_from` names that call if it is on another node. `sip_call_id`
-    is the Call-ID of the caller's channel. It is empty if it is unknown, or if the channel does not use SIP.
+    that can hear a sound. With an operator's own Dial(), only the called party can. `announced` is True if another call
+    in the same forwarding chain plays the sound. `chained_from` names that call if it is on another node. `sip_call_id`
+    is the Call-ID of the caller's channel. It is empty if unknown or if the channel does not use SIP.
 
     `dialled` and `sip_call_id` may contain telephone numbers, so they are never written in clear.
     """
@@ -165,8 +167,8 @@ class ForwardedCall:
     called: Number
     dialled: str = ""
     perhaps: Number | None = None
-    """The number that the digits of a malformed forwarding number form. With it, a suspended number is refused even
-    with a letter after it, and also with `policy.unreadable: notice`.
+    """The number that the digits of a malformed forwarding number form. It allows a suspended number to be refused even
+    if a letter follows it, including with `policy.unreadable: notice`.
     """
     caller_perhaps: Number | None = None
     """The same for the number that the caller presents."""
@@ -174,7 +176,7 @@ class ForwardedCall:
     announced: bool = False
     chained_from: RemoteCall | None = None
     endpoint: str = ""
-    """The resource of the caller's channel, `6001` of `PJSIP/6001-0000002a`; empty if it is unknown."""
+    """The resource of the caller's channel, such as `6001` for `PJSIP/6001-0000002a`; empty if unknown."""
     account: str = ""
     """The account code of the caller's channel."""
     trunks: tuple[str, ...] = ()
@@ -184,7 +186,7 @@ class ForwardedCall:
     """True if every destination is on a trunk and dials an emergency number (`number_expressions.is_emergency_call`).
     """
     presents_other: bool = False
-    """True for an outgoing call by the operator's own Dial() if the called party already sees another number than the
+    """True for an outgoing call by the operator's own Dial() if the called party already sees a number other than the
     forwarding number. The hook's own Dial() shows the forwarding number.
     """
 
@@ -197,7 +199,7 @@ class ForwardedCall:
     def originating_numbers(self) -> tuple[Number, ...]:
         """Numbers from which the call claims to originate.
 
-        The call is refused if one of them is declared as never originating calls.
+        The call is refused if one of them is declared never to originate calls.
         """
         if self.perhaps is None and self.caller_perhaps is None:  # almost always; each call comes here
             return (self.forwarding_number, self.caller)
@@ -235,7 +237,7 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class WholesaleChain:
-    """Path of a resold number (卸), from the member that holds the number to the member that serves the customer.
+    """Path of a resold number (卸), from the member that holds it to the member that serves the customer.
 
     `members` lists the ids of the members in this order. `checked` contains the time at which each reseller was
     checked, or None for an unchecked reseller.
@@ -244,10 +246,10 @@ class WholesaleChain:
     members: tuple[str, ...]
     checked: tuple[datetime | None, ...]
     certified_until: datetime | None = None
-    """The earliest time at which a recorded certification of a reseller lapses; None if none was recorded."""
+    """When the first recorded certification of a reseller lapses; None if none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
-        """True if every reseller has been checked, and each check is still valid (`link_is_checked`)."""
+        """True if every reseller has been checked and each check is still valid (`link_is_checked`)."""
         return all(link_is_checked(at, now, lasts) for at in self.checked)
 
     def __str__(self) -> str:
@@ -257,7 +259,7 @@ class WholesaleChain:
 def link_is_checked(at: datetime | None, now: datetime, lasts: timedelta | None) -> bool:
     """True if a check made at `at` is still valid at `now`.
 
-    A check is valid for `lasts`, or without limit if `lasts` is None.
+    A check is valid for `lasts`, or forever if `lasts` is None.
     """
     return at is not None and at <= now and (lasts is None or now - at < lasts)
 
@@ -270,10 +272,10 @@ class Holding:
     licences: tuple[Licence, ...]
     chain: WholesaleChain | None = None
     certified_until: datetime | None = None
-    """The earliest time at which a recorded certification of a member or a link lapses; None if none was recorded."""
+    """When the first recorded certification of a member or a link lapses; None if none was recorded."""
 
     def has_lapsed(self, now: datetime) -> bool:
-        """True if a recorded certification has lapsed, or is overdue for a check."""
+        """True if a recorded certification has lapsed or is overdue for a check."""
         return self.certified_until is not None and now >= self.certified_until
 
     @property
@@ -283,7 +285,7 @@ class Holding:
 
 
 class Period(NamedTuple):
-    """A period of time from `since` until `until` (exclusive). None leaves that end open."""
+    """A period from `since` until `until` (exclusive). None leaves that end open."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -310,7 +312,7 @@ class Suspension:
         return self.since <= now and (self.until is None or now < self.until)
 
     def during(self, period: Period) -> Suspension | None:
-        """Part of the suspension that lies within `period`, or None if they do not overlap."""
+        """The part of the suspension that lies within `period`, or None if they do not overlap."""
         since = self.since if period.since is None else max(self.since, period.since)
         ends = [end for end in (self.until, period.until) if end is not None]
         if ends and min(ends) <= since:
@@ -319,7 +321,7 @@ class Suspension:
 
 
 class Decision(NamedTuple):
-    """Outcome of a call, with its reason.
+    """The outcome of a call and its reason.
 
     `profiles` maps each party that hears a sound to the sound's profile. `licence` is the id of the licence that was
     examined, even if it was not valid. `hangup_cause` (ITU-T Q.850) is set for a refused call. `skip` is set if no
@@ -345,7 +347,7 @@ class Decision(NamedTuple):
 
     @property
     def profile(self) -> str | None:
-        """Profile of the called party's sound, or else of the caller's; None if no sound is played."""
+        """Profile of the called party's sound; if there is none, of the caller's sound; None if no sound is played."""
         return next((self.profiles[party] for party in Party if party in self.profiles), None)
 
     @property

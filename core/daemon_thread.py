@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
-    """Run `work` in a daemon thread, and return its future. The process does not wait for the thread at exit.
+    """Run `work` in a daemon thread. Returns its future. The process does not wait for the thread at exit.
 
-    Idle threads are reused, because starting a thread on a busy machine delays the event loop. A callback of the future
-    must not wait for other work of this function. The same thread may have to do that work.
+    Idle threads are reused, because starting a thread on a busy machine delays the event loop. The future's callbacks
+    must not wait for other work passed to this function, because the same thread may have to do it.
     """
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result
@@ -37,7 +37,7 @@ def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
 
 _Works = SimpleQueue[tuple[Callable[[], Callable[[], None]], str]]
 _WAITING: Final[list[_Works]] = []
-"""One entry for each thread that has no work."""
+"""One entry per idle thread."""
 os.register_at_fork(after_in_child=_WAITING.clear)
 
 

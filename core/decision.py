@@ -1,4 +1,4 @@
-"""The decision whether a forwarded call is connected, and which sound the parties hear.
+"""Decides whether a forwarded call is connected and which sound the parties hear.
 
 The rules apply in a fixed order, and the first matching rule decides. Emergency calls come first. Suspensions come
 before licences. Only the rule for a currently valid licence returns the association's sound. The module does no I/O.
@@ -34,7 +34,7 @@ from .numbers import Number, NumberKind, NumberPattern
 
 
 class Registry(Protocol):
-    """Interface of the registry that the decision uses. Look-ups take constant time."""
+    """The registry interface that the decision uses. Look-ups take constant time."""
 
     @property
     def version(self) -> int: ...
@@ -42,7 +42,7 @@ class Registry(Protocol):
     def trust(self) -> Trust: ...
     @property
     def sha256(self) -> str | None:
-        """SHA-256 of the registry's signed metadata, or of an unsigned file; None if the registry is not from files."""
+        """SHA-256 of the registry's signed metadata or unsigned file; None if the registry does not come from files."""
         ...
 
     @property
@@ -58,7 +58,7 @@ class Registry(Protocol):
     @property
     def expires(self) -> datetime: ...
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
-        """All past, current and future suspensions of the number, of its ranges and of its holder."""
+        """All past, current and future suspensions of the number, its ranges and its holder."""
         ...
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
@@ -69,11 +69,11 @@ class Registry(Protocol):
         ...
 
     def never_originates(self, number: Number) -> Sequence[Period]:
-        """All past, current and future periods in which the number is declared as never originating calls."""
+        """All past, current and future periods in which the number is declared never to originate calls."""
         ...
 
     def watches(self, call: ForwardedCall) -> bool:
-        """True if a number of the call may be suspended, or may be declared as never originating calls."""
+        """True if one of the call's numbers may be suspended or declared never to originate calls."""
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
@@ -84,7 +84,7 @@ class Registry(Protocol):
         ...
 
     def holding(self, number: Number, now: datetime) -> Holding | None:
-        """Member in charge of the number at `now`, or None if no member holds the number."""
+        """Member in charge of the number at `now`, or None if no member holds it."""
         ...
 
 
@@ -99,7 +99,7 @@ class NewerStops(NamedTuple):
 
 
 class OwnStops(Protocol):
-    """Interface of the operator's own suspensions (`idtone suspend`) that the decision uses."""
+    """Interface to the operator's own suspensions (`idtone suspend`), as the decision uses it."""
 
     def of(self, number: Number) -> Sequence[Suspension]:
         """The operator's suspensions of a number."""
@@ -107,13 +107,13 @@ class OwnStops(Protocol):
 
 
 class Lines(Protocol):
-    """Interface of the table of customer lines that the decision uses."""
+    """Interface to the table of customer lines, as the decision uses it."""
 
     def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         """Check whether the caller's line may present the forwarding number.
 
-        Returns the reason for a refusal, or None if the line may present the number, and the customer, or None if the
-        customer is unknown.
+        Returns two values: the reason for a refusal (None if the line may present the number) and the customer (None if
+        unknown).
         """
         ...
 
@@ -130,11 +130,11 @@ class Unreadable(StrEnum):
 
     REFUSE = "refuse"
     NOTICE = "notice"
-    """The call is treated like one without a valid licence."""
+    """The call is treated as if it had no valid licence."""
 
 
 class LedgerFull(StrEnum):
-    """Policy for calls that would be connected while the ledger has no room for their evidence."""
+    """Policy for calls that would be connected although the ledger has no room for their evidence."""
 
     NOTICE_AND_CONNECT = "notice-and-connect"
     REFUSE = "refuse"
@@ -144,7 +144,7 @@ class Chain(StrEnum):
     """Policy for calls that are forwarded more than once on this PBX."""
 
     ONCE = "once"
-    """Only the forwarding that was answered last plays the sound."""
+    """Only the last answered forwarding plays the sound."""
     EACH = "each"
     """Each forwarding plays the sound."""
 
@@ -184,29 +184,29 @@ class Policy:
     member: str | None = None
     """This node's member (`association.member`)."""
     foreign_numbers: Unlicensed = Unlicensed.REFUSE
-    """The treatment of a call whose number another member holds."""
+    """How to treat a call whose number another member holds."""
     unknown_numbers: Unlicensed = Unlicensed.REFUSE
-    """The treatment of an outgoing call whose number no member holds."""
+    """How to treat an outgoing call whose number no member holds."""
     unlicensed: Unlicensed = Unlicensed.NOTICE
     unreadable: Unreadable = Unreadable.REFUSE
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     refuse_cause: int = CALL_REJECTED
     registry_stale: timedelta = timedelta(0)
-    """Time for which a registry's licences still count after its `expires`."""
+    """How long a registry's licences still count after its `expires`."""
     notice_profile: str = "notice"
     notify: Mapping[Direction, frozenset[Party]] = field(default_factory=lambda: dict.fromkeys(Direction, _CALLED))
     tones: Mapping[tuple[Direction, Party], str] = field(default_factory=dict)
-    """The licensed sound that a party hears; by default the sound of the best licence."""
+    """The licensed sound that each party hears; by default, the sound of the best licence."""
     chain: Chain = Chain.ONCE
     unchecked_chain: Unlicensed = Unlicensed.NOTICE
-    """The decision for a call if its wholesale chain is not checked."""
+    """The decision for a call whose wholesale chain has not been checked."""
     chain_check: timedelta | None = None
-    """Time for which the check of a reseller counts; None: without limit."""
+    """How long a reseller check remains valid; None means forever."""
     silent: tuple[NumberPattern, ...] = ()
     """Called numbers that hear no sound."""
 
     def hearing(self, call: ForwardedCall) -> Sequence[Party]:
-        """Parties that hear a sound, in order of playback.
+        """Parties that hear a sound, in playback order.
 
         If none of the configured parties can hear a sound, the called party hears it.
         """
@@ -239,7 +239,7 @@ class Remembered:
 
     suspended: Mapping[str, Sequence[Suspension]] = field(default_factory=dict)
     own: Mapping[str, Sequence[Period]] | None = None
-    """The numbers that this node may use; None if that is not known."""
+    """The numbers that this node may use; None if unknown."""
     never_originating: Mapping[str, Sequence[Period]] = field(default_factory=dict)
 
     def may_use(self, numbers: Iterable[Number], now: datetime) -> bool:
@@ -269,9 +269,9 @@ def decide(
 ) -> Decision:
     """Decide what happens to a call.
 
-    `now` must have a time zone. `registry` is None if no registry could be loaded. `remembered` is used only in that
-    case. `ledger_full` means that the ledger has no room for the evidence of the call. If `lines` is None, customers'
-    numbers are not checked. `own_stops` apply with and without a registry.
+    `now` must have a time zone. `registry` is None if no registry could be loaded; only then is `remembered` used.
+    `ledger_full` means that the ledger has no room for the evidence of the call. If `lines` is None, customers' numbers
+    are not checked. `own_stops` apply with or without a registry.
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
@@ -343,7 +343,7 @@ def decide(
 
 
 def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
-    """Replace a decision by the refusal of a call that the brake has stopped or slowed."""
+    """Decision that refuses a call because the brake has stopped or slowed it."""
     cause = policy.refuse_cause if reason is Reason.BRAKE_STOP else CONGESTION
     return decision._replace(outcome=Outcome.REFUSE, reason=reason, profiles={}, hangup_cause=cause, skip=None)
 
@@ -351,7 +351,7 @@ def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Deci
 def _refuses(
     call: ForwardedCall, registry: Registry | None, policy: Policy, remembered: Remembered, reason: Reason
 ) -> bool:
-    """True if a call without the association's sound is refused."""
+    """True if a call that would not get the association's sound is refused."""
     if reason is _LEDGER_FULL:
         return policy.ledger_full is LedgerFull.REFUSE
     if reason is _FOREIGN and policy.foreign_numbers is _REFUSE:
@@ -381,9 +381,9 @@ def suspended(
     remembered: Remembered = NOTHING_REMEMBERED,
     own_stops: OwnStops | None = None,
 ) -> Suspension | None:
-    """The first suspension in force for one of the numbers, or None.
+    """The first suspension in force for any of the numbers, or None.
 
-    With a registry, the association's suspensions take precedence over the operator's own. Without a registry, the
+    If there is a registry, the association's suspensions take precedence over the operator's own. Otherwise, the
     operator's own come first.
     """
     # `remembered` is read from Asterisk's file, which has the operator's own too; the source that says so comes first.
@@ -398,14 +398,14 @@ def suspended(
 
 
 def names_of_suspension(numbers: Sequence[Number], registry: Registry, now: datetime) -> tuple[int | None, str | None]:
-    """Version and digest of the registry that suspends one of the numbers, or two Nones if no number is suspended."""
+    """Version and digest of the registry that suspends one of the numbers; both None if none is suspended."""
     return _names(registry, lambda one: suspended(numbers, one, now) is not None)
 
 
 def _names(registry: Registry, stops: Callable[[Registry], bool]) -> tuple[int | None, str | None]:
     """Version and digest of the registry that stops a call.
 
-    The version is None if only a newer edition stops the call, because the version of that edition is not known yet.
+    The version is None if only a newer edition stops the call, because its version is not known yet.
     """
     if registry.newer is not None and stops(registry) and not stops(registry.newer.earlier):
         return None, registry.newer.sha256
@@ -415,7 +415,7 @@ def _names(registry: Registry, stops: Callable[[Registry], bool]) -> tuple[int |
 def never_originates(
     numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
 ) -> bool:
-    """True if one of the numbers is currently declared as never originating calls."""
+    """True if any of the numbers is currently declared never to originate calls."""
     if registry is not None:
         return _first_in_force(numbers, registry.never_originates, now) is not None
     known = remembered.never_originating
@@ -454,7 +454,7 @@ def _not_ours(
     remembered: Remembered,
     no_number: Reason | None,
 ) -> Reason | None:
-    """Reason why this node may not use the number, or None if the node may use the number or the answer is unknown."""
+    """Reason why this node may not use the number; None if it may use the number or this is unknown."""
     if registry is None:
         foreign = remembered.own is not None and not remembered.may_use(call.forwarding_numbers, now)
         return (no_number or _UNKNOWN) if foreign else None
@@ -466,7 +466,7 @@ def _not_ours(
 def _bar(
     registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime, no_number: Reason | None
 ) -> Reason | None:
-    """Reason why the member's licences do not count, or None if they count."""
+    """Reason why the member's licences do not count, or None if they do."""
     if registry is None:
         return _MISSING
     if no_number:
@@ -487,9 +487,9 @@ def _bar(
 def _standing(
     licences: Sequence[Licence], direction: Direction, policy: Policy, parties: Sequence[Party], now: datetime
 ) -> tuple[Reason, Licence | None, Mapping[Party, str]]:
-    """Result of the member's licences: a reason, the licence that gave the reason, and each party's licensed sound.
+    """Result of the member's licences: the reason, the licence that it comes from, and each party's licensed sound.
 
-    If the sound of one party is not licensed, all parties hear the notice.
+    If one party's sound is not licensed, all parties hear the notice.
     """
     judged = {party: nearest(licences, direction, now, policy.tones.get((direction, party))) for party in parties}
     farthest = max(judged.values(), key=distance)

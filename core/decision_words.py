@@ -1,6 +1,6 @@
 """Descriptions of outcomes, reasons and rules for people.
 
-The tables are the source of the reference page of the reasons and of the console's texts. Backticks mark code.
+The reference page of the reasons and the console's texts come from these tables. Backticks mark code.
 """
 
 from collections.abc import Mapping
@@ -226,8 +226,8 @@ RULES: Final = (
         ),
     ),
 )
-"""The rules of `decision.decide`, in the order in which they apply; the rules of the hook for calls without the service
-come last.
+"""The rules of `decision.decide`, in the order in which they apply. The hook's rules for calls without the service come
+last.
 """
 
 DIRECTIONS: Final[Mapping[Direction, str]] = {

@@ -10,9 +10,9 @@ class Durations:
     """Histogram of durations. Thread-safe."""
 
     def __init__(self, bounds_s: Sequence[float]) -> None:
-        """Set the upper bounds of the classes in seconds, in ascending order.
+        """Set the upper bounds of the buckets in seconds, in ascending order.
 
-        Longer durations go into one more class.
+        Longer durations go into an additional bucket.
         """
         self.bounds_s = tuple(bounds_s)
         self._counts = [0] * (len(self.bounds_s) + 1)
@@ -27,9 +27,9 @@ class Durations:
             self._total_s += seconds
 
     def quantile_s(self, share: float) -> float | None:
-        """Estimated quantile in seconds, interpolated within its class as in Prometheus.
+        """Estimated quantile in seconds, interpolated within its bucket as in Prometheus.
 
-        None if nothing was counted. If the quantile lies above the largest bound, that bound is returned.
+        Returns None if nothing was counted, and the largest bound if the quantile lies above it.
         """
         cumulative, _ = self.counted()
         wanted = share * cumulative[-1]
@@ -43,6 +43,6 @@ class Durations:
         return lower_s
 
     def counted(self) -> tuple[Sequence[int], float]:
-        """Cumulative counts up to each bound, ending with the total count, and the sum of all durations in seconds."""
+        """Cumulative counts up to each bound, ending with the total, and the sum of all durations in seconds."""
         with self._adding:
             return tuple(accumulate(self._counts)), self._total_s

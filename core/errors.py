@@ -47,15 +47,15 @@ class IdtoneError(Exception):
 
 
 class UsageError(IdtoneError):
-    """The command line is wrong, or names something that does not exist."""
+    """The command line is wrong or names something that does not exist."""
 
 
 class ChangeError(IdtoneError):
-    """A change to the PBX failed and was undone."""
+    """A change to the PBX failed and was rolled back."""
 
 
 class NumberError(IdtoneError):
-    """A text is not a telephone number of the required kind. The error has the problem, and a remedy if there is one.
+    """A text is not a telephone number of the required kind. The error has the problem and possibly a remedy.
 
     The error never contains the text.
     """
@@ -78,7 +78,7 @@ class TrustError(IdtoneError):
 
 
 class TokenError(IdtoneError):
-    """A hardware token lacks the requested key, or does not sign.
+    """A hardware token lacks the requested key or does not sign.
 
     `is_final` forbids an automatic retry. `is_absent` means that the token's library reported the key as missing.
     """
@@ -94,7 +94,7 @@ class LedgerError(IdtoneError):
 
 
 class TokenAwayError(LedgerError):
-    """The hardware token with the log's key is unavailable. Evidence is written, but not signed.
+    """The hardware token with the log's key is unavailable. Evidence is written but not signed.
 
     `is_absent` means that the token's library reported the key as missing.
     """
@@ -109,7 +109,7 @@ class CustomerError(IdtoneError):
 
 
 class BackupError(IdtoneError):
-    """A backup cannot be made, or an archive cannot be used."""
+    """A backup cannot be made or an archive cannot be used."""
 
 
 class FallbackError(IdtoneError):
@@ -125,7 +125,7 @@ class LedgerInUseError(LedgerError):
 
 
 class LedgerBehindError(LedgerError):
-    """Evidence has not reached the disk yet. It is queued, and is written as soon as possible."""
+    """Evidence has not reached the disk yet. It is queued and will be written as soon as possible."""
 
 
 class LedgerClosedError(LedgerError):
@@ -133,7 +133,7 @@ class LedgerClosedError(LedgerError):
 
 
 class ProofError(LedgerError):
-    """A signed note, a checkpoint or a proof is malformed, or does not prove its claim."""
+    """A signed note, checkpoint or proof is malformed or does not prove its claim."""
 
 
 class AgiError(IdtoneError):
@@ -156,12 +156,12 @@ class AriRefused(AriError):
 
 
 class AriUnavailable(AriError):
-    """Asterisk cannot be reached over ARI, or did not answer in time."""
+    """Asterisk cannot be reached over ARI or did not answer in time."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """A fault in a file: its place, the problem and a remedy.
+    """A fault in a file, with its location, the problem and a remedy.
 
     `line` and `column` start at 1. A value of 0 means the whole file.
     """
@@ -185,7 +185,7 @@ _IN_SUMMARY: Final = 5
 
 
 class DocumentError(IdtoneError):
-    """A file cannot be used. `faults` lists all faults of the file in the order of their places."""
+    """A file cannot be used. `faults` lists all of its faults in file order."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults))

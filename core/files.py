@@ -1,4 +1,4 @@
-"""Atomic replacement of files, and file locks.
+"""Replaces files atomically and locks them.
 
 Readers see either the old content or the complete new content, even after a power failure.
 """
@@ -17,7 +17,7 @@ from .errors import IdtoneError
 from .translation import Message, template
 
 READABLE: Final = 0o644
-"""Mode of files that Asterisk, which runs as another user, must be able to read."""
+"""Mode of files that must be readable by Asterisk, which runs as another user."""
 _PUBLIC_FOLDER: Final = 0o755
 _umask_lock: Final = threading.Lock()
 """Held while the umask, which all threads of the process share, is changed."""
@@ -42,7 +42,7 @@ class Draft:
     owner: int
 
     def flush_to_disk(self) -> None:
-        """Set the mode, owner and group, and flush the file to the disk. Afterwards only the rename can fail."""
+        """Set the mode, owner and group and flush the file to disk. After that, only the rename can fail."""
         self.file.flush()
         os.fchmod(self.file.fileno(), self.mode)
         status = os.fstat(self.file.fileno())
@@ -85,7 +85,7 @@ def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False)
 
 @contextmanager
 def writing_into(folder: Path, error: type[IdtoneError]) -> Iterator[None]:
-    """Convert an OSError from writing files in `folder` into `error`, with the path of the file if it is known."""
+    """Convert an OSError from writing files in `folder` into `error`, with the file's path if known."""
     try:
         yield
     except OSError as fault:
@@ -99,7 +99,7 @@ def read_octets(path: Path, error: type[IdtoneError]) -> bytes:
 
 
 def read_if_there(path: Path, error: type[IdtoneError]) -> bytes | None:
-    """Read a whole file, or return None if it does not exist. Any other OSError is raised as `error`."""
+    """Content of a file, or None if it does not exist. Any other OSError is raised as `error`."""
     with reading(path, error), suppress(FileNotFoundError):
         return path.read_bytes()
     return None
@@ -107,10 +107,10 @@ def read_if_there(path: Path, error: type[IdtoneError]) -> bytes | None:
 
 @contextmanager
 def file_lock(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
-    """Hold an exclusive file lock during the block, and yield whether the lock was obtained.
+    """Hold an exclusive file lock during the block. Yields True if the lock was obtained.
 
-    If another process holds the lock, `busy` is raised; without `busy`, False is yielded. If the lock file cannot be
-    opened, the error from `unusable` is raised.
+    If another process holds the lock, raises `busy`, or yields False if `busy` is None. If the lock file cannot be
+    opened, raises the error from `unusable`.
     """
     import fcntl  # Windows has none, and there holders sign
 
@@ -133,7 +133,7 @@ def file_lock(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OS
 
 @contextmanager
 def draft(target: Path, mode: int = READABLE, group: int = -1, owner: int = -1) -> Iterator[Draft]:
-    """Create a temporary file beside `target`, which is deleted at the end unless `Draft.put` was called.
+    """Create a temporary file next to `target`, which is deleted at the end unless `Draft.put` was called.
 
     Raises OSError.
     """
@@ -153,7 +153,7 @@ def rewrite_durably(target: Path, octets: bytes) -> None:
 
 
 def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: int = -1, owner: int = -1) -> None:
-    """Write `octets` to `target` atomically. Raises OSError; the old content then remains."""
+    """Write `octets` to `target` atomically. If it raises OSError, the old content remains."""
     with draft(target, mode, group, owner) as new:
         new.file.write(octets)
         new.put()
@@ -182,7 +182,7 @@ def make_public_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder to the disk, so that new and renamed files survive a power failure. Raises OSError."""
+    """Flush a folder to disk so that new and renamed files survive a power failure. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

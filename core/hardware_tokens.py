@@ -27,7 +27,7 @@ _PUBLIC_BYTES: Final = 32
 
 
 class TokenKeyName(NamedTuple):
-    """Name of a key in a token: the id of the key and the label of the token.
+    """Name of a key in a token: the key's id and the token's label.
 
     None stands for the only key, or for the only token.
     """
@@ -60,10 +60,9 @@ class TokenKey:
     """An Ed25519 key in a token (PKCS#11 3.0: CKK_EC_EDWARDS, CKM_EDDSA), with an open session."""
 
     def __init__(self, library: Path, name: str, pin: str) -> None:
-        """Open a session for the key. Without a PIN, only the public half is opened.
+        """Open a session for the key. Without a PIN, only its public half is accessible.
 
-        Raises TokenError. If the PIN was refused, the error has `is_final`, because another attempt could lock the
-        token.
+        Raises TokenError. If the PIN was rejected, `is_final` is set, because another attempt could lock the token.
         """
         wanted = TokenKeyName.parse(name)
         self._name = name
@@ -112,7 +111,7 @@ class TokenKey:
         self._mechanism = pkcs11.Mechanism.EDDSA
 
     def sign(self, octets: bytes) -> bytes:
-        """Sign `octets` with Ed25519 (RFC 8032), and return the 64 bytes of the signature. Raises TokenError."""
+        """Sign `octets` with Ed25519 (RFC 8032). Returns the signature of 64 bytes. Raises TokenError."""
         try:
             return bytes(self._private.sign(octets, mechanism=self._mechanism))
         except (ValueError, RuntimeError) as error:

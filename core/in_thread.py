@@ -1,4 +1,4 @@
-"""Blocking work in threads of an executor, with the language setting of the caller."""
+"""Runs blocking work in executor threads with the caller's language setting."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,6 +12,6 @@ R = TypeVar("R")
 
 
 async def in_thread(threads: Executor, do: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
-    """Run `do` in the executor with the context of the caller, and return its result."""
+    """Run `do` in the executor with the caller's context. Returns its result."""
     act = partial(do, *given, **named)
     return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, act)

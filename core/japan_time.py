@@ -1,4 +1,4 @@
-"""Japan Standard Time, and Japanese conventions for the end of a period."""
+"""Japan Standard Time and Japanese conventions for the end of a period."""
 
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
@@ -7,7 +7,7 @@ JAPAN: Final = timezone(timedelta(hours=9), "JST")
 
 
 def last_day(until: datetime | date | str) -> date:
-    """Last day of a period whose end `until` is exclusive. Raises ValueError for a malformed text."""
+    """Last day of a period that ends before `until`. Raises ValueError for malformed text."""
     if isinstance(until, str):
         until = datetime.fromisoformat(until) if "T" in until else date.fromisoformat(until)
     if isinstance(until, datetime):
@@ -18,8 +18,8 @@ def last_day(until: datetime | date | str) -> date:
 def end_words(until: datetime | str) -> str:
     """End of a period as people write it after "until".
 
-    The result is the last day if the period ends at midnight in Japan, or else the time in ISO 8601. Raises ValueError
-    for a malformed text.
+    Returns the last day if the period ends at midnight in Japan; otherwise, the time in ISO 8601. Raises ValueError for
+    malformed text.
     """
     at = datetime.fromisoformat(until) if isinstance(until, str) else until
     return last_day(at).isoformat() if at.astimezone(JAPAN).time() == time() else at.isoformat()

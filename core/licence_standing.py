@@ -12,7 +12,7 @@ _REVOKED: Final = LicenceStatus.REVOKED
 _SUSPENDED: Final = LicenceStatus.SUSPENDED
 
 Judged = tuple[Reason, Licence | None]
-"""The reason that follows from a member's licences, and the licence that gave it, or None."""
+"""The reason that follows from a member's licences, with the licence behind it or None."""
 _NO_LICENCE: Final[Judged] = (Reason.LICENCE_NONE, None)
 
 
@@ -31,7 +31,7 @@ def nearest(licences: Sequence[Licence], direction: Direction, now: datetime, to
 
 
 def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:
-    """Result for one licence: `LICENCE_VALID`, or the reason why it does not cover the call."""
+    """Result for one licence: `LICENCE_VALID` or the reason why it does not cover the call."""
     if licence.status is _REVOKED:
         return Reason.LICENCE_REVOKED
     if now < licence.valid_from:
@@ -62,7 +62,7 @@ _CLOSENESS: Final = {
         )
     )
 }
-"""Closeness of each reason to a permission. Of several licences, the closest one gives the reason."""
+"""How close each reason is to allowing the call. Of several licences, the closest one determines the reason."""
 
 
 def distance(judged: Judged) -> int:

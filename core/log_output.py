@@ -1,7 +1,7 @@
-"""Log formats of the service: text, JSON, and the native protocol of journald.
+"""The service's log formats: text, JSON and journald's native protocol.
 
 A thread writes the log, so that no call waits for a slow journald, pipe or terminal. A record about a call has the call
-id and, if known, the reason code of the decision: `log.info(…, extra=call_extra(call_id, reason))`.
+id and, if known, the decision's reason code: `log.info(…, extra=call_extra(call_id, reason))`.
 """
 
 import copy
@@ -22,12 +22,14 @@ from .errors import IdtoneError
 
 JOURNALD: Final = Path("/run/systemd/journal/socket")
 MOST_WAITING: Final = 10_000
-"""Maximum number of records that may wait to be written: one minute's records at 150 calls a second, some megabytes."""
+"""Maximum number of records that may wait to be written: one minute of records at 150 calls per second, or some
+megabytes.
+"""
 CLOSE_WITHIN_S: Final = 5.0
-"""Time in seconds for which the program, at its end, waits until its records are written."""
+"""How many seconds the program, before it exits, waits for its records to be written."""
 STANDARD_ERROR: Final = 2
 BUFFER: Final = 2**20
-"""Send buffer for journald, in bytes; the kernel may allow less."""
+"""Size of the send buffer for journald, in bytes. The kernel may allow less."""
 TEXT: Final = "%(asctime)s %(level)s %(message)s"
 CALL_ID: Final = "call_id"
 REASON: Final = "reason"
@@ -54,7 +56,7 @@ def call_extra(call_id: str, reason: str | None = None) -> dict[str, str]:
 
 
 def unexpected(error: BaseException | None) -> BaseException | None:
-    """The error if it is a bug in this program, or None if the operator or the machine caused it.
+    """The error if it is a bug in this program; None if the operator or the machine caused it.
 
     Only bugs are logged with a traceback.
     """
@@ -119,7 +121,7 @@ class JsonFormatter(logging.Formatter):
 
 class LogWriter(Protocol):
     def write(self, record: logging.LogRecord) -> None:
-        """Write the record, and return when this is done, even if it takes long."""
+        """Write the record. Returns only when it is written, however long that takes."""
 
     def close(self) -> None: ...
 
@@ -127,8 +129,8 @@ class LogWriter(Protocol):
 class QueuedHandler(logging.Handler):
     """Logging handler that writes records in a separate thread.
 
-    If `MOST_WAITING` records are waiting, further records are dropped. The number of dropped records is logged after
-    half of the waiting records are written.
+    While `MOST_WAITING` records are waiting, new records are dropped. Their number is logged once half of the waiting
+    records are written.
     """
 
     def __init__(self, writer: LogWriter) -> None:
@@ -151,7 +153,7 @@ class QueuedHandler(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Wait until the queued records are written, for at most `CLOSE_WITHIN_S` seconds."""
+        """Wait up to `CLOSE_WITHIN_S` seconds for the queued records to be written."""
         self._waiting.put(None)
         self._thread.join(CLOSE_WITHIN_S)
         super().close()
@@ -180,7 +182,7 @@ class QueuedHandler(logging.Handler):
 class StandardErrorWriter:
     """Writes log lines to file descriptor 2.
 
-    The lock of `sys.stderr` would delay the end of the program, so it is not used.
+    `sys.stderr` is not used, because its lock would delay the program's exit.
     """
 
     def __init__(self, formatter: logging.Formatter) -> None:
@@ -246,7 +248,7 @@ def _about(record: logging.LogRecord) -> dict[str, str]:
 
 
 def _own(message: str) -> logging.LogRecord:
-    """Make a log record about the log itself."""
+    """Create a log record about the log itself."""
     return logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, None, None)
 
 

@@ -1,4 +1,4 @@
-"""Throttling of repeated log messages, for events that may occur a thousand times a second."""
+"""Throttles repeated log messages, for events that may occur a thousand times per second."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ _OTHERS: Final = "for further reasons"
 
 
 class LogThrottle:
-    """Logs a message immediately, and its repetitions within the window as one line with a count.
+    """Logs a message immediately and its repetitions within the window as one line with a count.
 
     Requires a running event loop. `flush` ends the window.
     """

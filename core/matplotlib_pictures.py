@@ -19,7 +19,7 @@ _DPI: Final = 110
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Make an empty figure of the given size in inches. Raises UsageError if matplotlib is not installed."""
+    """Create an empty figure of the given size in inches. Raises UsageError if matplotlib is not installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Limits of the misuse rules, read from `config/misuse.yaml` or the operator's own file."""
+"""The limits that the misuse rules apply, from `config/misuse.yaml` or the operator's own file."""
 
 from collections.abc import Iterator
 from importlib import resources
@@ -58,7 +58,7 @@ class Rotation(RuleLimits):
 
 
 class NightAbroad(RuleLimits):
-    """Limits for calls abroad at night. The hours are in Japan Standard Time."""
+    """Limits for international calls at night. The hours are in Japan Standard Time."""
 
     from_hour: Hour
     until_hour: Hour
@@ -97,7 +97,7 @@ class Limits(Model):
 
 
 def load_limits(path: Path | None) -> Limits:
-    """Load the limits from a file, or the limits that idtone ships if `path` is None. Raises DocumentError."""
+    """Load the limits from a file, or idtone's default limits if `path` is None. Raises DocumentError."""
     if path is None:
         text = (resources.files("idtone.config") / SHIPPED).read_text(encoding="utf-8")
         return parse(text, SHIPPED, Limits, _faults)

@@ -1,6 +1,6 @@
-"""Suggestions for new passphrases, and a strength check of passphrases that people choose.
+"""Suggests new passphrases and checks the strength of passphrases that people choose.
 
-An attacker with a copy of a key file can try passphrases without limit.
+An attacker with a copy of a key file can try any number of passphrases.
 """
 
 import secrets
@@ -11,11 +11,11 @@ from .errors import TrustError
 from .terminal.extras import require
 
 GUESSES: Final = 10**9
-"""Minimum number of guesses, as zxcvbn estimates them. It knows English and the passwords that leaked most often.
+"""Minimum number of guesses, as estimated by zxcvbn, which knows English and the most frequently leaked passwords.
 Japanese words and names look random to it, so it accepts many passphrases that people in Japan would guess.
 """
 _READ: Final = 72
-"""Maximum number of characters that zxcvbn examines. A longer passphrase is good, unless it repeats itself."""
+"""Maximum number of characters that zxcvbn examines. A longer passphrase is strong unless it repeats itself."""
 
 
 _CONSONANTS, _VOWELS = "bdghkmnprstwyz", "aeiou"

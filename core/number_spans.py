@@ -1,4 +1,4 @@
-"""Intervals of telephone numbers, and digit patterns that cover them.
+"""Intervals of telephone numbers and the digit patterns that cover them.
 
 The pattern `81312345xxx` covers a thousand numbers.
 """
@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import Final, TypeVar
 
 OPEN_DIGITS: Final = 6
-"""Maximum number of digits that a pattern leaves open. So each number is covered by seven patterns."""
+"""Maximum number of digits that a pattern leaves open. Seven patterns therefore cover each number."""
 _OPEN: Final = "x" * OPEN_DIGITS
 
 Item = TypeVar("Item")
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class NumberSpan:
-    """An interval of telephone numbers with both ends included, as integers of E.164 digits (81312345678)."""
+    """An interval of telephone numbers, both ends included, as integers of E.164 digits (81312345678)."""
 
     first: int
     last: int
@@ -47,7 +47,7 @@ class NumberSpan:
 def disjoint(placed: Iterable[tuple[NumberSpan, Item]]) -> Iterator[tuple[NumberSpan, tuple[Item, ...]]]:
     """Split overlapping spans into disjoint spans, each with the items of all spans that cover it.
 
-    `placed` must be sorted by first number. The result is ascending, and the items keep the order of `placed`.
+    `placed` must be sorted by first number. The result is ascending, and items keep the order of `placed`.
     """
     over: list[tuple[int, int, Item]] = []  # a heap of last number, place and item
     at = 0
@@ -74,7 +74,7 @@ def disjoint(placed: Iterable[tuple[NumberSpan, Item]]) -> Iterator[tuple[Number
 
 
 def patterns(span: NumberSpan) -> Iterator[str]:
-    """The smallest set of patterns that covers exactly the span, in ascending order."""
+    """The smallest set of patterns that cover exactly the span, in ascending order."""
     first = span.first
     while first <= span.last:
         count = 0

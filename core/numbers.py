@@ -1,8 +1,8 @@
 """Telephone numbers of the Japanese numbering plan.
 
-Users write a number in national (`03-1234-5678`) or international form (`+81 3 1234 5678`). Inside idtone, a number has
-the form of ITU-T E.164. `parse` never fails, and returns a kind for a text that cannot be dialled. Numbers are secret
-(通信の秘密), so `str` and `repr` show at most the last four digits.
+Users write a number in national (`03-1234-5678`) or international form (`+81 3 1234 5678`). Inside idtone, numbers are
+in ITU-T E.164 form. `parse` never fails; for text that cannot be dialled, it returns the kind of problem. Numbers are
+secret (通信の秘密), so `str` and `repr` show at most the last four digits.
 """
 
 import re
@@ -25,16 +25,18 @@ _ADDRESS = re.compile(
     r"(?:;(?:[^-+() .0-9&/<,][^&/<,]*)?|@[^&/<,]*|>[ ().-]*(?:;[^&/<,]*)?)?",
     re.IGNORECASE | re.DOTALL,
 )
-"""A number, followed by host or parameters. The characters that it excludes separate numbers and destinations."""
+"""A number, optionally followed by a host or parameters. The characters that it excludes separate numbers and
+destinations.
+"""
 _WITHHELD = frozenset({"", "anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s"})
 """Texts of a withheld number: empty, the words of SIP networks, and the four reasons of Japanese networks (P private, O
 out of service area, C coin telephone, S service conflict).
 """
 
 LONG_AREA = "[25-9]0"
-"""A regular expression for the digits after the leading 0 of numbers with eleven digits. Other numbers have ten."""
+"""A regular expression for the digits after the leading 0 in eleven-digit numbers. Other numbers have ten digits."""
 _LONG_PREFIX = re.compile(f"0{LONG_AREA}")
-"""Prefixes of numbers with eleven digits: 020, 050, 060, 070, 080 (with 0800) and 090 (電気通信番号計画)."""
+"""Prefixes of eleven-digit numbers: 020, 050, 060, 070, 080 (including 0800) and 090 (電気通信番号計画)."""
 
 # The grammar, on the text without separators, as POSIX extended regular expressions: the hook has them from
 # `dialplan`, which must not import this module, and a test compares the two. 184 and 186 before a number withhold or
@@ -45,7 +47,7 @@ SUBSCRIBER = f"({LONG_AREA}[0-9]{{8}}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{{7}})"
 JAPANESE = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
 """A Japanese number: with or without the leading 0, or with 81 and an optional 0 after it."""
 ABROAD = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
-"""A number of another country, which needs its international prefix."""
+"""A foreign number, which must have its international prefix."""
 EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"
 """Emergency numbers by 電気通信番号規則: police (110), coast guard (118), fire (119)."""
 _JAPANESE, _ABROAD, _EMERGENCY_DIGITS = map(re.compile, (JAPANESE, ABROAD, EMERGENCY_DIGITS))
@@ -74,7 +76,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """Telephone number of one party.
+    """A party's telephone number.
 
     `e164` is `+` and digits, or the digits of an emergency number. It is empty for a withheld or malformed number. In
     evidence, a malformed number has the `e164` that its digits form (`parse_or_none`).
@@ -104,7 +106,7 @@ MALFORMED = Number(NumberKind.MALFORMED)
 
 
 _DASHES = "‐‑‒–—―−ーｰ"
-"""Dash characters of Japanese keyboards."""
+"""Dash characters found on Japanese keyboards."""
 _BLANKS = " \t\n\v\f\r"
 MARKS = "".join(
     chr(code)
@@ -117,9 +119,7 @@ MARKS = "".join(
     )
     for code in codes
 )
-"""Characters without a width, which are dropped. They join or separate other characters, or change the direction of
-writing.
-"""
+"""Zero-width characters, which are dropped. They join or separate other characters or change the writing direction."""
 _TO_ASCII = str.maketrans(
     {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
     | dict.fromkeys(_DASHES, "-")
@@ -130,7 +130,7 @@ _TO_BLANKS = str.maketrans(dict.fromkeys(_BLANKS, " "))
 
 
 def ascii_form(text: str) -> str:
-    """Convert full-width characters and dashes to ASCII, and remove characters of `MARKS` and surrounding spaces.
+    """Convert full-width characters and dashes to ASCII and remove `MARKS` and surrounding spaces.
 
     The hook converts the same characters.
     """
@@ -139,10 +139,10 @@ def ascii_form(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Number:
-    """Parse a telephone number in any common form. A text that is not a number yields a kind such as MALFORMED.
+    """Parse a telephone number in any common form. Text that is not a number yields a kind such as MALFORMED.
 
-    A Japanese number must be complete, without other text. The function never raises, so that a caller id cannot make a
-    call fail. Results are cached, because parsing takes as long as a decision.
+    A Japanese number must be complete and stand alone. The function never raises, so no caller id can make a call fail.
+    Results are cached, because parsing takes as long as a decision.
     """
     address = _ADDRESS.fullmatch(ascii_form(text).translate(_TO_BLANKS))
     if address is None:
@@ -176,7 +176,7 @@ def _abroad(digits: str) -> Number:
 def parse_or_none(text: str) -> Number | None:
     """The Japanese number that the digits of a malformed text form, or None.
 
-    Host and parameters of an address are ignored. If `policy.unreadable` is `notice`, the hook reads such a number in
+    An address's host and parameters are ignored. If `policy.unreadable` is `notice`, the hook reads these numbers in
     the same way.
     """
     if parse(text).kind is not NumberKind.MALFORMED:
@@ -187,7 +187,7 @@ def parse_or_none(text: str) -> Number | None:
 
 
 def parse_japanese(text: str) -> Number:
-    """Parse a complete Japanese number. Raises NumberError with a reason and a remedy, but without the number."""
+    """Parse a complete Japanese number. Raises NumberError with a reason and a remedy but without the number."""
     number = parse(text)
     if number.kind is NumberKind.EMERGENCY:
         raise NumberError(Message("this is an emergency number"), Message("no member can hold it, so remove it"))
@@ -214,7 +214,7 @@ _PATTERN = re.compile(r"\+?[0-9]{2,15}\*?|[0-9]\*")
 
 @dataclass(frozen=True, slots=True)
 class NumberPattern:
-    """Pattern of numbers: a number, an extension (`101`), or a prefix (`0312*`)."""
+    """A number pattern: a number, an extension (`101`) or a prefix (`0312*`)."""
 
     digits: str
     prefix: bool = False
@@ -248,6 +248,6 @@ _KANJI_DIGITS = str.maketrans("〇一二三四五六七八九", "0123456789")
 def holds_number(text: str) -> bool:
     """True if the text contains a valid telephone number.
 
-    A Japanese number needs no country code. Full-width digits and kanji digits count.
+    Recognizes Japanese numbers even without a country code, and full-width and kanji digits.
     """
     return phonenumbers.PhoneNumberMatcher(ascii_form(text).translate(_KANJI_DIGITS), REGION).has_next()

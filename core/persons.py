@@ -17,7 +17,7 @@ _NO_LOGIN: Final = 2**32 - 1
 
 
 class AccountKnownBy(StrEnum):
-    """Source of a person's identity, the most reliable first."""
+    """Source of a person's identity, most reliable first."""
 
     LOGIN = "login"
     """The kernel's login uid, which survives sudo and su."""
@@ -26,16 +26,14 @@ class AccountKnownBy(StrEnum):
     ACCOUNT = "account"
     """The account that runs the command."""
     CONSOLE = "console"
-    """The sign-in to the web console. `name` is the user of the console, and `uid` is that of the console's own
-    account.
-    """
+    """The sign-in to the web console. `name` is the console user, and `uid` belongs to the console's own account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account of this machine, or a user of the console.
+    """An account on this machine or a user of the console.
 
-    For a user of the console, `uid` is the id of the account that runs the console.
+    For a console user, `uid` is the id of the account that runs the console.
     """
 
     uid: int
@@ -47,13 +45,13 @@ class Person:
         return self.known_by is AccountKnownBy.CONSOLE
 
     def is_same_as(self, other: Person) -> bool:
-        """True if both are the same account, or the same user of the console."""
+        """True if both are the same account or the same console user."""
         if self.is_by_console or other.is_by_console:
             return self.is_by_console and other.is_by_console and self.name == other.name
         return self.uid == other.uid
 
     def is_another_than(self, other: Person) -> bool:
-        """True if the two are certainly different persons.
+        """True if the two are definitely different people.
 
         An account and a user of the console may be the same person.
         """
@@ -77,7 +75,7 @@ def set_console_user(user: str | None) -> None:
 
 
 def acting_person(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:
-    """Identify the person who runs this command, or the signed-in user of the console."""
+    """The person who runs this command or is signed in to the console."""
     if (user := _SIGNED_IN.get()) is not None:
         return console_person(user)
     try:

@@ -10,11 +10,11 @@ from .errors import TrustError
 from .translation import Message
 
 _TOP: Final[Mapping[str, type[Any]]] = {"root": Root, "targets": Targets, "snapshot": Snapshot, "timestamp": Timestamp}
-"""The roles that the root names. `targets` names all others, whose metadata is of the same kind as its own."""
+"""The roles that the root names. `targets` names all others, whose metadata has the same type as its own."""
 
 
 def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> dict[str, Metadata[Any]]:
-    """Parse and verify metadata (`root.json`, `targets.json`, …), and return it by role. Expired signatures count.
+    """Parse and verify metadata (`root.json`, `targets.json`, …). Returns it by role. Accepts expired signatures.
 
     `trusted` is the association's root metadata from another source. It must be the same root, or an earlier root whose
     keys signed the root in `metadata`. Raises TrustError.
@@ -42,5 +42,5 @@ def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -
 
 
 def unfit(name: str) -> TrustError:
-    """Error for metadata of a wrong kind, or of a different registry."""
+    """Error for metadata of the wrong kind or from a different registry."""
     return TrustError("{name} is not metadata of the registry that was used", name=name)

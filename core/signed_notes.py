@@ -1,6 +1,6 @@
 """Signed notes (C2SP signed-note v1) and cosignatures of witnesses (tlog-cosignature v1).
 
-Only Ed25519 signatures are verified, as in most logs and witnesses. Signatures of other keys or algorithms are kept,
+Only Ed25519 signatures are verified, as in most logs and witnesses. Signatures with other keys or algorithms are kept
 but prove nothing.
 """
 
@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from .errors import ProofError
 
 SIGNATURES_LIMIT: Final = 64
-"""Maximum number of signature lines of a note; signed-note requires at least 16."""
+"""Maximum number of signature lines in a note; signed-note requires at least 16."""
 NOTE_LIMIT: Final = 256 * 1024
-"""Maximum number of bytes of a note. `SIGNATURES_LIMIT` post-quantum signatures fit in; they are kept."""
+"""Maximum size of a note in bytes, enough to keep `SIGNATURES_LIMIT` post-quantum signatures."""
 KEY_BYTES: Final = 32
 _LATEST: Final = 2**63 - 1
 
@@ -33,12 +33,12 @@ _DASH: Final = "\N{EM DASH}"
 
 
 class Algorithm(IntEnum):
-    """Signature algorithm, as a signature type of C2SP signed-note."""
+    """Signature algorithm, numbered by its C2SP signed-note signature type."""
 
     ED25519 = 1
     """Ed25519 over the note's text."""
     COSIGNATURE = 4
-    """Ed25519 over `cosignature/v1`, a line with the time, and the text of a checkpoint."""
+    """Ed25519 over `cosignature/v1`, a line with the time, and a checkpoint's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class VerifierKey:
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.algorithm]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
-        """The key in the text form of C2SP signed-note: NAME+ID+BASE64."""
+        """The key in the C2SP signed-note text form NAME+ID+BASE64."""
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([self.algorithm]) + self.public).decode()}"
 
     @classmethod
@@ -120,7 +120,7 @@ class VerifierKey:
 
 
 class NoteSigner(Protocol):
-    """Interface of a key that signs notes under a name. The key may be in a hardware token."""
+    """Interface for a key that signs notes under a name. The key may be in a hardware token."""
 
     @property
     def key(self) -> VerifierKey: ...
@@ -185,11 +185,11 @@ class Note:
         return cls(text + "\n", tuple(map(SignatureLine.parse, lines)))
 
     def with_lines(self, lines: Iterable[SignatureLine]) -> Note:
-        """Copy of the note with more signature lines. Duplicates are dropped."""
+        """Copy of the note with additional signature lines, without duplicates."""
         return Note(self.text, tuple(dict.fromkeys((*self.signatures, *lines))))
 
     def signed_by(self, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
-        """Verify the signatures of the given keys, and return the keys that have signed.
+        """Keys that have signed the note, out of the given keys. Verifies their signatures.
 
         Signatures by other keys are ignored. Raises ProofError if a signature that names one of the keys is wrong.
         """

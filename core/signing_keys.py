@@ -35,23 +35,23 @@ from .translation import Message
 
 _KEY_MODE: Final = 0o600
 _HAS_MODES: Final = os.name == "posix"
-"""True on systems with file modes. On Windows each file looks readable by all."""
+"""True on systems with file modes. On Windows, every file looks readable by everyone."""
 PUBLIC: Final = ".pub"
 TRIES: Final = 3
 
 Passphrase = Callable[[str], str]
-"""Asks for the passphrase or PIN of the key that its argument names."""
+"""Asks for the passphrase or PIN of the key named by its argument."""
 
 
 class WrongPassphraseError(TrustError):
-    """The passphrase is wrong, or the file is not a key. The two cases cannot be distinguished."""
+    """The passphrase is wrong or the file is not a key; these cases cannot be distinguished."""
 
 
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
-    """Create an Ed25519 key in an encrypted PEM file, and write its public half to another file.
+    """Create an Ed25519 key in an encrypted PEM file and write its public half to another file.
 
-    Raises TrustError if a file already exists or cannot be written, or if the passphrase is easy to guess. No new file
-    remains then.
+    Raises TrustError and leaves no new file if a file already exists or cannot be written, or if the passphrase is easy
+    to guess.
     """
     check_passphrase(passphrase)
     key = make_private(path, passphrase)
@@ -64,14 +64,14 @@ def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoS
 
 
 def make_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
-    """Create an Ed25519 key in an encrypted PEM file, without checking the strength of the passphrase."""
+    """Create an Ed25519 key in an encrypted PEM file without checking the passphrase's strength."""
     key, pem = new_key(passphrase)
     _write_new(path, pem, _KEY_MODE)
     return key
 
 
 def new_key(passphrase: str) -> tuple[Ed25519PrivateKey, bytes]:
-    """Generate an Ed25519 key, and return it with its encrypted PEM. Raises TrustError for an unusable passphrase."""
+    """Generate an Ed25519 key. Returns it with its encrypted PEM. Raises TrustError for an unusable passphrase."""
     if not passphrase:
         raise TrustError("the passphrase is empty; choose one")
     key = Ed25519PrivateKey.generate()
@@ -92,7 +92,7 @@ def public_beside(path: Path) -> Path:
 def _write_new(path: Path, octets: bytes, mode: int) -> None:
     """Write a new file completely and durably. Raises TrustError if the file exists or cannot be written.
 
-    An incomplete file is removed. A draft with a rename could replace an existing key.
+    Removes an incomplete file. Does not use a draft, because renaming it could replace an existing key.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -163,7 +163,7 @@ def _ed25519_only(key: PrivateKeyTypes, name: str) -> Ed25519PrivateKey:
 def private(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
     """Load a private key, asking for the passphrase again after a wrong one. Raises TrustError.
 
-    If the same wrong passphrase is given twice, the function stops asking.
+    Stops asking if the same wrong passphrase is given twice.
     """
     given = passphrase(Message("of {path}", path=path))
     for _ in range(TRIES - 1):

@@ -1,4 +1,4 @@
-"""Tail probabilities, for deciding whether a high count can have occurred by chance.
+"""Tail probabilities for deciding whether a high count could have occurred by chance.
 
 The results are exact except for rounding.
 """
@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 _NEGLIGIBLE: Final = 1e-16
-"""Share of the sum below which a further term ends the summation."""
+"""Share of the sum below which a term ends the summation."""
 _TO_SIGMA: Final = 1.4826
 """Factor from the median absolute deviation of a normal distribution to its standard deviation."""
 
@@ -79,9 +79,9 @@ def least_binomial(of: int, share: float, level: float) -> int:
 
 
 def runs_test(order: Sequence[str]) -> float:
-    """Probability that a random order of these names has at most as many runs; 1 for a single name.
+    """Probability that a random order of these names has at most as many runs as this order; 1 for a single name.
 
-    The function uses the normal approximation of the runs test of Mood (1940) for several kinds.
+    Uses the normal approximation of Mood's runs test (1940) for several kinds.
     """
     count = len(order)
     each = Counter(order).values()
@@ -99,7 +99,7 @@ def runs_test(order: Sequence[str]) -> float:
 def round_robin_bound(order: Sequence[str]) -> float:
     """Upper bound on the probability that a random order takes turns as regularly as `order`.
 
-    The function counts the rounds that contain each name once. The bound is reached if all names are equally frequent.
+    Counts the rounds that contain each name once. The bound is reached if all names are equally frequent.
     """
     kinds = len(set(order))
     rounds = len(order) // kinds

@@ -1,4 +1,4 @@
-"""Cleaning of texts that people type or paste: unusual spaces and invisible characters."""
+"""Cleans text that people type or paste of unusual spaces and invisible characters."""
 
 import unicodedata
 from typing import Final
@@ -9,7 +9,7 @@ _UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 
 def clean_text(text: str) -> str:
-    """Normalize spaces and line ends, and remove invisible characters.
+    """Normalize spaces and line ends and remove invisible characters.
 
     Each space or tab becomes U+0020. Zero-width spaces, joiners and direction marks are removed.
     """
@@ -25,7 +25,7 @@ def _clean_character(character: str) -> str:
 
 
 def forbidden_character(text: str) -> str | None:
-    """The first character that is not allowed in a line, such as U+0007 or U+3000 (IDEOGRAPHIC SPACE), or None."""
+    """The first character that a line may not contain, such as U+0007 or U+3000 (IDEOGRAPHIC SPACE), or None."""
     found = next((each for each in text if not each.isprintable()), None)
     if found is None:
         return None

@@ -1,6 +1,6 @@
-"""Translation of texts for people into Japanese or English.
+"""Translates user-facing text into Japanese or English.
 
-The environment selects the language. A server selects one for each request (`speak`). The English text is the msgid of
+The environment selects the language; a server selects it for each request (`speak`). The English text is the msgid of
 its translation in `config/locale`. A `Message` is an English string for programs, logs and evidence. `translated`
 converts it for a terminal.
 """
@@ -19,7 +19,7 @@ from typing import Any, Final
 DOMAIN: Final = "idtone"
 JAPANESE: Final = "ja"
 _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
-"""Environment variables in gettext's order: the first that is set counts."""
+"""Environment variables in gettext's order. The first one that is set applies."""
 _ENGLISH: Final = frozenset({"en", "C", "POSIX"})
 _CHOSEN: Final[ContextVar[str | None]] = ContextVar("language", default=None)
 
@@ -56,7 +56,7 @@ def as_message(text: str) -> Message:
 
 
 def template(text: str) -> str:
-    """Mark a text as translatable, and return it unchanged."""
+    """Mark a text as translatable. Returns it unchanged."""
     return text
 
 
@@ -77,7 +77,7 @@ def joined(separator: str, parts: Iterable[str]) -> Message:
 
 
 def translated(text: str, /, **fields: Any) -> str:
-    """Translate a text into the selected language. Without a translation, the English text is returned.
+    """Translate a text into the selected language. Returns the English text if there is no translation.
 
     If `fields` are given, the text is the template of a `Message`.
     """
@@ -113,7 +113,7 @@ def speak(language: str) -> None:
 
 
 def is_japanese() -> bool:
-    """True if the selected language, or else the language of the environment, is Japanese."""
+    """True if the language is Japanese: the selected one or, by default, that of the environment."""
     return _catalogue() is not None
 
 

@@ -43,7 +43,7 @@ _PLAIN: Final = {
     "too_short": (template("has too few entries"), template("Write at least {min_length}")),
     "too_long": (template("has more than {max_length} entries"), template("Remove entries")),
 }
-"""pydantic's type of error → problem and remedy."""
+"""pydantic's error type → problem and remedy."""
 _STRICT: Final = ("greater_than", "less_than")
 
 
@@ -73,7 +73,7 @@ def in_words(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
 
 
 def _parts(error: ValueError) -> tuple[str, str]:
-    """Problem and remedy of a validator's ValueError: its two arguments, or the two sentences of its text."""
+    """Problem and remedy from a validator's ValueError: its two arguments or the two sentences of its text."""
     if len(error.args) == 2:
         return error.args[0], error.args[1]
     problem, _, remedy = str(error).partition(". ")

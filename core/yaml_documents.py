@@ -1,8 +1,8 @@
-"""A strict YAML reader that returns validated models, and reports every fault with its line and column.
+"""A strict YAML reader that returns validated models and reports every fault with its line and column.
 
 Settings, the registry and tone profiles use this reader. Anchors, aliases, tags, multiple documents and duplicate keys
-are rejected. Size and depth are limited. Scalars stay text, so that an unquoted 0312345678 does not become an octal
-number. The model converts them. One `DocumentError` contains all faults of a file.
+are rejected. Size and depth are limited. Scalars stay text until the model converts them, so that an unquoted
+0312345678 does not become an octal number. One `DocumentError` contains all faults of a file.
 """
 
 import re
@@ -20,22 +20,22 @@ from .translation import Message
 from .validation_errors import in_words
 
 SIZE_LIMIT: Final = 64 * 1024 * 1024
-"""Maximum size of a file in bytes. A registry with a million numbers has about 30 MB."""
+"""Maximum file size in bytes. A registry with a million numbers takes about 30 MB."""
 DEPTH_LIMIT: Final = 16
 _FAULT_LIMIT: Final = 200
-"""Number of faults at which reading stops: a binary file would have millions."""
+"""Number of faults after which reading stops. A binary file would have millions."""
 _KEY_LIMIT: Final = 40
 """Maximum number of characters of an unknown key in a fault's text."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's loader if PyYAML has it: the same events, ten times as fast."""
+"""libyaml's loader if PyYAML has it, which yields the same events ten times as fast."""
 
 Location = tuple[int | str, ...]
-"""Keys and list positions of a value, from the top of the document: `("members", 0, "numbers", 2)`."""
+"""Keys and list positions that lead to a value from the top of the document: `("members", 0, "numbers", 2)`."""
 
 
 class Model(BaseModel):
-    """Base class of the models that are read from files. Instances are immutable, and unknown keys are faults."""
+    """Base class of models that are read from files. Instances are immutable, and unknown keys are faults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,7 +45,7 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class ValidationFault:
-    """A fault in the values of a document, with its location."""
+    """A fault in a document's values, with its location."""
 
     location: Location
     problem: str
@@ -59,7 +59,7 @@ def load(
     *,
     size_limit: int = SIZE_LIMIT,
 ) -> AnyModel:
-    """Read and validate a YAML file. `rules` check values that depend on each other.
+    """Read and validate a YAML file. `rules` checks values that depend on each other.
 
     Raises DocumentError with all faults, each with file, line, field and remedy.
     """
@@ -105,7 +105,7 @@ def validate(
 
 
 def read_text(path: Path, *, size_limit: int = SIZE_LIMIT) -> str:
-    """Read a text file. Raises DocumentError if the file cannot be read, is too large, or is not UTF-8."""
+    """Read a text file. Raises DocumentError if it cannot be read, is too large or is not UTF-8."""
     try:
         with path.open("rb") as file:
             raw = file.read(size_limit + 1)
@@ -166,13 +166,13 @@ def read_compact_tree(path: Path, name: str, compact: Callable[[Sequence[str]], 
 
 
 _PIECE: Final = 2**20
-"""Bytes of a large file that are checked at once."""
+"""Number of bytes of a large file to check at once."""
 
 
 def _malformed(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
-    """Convert an error of the YAML parser into a fault.
+    """Convert a YAML parser error into a fault.
 
-    Tabs, and characters that cannot begin a value, get their own explanations.
+    Tabs and characters that cannot begin a value have separate explanations.
     """
     mark = error.problem_mark or error.context_mark
     line, column, found = (mark.line + 1, mark.column + 1, text[mark.index : mark.index + 1]) if mark else (0, 0, "")
@@ -196,7 +196,7 @@ _DIRECTIVE: Final = re.compile("^%", re.MULTILINE)
 def _refuse_raw(text: str, name: str) -> None:
     """Reject text that libyaml handles badly. Raises DocumentError.
 
-    libyaml gives no place for bad characters, and reads %TAG in quadratic time.
+    libyaml gives no location for bad characters and reads %TAG in quadratic time.
     """
     for pattern, problem, remedy in (
         (
@@ -225,7 +225,7 @@ _OPEN: Final = object()
 
 
 class _TreeReader:
-    """Builds a tree from the events of libyaml. The stack has one level for each open collection."""
+    """Builds a tree from libyaml's events. The stack has one level per open collection."""
 
     def __init__(self, name: str, compact: Callable[[Sequence[str]], list[Any] | None] = lambda _: None) -> None:
         self.root: Any = None
@@ -234,7 +234,7 @@ class _TreeReader:
         self._stack: list[tuple[Any, list[Any]]] = []  # collection, [pending key] for a mapping
         self._compact = compact
         self._keys: list[str] = []
-        """Keys above the current place. `_key_counts` has their number for each open collection."""
+        """Keys above the current position. `_key_counts` has their number for each open collection."""
         self._key_counts: list[int] = []
         self._too_deep = 0
         self._documents = 0
@@ -342,7 +342,7 @@ class _TreeReader:
 
 @dataclass(slots=True)
 class _Open:
-    """An open collection, and the key or index of its next value."""
+    """An open collection and the key or index of its next value."""
 
     location: Location
     is_mapping: bool
@@ -359,9 +359,9 @@ class _Open:
 
 
 def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[int, int]]:
-    """Line and column of each location in `text`, and of the locations that contain it.
+    """Line and column of each location in `text` and of its enclosing locations.
 
-    A value of a mapping has the place of its key. The text is read again, because faults are rare. No tree is built,
+    A mapping's value is located at its key. The text is read again, because faults are rare, and no tree is built,
     because the text may be large.
     """
     wanted = {location[:length] for location in locations for length in range(len(location) + 1)}
@@ -388,7 +388,7 @@ def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[in
 
 
 def _located(name: str, unplaced: ValidationFault, places: Mapping[Location, tuple[int, int]]) -> Fault:
-    """Give a fault the line and column of its location, or of the closest enclosing location in the file."""
+    """Fault with the line and column of its location, or of the closest enclosing location in the file."""
     above = (unplaced.location[:length] for length in range(len(unplaced.location), -1, -1))
     line, column = next((places[location] for location in above if location in places), (1, 1))
     return Fault(name, line, column, field_name(unplaced.location), unplaced.problem, unplaced.remedy)
@@ -406,7 +406,7 @@ _DIGITS: Final = re.compile(r"[\d +().-]{3,}(?=\d{4})")
 
 
 def _shown(key: str) -> str:
-    """A key in the form for an error message: short, printable, and without a telephone number."""
+    """A key as shown in an error message: short, printable and without a telephone number."""
     text = "".join(character if character.isprintable() else "�" for character in key[: _KEY_LIMIT + 1])
     masked = _DIGITS.sub("…", text)
     return masked if len(key) <= _KEY_LIMIT else f"{masked[:_KEY_LIMIT]}…"

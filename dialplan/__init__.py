@@ -1,7 +1,7 @@
-"""The hook in Asterisk's dialplan, and the names that the hook shares with the service.
+"""The hook in Asterisk's dialplan and the names that it shares with the service.
 
-`idtone.conf` in this package is the hook. Only this package defines the variables, labels and words that the hook and
-the service exchange.
+`idtone.conf` in this package is the hook. Only this package defines the variables, labels and words exchanged by the
+hook and the service.
 """
 
 import hashlib
@@ -18,32 +18,33 @@ from urllib.parse import quote, unquote
 from . import expressions, macros, number_expressions
 
 FORWARD_CONTEXT: Final = "idtone-forward"
-"""The context in which the caller's channel continues, at a `Verdict.extension`."""
+"""Context in which the caller's channel continues, at a `Verdict.extension`."""
 CALLED_CONTEXT: Final = "idtone-called"
-"""The context in which the called party's channel continues under the operator's own Dial()."""
+"""Context in which the called party's channel continues under the operator's own Dial()."""
 FORWARD_PRIORITY: Final = 1
 CALLED_PRIORITY: Final = 2
-"""The priority to name inside Dial()'s Gosub(). Asterisk continues one priority before it."""
+"""Priority to name in Dial()'s Gosub(). Asterisk continues one priority before it."""
 
 CALLED, CALLER = "called", "caller"
 """The hook's words for the two parties."""
 
 FALLBACK_FILE: Final = "fallback.conf"
-"""The file beside the sounds for calls while the service is down. It has the suspended numbers, which the hook refuses,
-and the node's own numbers; the hook refuses all others. The service and `idtone registry update` write it.
+"""The file next to the sounds for calls while the service is down. It contains the suspended numbers, which the hook
+refuses, and the node's own numbers; the hook also refuses all others. The service and `idtone registry update` write
+it.
 """
 FALLBACK_SUSPENDED: Final = "suspended"
 """The section with the suspended numbers: 81312345xxx = start:end/start in Unix seconds."""
 FALLBACK_OWN: Final = "own"
-"""The section with the numbers that this node may use, in the same form. If it may use any, it has `FALLBACK_ALL` =
-yes.
+"""The section with the numbers that this node may use, in the same form. If the node may use any, the section has
+`FALLBACK_ALL` = yes.
 """
 FALLBACK_ALL: Final = "all"
 FALLBACK_LIST: Final = "never-originates"
-"""The section that announces numbers that never originate. Its `entries` is their number."""
+"""The section that announces numbers that never originate. Its `entries` is their count."""
 FALLBACK_NEVER: Final = f"{FALLBACK_LIST}-"
 """The sections with the numbers that never originate, in the form of the suspended numbers. Asterisk searches a section
-entry by entry. So there is one section for each value of the `FALLBACK_NEVER_DIGITS` digits before the x of a pattern:
+entry by entry, so there is one section for each value of the `FALLBACK_NEVER_DIGITS` digits before the x of a pattern:
 81312345xxx is in `never-originates-345`.
 """
 FALLBACK_NEVER_DIGITS: Final = 3
@@ -52,24 +53,23 @@ FALLBACK_END: Final = "end"
 FALLBACK_COMPLETE: Final = "complete"
 FALLBACK_DIGEST: Final = "sha256"
 """An entry of the last section, before its last line: the digest of everything before that section, in hexadecimal
-digits. It shows the hook whether Asterisk has read the file that is on the disk.
+digits. It shows the hook whether Asterisk has read the file that is on disk.
 """
 FALLBACK_LINES: Final = "lines"
-"""An entry of the last section. If it is yes, the hook looks at `LINES_FILE` before it connects an outgoing call."""
+"""An entry of the last section. If it is yes, the hook checks `LINES_FILE` before it connects an outgoing call."""
 LINES_FILE: Final = "fallback-lines.conf"
-"""The file beside the sounds with the customers' lines, for outgoing calls while the service is down. It has the group
-of each endpoint and each account code (6001 = 6001:17), and the numbers of each group, in the form of the section
-`FALLBACK_OWN`. It ends as `FALLBACK_FILE` does; without its end, the hook refuses outgoing calls. The service writes
-it.
+"""The file next to the sounds with the customer lines, for outgoing calls while the service is down. It contains the
+group of each endpoint and account code (6001 = 6001:17) and each group's numbers, in the form of the section
+`FALLBACK_OWN`. It ends like `FALLBACK_FILE`; without that end, the hook refuses outgoing calls. The service writes it.
 """
 LINES_ENDPOINTS: Final = "endpoints"
 LINES_ACCOUNTS: Final = "accounts"
 LINES_GROUP: Final = "line"
-"""The first word of a group's section, before the group's number."""
+"""First word of a group's section name, before the group's number."""
 JOURNAL_FILE: Final = "calls"
 """The file in the journal's folder to which the hook writes."""
 PACKET_MS: Final = 20
-"""Duration of an RTP packet, in Asterisk's default configuration and in every network that we know of."""
+"""Duration of an RTP packet in ms, by Asterisk's default and in every network that we know of."""
 
 
 def packets(duration_ms: float) -> int:
@@ -78,16 +78,16 @@ def packets(duration_ms: float) -> int:
 
 
 class Played(StrEnum):
-    """Means by which the hook played a sound, as recorded in a journal line."""
+    """The means by which the hook played a sound, as recorded in a journal line."""
 
     FIRST = "first"
     """Playback() played it to the called party alone."""
     DIAL = "dial"
     """Dial() played it, with its option A(), to the caller or to both parties."""
     AGAIN = "again"
-    """Playback() played it, because packets of it were missing at first."""
+    """Playback() played it, because some of its packets were missing at first."""
     OWN = "own"
-    """Playback() played it, under the operator's own Dial()."""
+    """Playback() played it under the operator's own Dial()."""
     NOTICE = "notice"
     """Playback() played the notice, because the sound could not be played."""
     TONES = "tones"
@@ -109,8 +109,8 @@ class Verdict:
 
     The hook ignores a verdict without the nonce of its request. `files` maps each party to the name of its sound file.
     `packets` is the length of the called party's sound. `chain` is the MAC of the token for the next node
-    (`call_control.chain_token`). It is `CHAINED` for a call without a token, because another node plays its sound. The
-    legs of such a call on this PBX get no sound either.
+    (`call_control.chain_token`). For a call without a token, it is `CHAINED`, because another node plays its sound.
+    That call's legs on this PBX get no sound either.
     """
 
     nonce: str
@@ -141,12 +141,12 @@ class Verdict:
 
     @property
     def extension(self) -> str:
-        """Dialplan extension that carries the verdict. The hook gets all of it or nothing."""
+        """Dialplan extension that carries the verdict. The hook gets either all of it or nothing."""
         return f"v:{self.text}"
 
 
 CHAINED: Final = "-"
-"""The word in place of a MAC. It is shorter, so that the hook can distinguish the two."""
+"""The word used instead of a MAC. It is shorter, so that the hook can tell them apart."""
 NO_VERDICT: Final = "v:none"
 """The extension at which a called party's channel continues without a verdict."""
 VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
@@ -161,11 +161,11 @@ def channel_of(call_id: str) -> str:
 
 
 _DIALLED_USER: Final = re.compile(r"(?i:local)/([^@/;,]*)|[^/]+/(?:[^/]*/)?(?:sips?:)?([^@/;,]*)")
-"""The dialled user after the last slash. A Local channel has its options there."""
+"""The dialled user after the last slash, where a Local channel has its options."""
 
 
 def dialled_user(dial_string: str) -> str:
-    """User part of a dial string, such as `PJSIP/0312345678@trunk`; for a ring group, that of the first destination.
+    """User part of a dial string such as `PJSIP/0312345678@trunk`; for a ring group, the first destination's.
 
     Other forms are `PJSIP/trunk/sip:0312345678@host` and `Local/0312345678@context/n`.
     """
@@ -188,7 +188,7 @@ def endpoints(dial_string: str) -> set[str]:
 
 
 _SEQUENCE: Final = re.compile(r"-[0-9a-f]{1,16}(?:;[12])?$")
-"""The suffix with which Asterisk makes a channel's name unique."""
+"""Suffix with which Asterisk makes a channel's name unique."""
 
 
 def endpoint_of(channel: str) -> str:
@@ -206,7 +206,7 @@ def node_word(node: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The notice as Asterisk can generate it without a file: its tone string and its length."""
+    """The notice as Asterisk can generate it without a file, with its tone string and length."""
 
     tones: str
     duration_ms: float
@@ -214,16 +214,15 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class RequestParameters:
-    """Parameters of the hook for requests to the service.
+    """The hook's parameters for requests to the service.
 
     `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
     `/usr/bin/idtone-agi,unix:/run/idtone/agi.sock,`. The hook sends `secret` with each request over TCP. `waiting` is
-    the number of calls that may wait for a verdict. `overload` is the treatment of further calls: `shed` or `fallback`.
+    how many calls may wait for a verdict. `overload` is how additional calls are treated: `shed` or `fallback`.
     `trunks` are the PJSIP endpoints that lead to other nodes of the fleet, and `node` is this node's name there.
     `diversion_trunks` are those whose Diversion or History-Info is trusted; `identity_trunks` are those to which a
     forwarded call passes on its Identity. `emergency_trunks` are the trunks, resources and contexts of emergency calls;
-    if it is empty, all of them count. `unreadable` is the treatment of a forwarding number that the hook cannot read:
-    `refuse` or `notice`.
+    empty means all. `unreadable` is how the hook treats a forwarding number that it cannot read: `refuse` or `notice`.
     """
 
     interface: str
@@ -241,7 +240,7 @@ class RequestParameters:
 
 @dataclass(frozen=True, slots=True)
 class FallbackParameters:
-    """Parameters of the hook for calls while the service is down.
+    """The hook's parameters for calls while the service is down.
 
     `fallback` is `notice` or `refuse`. `refuse_cause` is the Q.850 cause of a refusal. `incoming` and `outgoing` are
     the parties that hear the notice (`parties_word`). With `answer_first`, the call is answered before the caller hears
@@ -268,7 +267,7 @@ class FallbackParameters:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """Parameters of the canary's dialplan contexts.
+    """Parameters for the canary's dialplan contexts.
 
     `directory` is the folder of the recordings, as Asterisk sees it. The answering leg records for `listens_s` seconds.
     """
@@ -278,12 +277,10 @@ class Canary:
 
 
 CANARY_CONTEXT: Final = "idtone-canary"
-"""The context of the calling leg. The calling Local channel begins at `s`, and its other end at `listen`."""
+"""Context of the calling leg. The calling Local channel begins at `s`, and its other end at `listen`."""
 CANARY_LISTEN: Final = "listen"
 CANARY_ARRIVED, CANARY_RETURNED = "arrived", "returned"
-"""The recordings, `.sln`, in the canary's folder: of the sound at the answering leg, and of its playback at the calling
-leg.
-"""
+"""The `.sln` recordings in the canary's folder: the sound at the answering leg and its playback at the calling leg."""
 CANARY_VARIABLES: Final = ("DIAL", "NUMBER", "DIRECTION", "TIMEOUT", "CALLED")
 """Variables that the calling leg needs, each with `CANARY_PREFIX`."""
 CANARY_PREFIX: Final = "IDTONE_CANARY_"
@@ -307,7 +304,7 @@ def _canary(canary: Canary | None) -> str:
 
 
 NO_TRUNKS: Final = "^$"
-"""A pattern that matches no channel's name."""
+"""A pattern that matches no channel name."""
 
 
 def _trunks(endpoints: tuple[str, ...]) -> str:
@@ -323,14 +320,14 @@ HOOK_FILE: Final = "idtone.conf"
 HOOK_GLOBAL: Final = "IDTONE_HOOK"
 """The global variable with the digest of the loaded hook."""
 HOOK_MODE: Final = 0o640
-"""Mode of the file, which contains the AGI secret: other users must not read it."""
+"""File mode. The file contains the AGI secret, so other users must not read it."""
 
 _DIGEST: Final = "@DIGEST@"
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """The hook's text for Asterisk. `digest` changes with the version of idtone and with the settings."""
+    """The hook's text for Asterisk. `digest` changes with idtone's version and the settings."""
 
     text: str = field(repr=False)
     digest: str
@@ -344,10 +341,10 @@ def hook(
     alone: FallbackParameters,
     canary: Canary | None = None,
 ) -> Hook:
-    """Build the hook for the given settings. `sounds` and `journal` are folders, as Asterisk sees them.
+    """Build the hook for the given settings. `sounds` and `journal` are folders as Asterisk sees them.
 
-    With `canary`, the hook includes the contexts of the canary. A program that Asterisk runs for AGI() gets the names
-    of variables on its command line, not the telephone numbers in them.
+    With `canary`, the hook includes the canary's contexts. A program that Asterisk runs for AGI() gets variable names
+    on its command line rather than the telephone numbers in them.
     """
     text = macros.expand((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
     for name, value in {
@@ -403,7 +400,7 @@ def hook(
 
 
 def export(directory: Path, exported: Hook) -> list[Path]:
-    """Write the hook into `directory`, readable by its owner and group, and return the files. Raises OSError."""
+    """Write the hook to `directory`, readable by its owner and group. Returns the files. Raises OSError."""
     folder, path = directory.stat(), directory / HOOK_FILE
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, HOOK_MODE)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 
 VERDICT: Final = ("nonce", "outcome", "reason", "cause", "option", "called", "caller", "packets", "chain")
-"""The fields of a verdict in their order (`dialplan.Verdict.text`): `@VERDICT_REASON@` reads one."""
+"""A verdict's fields in order (`dialplan.Verdict.text`): `@VERDICT_REASON@` reads one."""
 FALLBACK: Final = ("reason", "cause", "hears", "option")
-"""The fields that the context idtone-fallback returns: `@FALLBACK_REASON@` reads one."""
+"""Fields returned by the context idtone-fallback: `@FALLBACK_REASON@` reads one."""
 
 TEXTS: Final[Mapping[str, str]] = {
     **{f"@VERDICT_{name.upper()}@": f"${{CUT(IDTONE_VERDICT,:,{at})}}" for at, name in enumerate(VERDICT, 1)},
@@ -108,7 +108,7 @@ _BEGINS: Final = re.compile(r"@([a-z]+)\{")
 
 
 def expand(source: str) -> str:
-    """Expand the macros of the source. Placeholders for settings are kept."""
+    """Expand the macros in the source. Placeholders for settings are kept."""
     text = _CONTINUED.sub("", source)
     for name, value in TEXTS.items():
         text = text.replace(name, value)

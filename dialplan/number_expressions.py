@@ -1,7 +1,7 @@
-"""Regular expressions of the hook for telephone numbers, and the service's rule for emergency calls.
+"""The hook's regular expressions for telephone numbers and the service's rule for emergency calls.
 
 The expressions are POSIX extended regular expressions, for text that `idtone-narrow` has converted to ASCII.
-`idtone.core.numbers` reads the same forms. The tests run one table through both.
+`idtone.core.numbers` reads the same forms, and the tests run the same table through both.
 """
 
 import re
@@ -21,13 +21,14 @@ SUBSCRIBER: Final = "([25-9]0[0-9]{8}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{7})"
 JAPANESE: Final = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
 PLAIN: Final = "^((10 0|11 81|12 [+]81)(1[1-9]|[34][0-9]|[25-9][1-9])|(11 0|12 81|13 [+]81)[25-9]0)[0-9]*$"
 ABROAD: Final = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
-"""Patterns as in `idtone.core.numbers`, on digits and +. PLAIN is a Japanese number in a form that a trunk takes, after
-its length and a blank, because a pattern that counts the digits takes twice as long.
+"""Patterns as in `idtone.core.numbers`, on digits and +. PLAIN is a Japanese number in a form that a trunk accepts,
+after its length and a blank, because a pattern that counts the digits takes twice as long.
 """
 
 
 _OTHER: Final = "([A-KM-Za-km-z0-9][A-Za-z0-9]*/|[Ii][Aa][Xx]2/[^&/@,]*@)"
-"""A technology other than Local, the only name that begins with an L. IAX2 can have a user before the resource."""
+"""A technology other than Local, which is the only name that begins with L. IAX2 can have a user before the resource.
+"""
 
 
 def _destination(trunks: str, local: str) -> str:
@@ -75,7 +76,7 @@ def patterns(emergency_trunks: tuple[str, ...]) -> dict[str, str]:
 
 
 _DEFAULT_CONTEXT: Final = "default"
-"""The context of a Local channel that names none."""
+"""Context of a Local channel that names none."""
 COMPLETE: Final = "/([^0-9@;&/]*[0-9]){9}"
 """A destination with a complete telephone number."""
 _DESTINATION: Final = re.compile(
@@ -94,9 +95,9 @@ def is_emergency_call(
 ) -> bool:
     """True if every destination of the dial string is on one of the trunks and dials an emergency number.
 
-    For a single destination on one of the trunks, the called number counts too. With parameters, or under the
-    operator's own Dial(), a caller can forge the called number. It then does not count if another complete number is
-    dialled. An empty `trunks` stands for all trunks. The texts must be ASCII. `is_emergency` examines one number.
+    For a single destination on one of the trunks, the called number also counts. With parameters or under the
+    operator's own Dial(), a caller can forge the called number, so it does not count if another complete number is
+    dialled. An empty `trunks` means all trunks. The texts must be ASCII. `is_emergency` examines one number.
     """
     users = []
     for destination in dial_string.split("&"):
@@ -125,7 +126,7 @@ _NARROW: Final = (
         "",
     )
 )
-"""Full-width characters, separators (all of them equal), and marks without a width → ASCII."""
+"""Full-width characters, separators (all equal) and zero-width marks → ASCII."""
 NARROWING: Final = "\n".join(
     f" same = n,Set(IDTONE_TEXT=${{STRREPLACE(IDTONE_TEXT,${{URIDECODE({quote(wide)})}},{narrow})}})"
     for wide, narrow in _NARROW.items()

@@ -1,8 +1,8 @@
 """Compiled registries: sorted arrays for fast look-ups, and their binary file format.
 
-Reading a million numbers takes seconds, and blocks all other threads for tenths of a second. A large registry is
-therefore compiled by another process (`registry_compiler`), and the service reads the result immediately. Only a
-checksum protects the result, because it lies in the service's own folder, beside the verified text.
+Reading a million numbers takes seconds and blocks all other threads for tenths of a second. Another process therefore
+compiles a large registry (`registry_compiler`), and the service can read the result immediately. Only a checksum
+protects the result, because it is in the service's own folder, next to the verified text.
 """
 
 import functools
@@ -25,11 +25,11 @@ from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument
 from .number_notation import read_span
 
 BLOCK_DIGITS: Final = -3
-"""The end of the slice that gives a number's block: its E.164 text without the last three digits."""
+"""End of the slice that yields a number's block: its E.164 text without the last three digits."""
 MAGIC: Final = b"idtone registry 10\n"
-"""The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
+"""The format's name. Increment its number when the format or the block size in `holder_spans` changes."""
 _Interval = tuple[int, int, int]
-"""The first number, the last number and the holder of an interval."""
+"""First number, last number and holder of an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
 
 
 class Holdings(dict[int, Holding | Porting | None]):
-    """Members in charge of numbers, by the value that `HolderSpans.find` returns.
+    """Members in charge of numbers, by the value returned by `HolderSpans.find`.
 
-    A holding is built at its first look-up, because building all holdings at the start would block other threads for
-    half a second. `members` maps member ids to holders. `lines` are ordered by holder: members, then wholesale chains,
-    then portings.
+    A holding is built the first time it is looked up, because building all of them at startup would block other threads
+    for half a second. `members` maps member ids to holders. `lines` are ordered by holder: members, then wholesale
+    chains, then portings.
     """
 
     def __init__(self, members: Iterable[str], lines: Sequence[bytes], chains: int) -> None:
@@ -64,7 +64,7 @@ class Holdings(dict[int, Holding | Porting | None]):
         self.members = {member: holder for holder, member in enumerate(members)}
         self.lines = lines
         self.chains = range(len(self.members), len(self.members) + chains)
-        """The holders that are wholesale chains."""
+        """Indices of the holders that are wholesale chains."""
 
     def __missing__(self, found: int) -> Holding | Porting:
         self[found] = built = self._built(found - 1)
@@ -76,14 +76,14 @@ class Holdings(dict[int, Holding | Porting | None]):
         return found
 
     def of_member(self, member: str | None) -> Holding | None:
-        """Holding for a member's numbers without a chain or a porting; None for an unknown member."""
+        """Holding for a member's numbers without a chain or porting; None for an unknown member."""
         holder = None if member is None else self.members.get(member)
         return None if holder is None else self._held(holder)
 
     def lapses(self, member: str | None) -> datetime | None:
         """Time at which the member's certification lapses, or None.
 
-        No holding is built, because the method is called for many members of which few have calls.
+        No holding is built, because this is called for many members, few of which have calls.
         """
         holder = None if member is None else self.members.get(member)
         return None if holder is None else moment_of(json.loads(self.lines[holder])[1])
@@ -92,7 +92,7 @@ class Holdings(dict[int, Holding | Porting | None]):
         return map(self._held, self.chains)
 
     def all(self) -> Iterator[Holding | Porting]:
-        """All holdings in the order of their holders. They are not kept in memory."""
+        """All holdings in holder order. They are not kept in memory."""
         return map(self._built, range(len(self.lines)))
 
     def _held(self, holder: int) -> Holding:
@@ -148,7 +148,7 @@ class Compiled:
     lines: tuple[bytes, ...]
     spans: HolderSpans
     counts: Mapping[str, int]
-    """Counts for the whole file: members, licences, numbers, chains, portings."""
+    """Totals for the whole file: members, licences, numbers, chains and portings."""
     holdings: Holdings = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -160,8 +160,8 @@ def compile_registry(
 ) -> Compiled:
     """Compile a registry that has passed `validation_rules.registry_faults`.
 
-    An unreadable number raises NumberError. If the document was read without its members, `held` contains their
-    numbers, and `members` contains the members.
+    Raises NumberError for an unreadable number. If the document was read without its members, `held` contains their
+    numbers and `members` contains the members.
     """
     header = document.registry
     held, members = held or MemberNumbers.of(document), members or MemberLines(document.members)
@@ -195,7 +195,7 @@ def _lapses(entry: Member | ChainLink) -> datetime | None:
 
 
 def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
-    """Convert a wholesale chain into the form that the decision uses."""
+    """Convert a wholesale chain into the decision's type."""
     return WholesaleChain(
         (entry.links[0].wholesaler, *(link.reseller for link in entry.links)),
         tuple(day_begins(link.checked.day) if link.checked else None for link in entry.links),
@@ -204,13 +204,13 @@ def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
 
 
 _Ported = tuple[int, int, datetime]
-"""The holder before, the holder after, and the time of the change."""
+"""Holder before, holder after and time of the change."""
 
 
 def _spans(document: RegistryDocument, held: MemberNumbers) -> tuple[HolderSpans, list[_Ported], int]:
-    """Number intervals by holder, the portings, and the count of numbers that the members hold.
+    """Number intervals by holder, the portings and how many numbers the members hold.
 
-    Touching or overlapping intervals of one holder are joined. A wholesale chain or a porting counts as a holder.
+    Joins touching or overlapping intervals of the same holder. Wholesale chains and portings count as holders.
     """
     firsts, lasts, holders = array("q"), array("q"), array("i")
     for at in held.ascending():
@@ -238,7 +238,7 @@ def _chain_spans(document: RegistryDocument, first: int) -> Iterator[tuple[int, 
 
 
 def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterator[_Interval]:
-    """Cut the numbers of each wholesale chain out of the joined intervals. Both inputs must be ascending."""
+    """Cut each wholesale chain's numbers out of the joined intervals. Both inputs must be ascending."""
     chains = iter(chained)
     chain = next(chains, None)
     for first, last, holder in joined:
@@ -254,9 +254,9 @@ def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterat
 def _with_portings(
     intervals: Iterable[_Interval], document: RegistryDocument, held: MemberNumbers, ported: list[_Ported]
 ) -> Iterator[_Interval]:
-    """Cut the numbers of each porting out of the intervals, and add the new holders to `ported`.
+    """Cut each porting's numbers out of the intervals and add the new holders to `ported`.
 
-    A wholesale chain counts while its first member holds the numbers.
+    A wholesale chain applies while its first member holds the numbers.
     """
     places, begins = held.positions, [*held.ids, *(chain.links[0].wholesaler for chain in document.chains)]
     known: dict[_Ported, int] = {}
@@ -291,7 +291,7 @@ def _with_portings(
 
 
 def licences(member: Member) -> tuple[Licence, ...]:
-    """Convert the licences of a member into the form that the decision uses."""
+    """Convert a member's licences into the decision's type."""
     pledge = member.pledge
     return tuple(
         Licence(
@@ -320,7 +320,7 @@ def utc(moment: datetime) -> datetime:
 
 
 def pack_parts(index: Compiled) -> list[bytes | memoryview]:
-    """Encode a compiled registry for `unpack`, in parts and without copying the arrays.
+    """Encode a compiled registry for `unpack` in parts, without copying the arrays.
 
     Only a machine with the same byte order can decode the result.
     """
@@ -341,7 +341,7 @@ def packed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans
 
 
 def unpacked_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
-    """Decode bytes from `packed_spans` into the header, the lines and the intervals. Raises ValueError."""
+    """Decode bytes from `packed_spans` into the header, lines and intervals. Raises ValueError."""
     head, lines, arrays = unpacked_table(magic, octets, "registry")
     return head, lines, read_arrays(arrays)
 
@@ -390,7 +390,7 @@ def moment_of(text: str | None) -> datetime | None:
 
 @functools.cache
 def _moment(text: str) -> datetime:
-    """Time in a text. The result is cached, so that licences share the objects."""
+    """Parse a time. Results are cached, so that licences share the objects."""
     return utc(datetime.fromisoformat(text))
 
 
@@ -398,6 +398,6 @@ def _moment(text: str) -> datetime:
 def _directions(names: tuple[str, ...]) -> frozenset[Direction]:
     """Directions with the given names.
 
-    The result is cached, so that licences share three objects. A million objects would slow down garbage collection.
+    Results are cached, so that licences share three objects. A million objects would slow down garbage collection.
     """
     return frozenset(map(Direction, names))

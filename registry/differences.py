@@ -1,7 +1,7 @@
-"""Differences between two editions of the registry or of the suspensions, described for people.
+"""Describes the differences between two editions of the registry or of the suspensions for people.
 
-The descriptions go into the history and onto screens, so they show at most the last four digits of numbers. Only a
-person who signs sees whole numbers. `say` formats the numbers.
+The descriptions go into the history and onto screens, so they show at most the last four digits of numbers. Only people
+who sign see whole numbers. `say` formats the numbers.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -42,13 +42,13 @@ Item = TypeVar("Item")
 _OfNumbers = TypeVar("_OfNumbers", ChainEntry, PortingEntry)
 _OfTerm = TypeVar("_OfTerm", LogEntry, WitnessEntry)
 Say = Callable[[NumberSpan], str]
-"""A function that writes the numbers in the words of a difference."""
+"""A function that formats the numbers in a difference's description."""
 
 
 def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say = masked) -> Iterator[str]:
-    """Differences between two registries: the registry itself, its sounds, and its members.
+    """Differences between two registries, their sounds and their members.
 
-    The differences of a member include its licences and numbers. `say` formats telephone numbers.
+    A member's differences include its licences and numbers. `say` formats telephone numbers.
     """
     for name, before, after in (
         (Message("the association"), old.registry.association, new.registry.association),
@@ -71,7 +71,7 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say 
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, say: Say = masked) -> Iterator[str]:
-    """Lifted, added and changed entries between two lists of suspensions. `say` formats telephone numbers."""
+    """Entries lifted, added or changed between two lists of suspensions. `say` formats telephone numbers."""
     before, after = ({(entry.kind, scope_of(entry)): entry for entry in each.suspensions} for each in (old, new))
     for key, entry in before.items():
         if key not in after:
@@ -100,9 +100,9 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
 
 
 def ended_reference(words: str) -> str | None:
-    """Reference of the entry that a difference removes, or None for any other difference.
+    """Reference of the entry that a difference removes; None for other differences.
 
-    The entry is a suspension, or an entry of numbers that never originate calls.
+    The entry is a suspension or declares numbers that never originate calls.
     """
     if isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE):
         return str(words.fields["reference"])
@@ -112,7 +112,7 @@ def ended_reference(words: str) -> str | None:
 def never_originates_differences(
     old: NeverOriginatesDocument, new: NeverOriginatesDocument, say: Say = masked
 ) -> Iterator[str]:
-    """Removed, added and changed entries between two lists of numbers that never originate calls."""
+    """Entries removed, added or changed between two lists of numbers that never originate calls."""
     before, after = ({span_of(entry): entry for entry in each.never_originates} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
@@ -173,7 +173,7 @@ def _suspended(entry: SuspensionEntry, say: Say) -> str:
 def _by_numbers(
     what: str, old: Iterable[_OfNumbers], new: Iterable[_OfNumbers], words: Callable[[_OfNumbers], str], say: Say
 ) -> Iterator[str]:
-    """Differences between two editions of a list. Entries with the same numbers are the same entry."""
+    """Differences between two editions of a list. Entries with the same numbers count as the same entry."""
     before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
@@ -359,7 +359,7 @@ def _member(old: Member, new: Member, say: Say) -> Iterator[str]:
 
 
 def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tuple[list[NumberSpan], list[NumberSpan]]:
-    """Removed and added spans of numbers, regardless of how the entries are split."""
+    """Removed and added number spans, regardless of how the entries are split."""
     before, after = ({_key(span): span for span in each} for each in (old, new))
     return (
         _but([span for key, span in before.items() if key not in after], after.values()),
@@ -368,7 +368,7 @@ def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tup
 
 
 def _terms(kind: str, old: Iterable[_OfTerm], new: Iterable[_OfTerm]) -> Iterator[str]:
-    """Differences between the keys of logs or witnesses, and between their periods."""
+    """Differences between the keys of logs or witnesses and between their periods."""
     before, after = ({each.key: each for each in some} for some in (old, new))
     for key in (key for key in before if key not in after):
         yield Message("{kind} {key} is removed", kind=kind, key=key)

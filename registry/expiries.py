@@ -1,4 +1,4 @@
-"""End dates in a registry: of the registry itself, licences, pledges, reseller checks and certifications."""
+"""End dates of a registry and of its licences, pledges, reseller checks and certifications."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,10 +28,9 @@ class ExpiryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """End date of a part of the registry.
+    """End date of the registry or of something in it.
 
-    `member` is the member that is concerned, or None for the registry. `subject` is a licence id or a link of a
-    wholesale chain.
+    `member` is the member concerned, or None for the registry. `subject` is a licence id or a wholesale chain link.
     """
 
     at: datetime
@@ -43,8 +42,8 @@ class Expiry:
 def expiries(document: RegistryDocument, index: RegistryIndex, chain_check: timedelta | None) -> list[Expiry]:
     """All end dates in a registry, soonest first.
 
-    A reseller check is valid for `chain_check`, or without limit if `chain_check` is None. Revoked licences, and
-    licences that a later licence for the same sound replaces, are omitted.
+    A reseller check is valid for `chain_check`, or forever if `chain_check` is None. Omits revoked licences and
+    licences replaced by a later one for the same sound.
     """
     found = [Expiry(index.expires, ExpiryKind.REGISTRY)]
     for member in document.members:
@@ -69,20 +68,20 @@ _ENDS: Final = {
     "mark_until": ExpiryKind.MARK,
     "next_check": ExpiryKind.CERTIFICATION_CHECK,
 }
-"""Field of a certification with an end → the part that ends on that day."""
+"""Certification field with an end date → what ends on that date."""
 CERTIFICATION_SOON: Final = timedelta(days=30)
-"""Remaining time at which a certification must be renewed, or checked again."""
+"""Remaining time at which a certification must be renewed or rechecked."""
 
 SIGNED_SOON: Final = timedelta(days=2)
-"""Remaining validity that shows a fault. The association renews its signatures every five days at the latest, so they
-were not renewed, or not fetched.
+"""Remaining validity that indicates a fault. The association renews its signatures at least every five days, so they
+were not renewed or not fetched.
 """
 
 
 def certification_ends(document: RegistryDocument, member: str | None = None) -> Iterator[Expiry]:
-    """End dates of the certifications of members and of links.
+    """End dates of the certifications of members and links.
 
-    With `member`, only certifications that the numbers of this member depend on are included.
+    With `member`, includes only certifications that this member's numbers depend on.
     """
     chains = [
         chain
@@ -114,7 +113,7 @@ def _replaces(later: Licence, licence: Licence) -> bool:
 
 
 def _of_chains(document: RegistryDocument, lasts: timedelta) -> Iterator[Expiry]:
-    """End of the oldest check of each reseller by each wholesaler, once for all ranges between the two."""
+    """End of each wholesaler's oldest check of each reseller, once for all ranges between the two."""
     oldest: dict[tuple[str, str], datetime] = {}
     for chain in document.chains:
         for link, at in zip(chain.links, wholesale_chain(chain).checked, strict=True):

@@ -1,4 +1,4 @@
-"""Log warnings before a registry, a licence or a certification expires. Calls do not show a coming expiry."""
+"""Logs warnings before a registry, licence or certification expires. Calls do not reveal an upcoming expiry."""
 
 import logging
 from datetime import datetime, timedelta
@@ -14,11 +14,11 @@ from .licence_lapses import lapse_words, lapses, over_and_soon, remedies
 _log = logging.getLogger(__name__)
 
 SOON: Final = timedelta(days=1)
-"""Remaining validity at which a warning is logged. The association signs well before the expiry. So if so little time
+"""Remaining validity at which a warning is logged. The association signs well before the expiry, so if so little time
 is left, a newer version was not signed or not fetched.
 """
 AGAIN: Final = timedelta(hours=1)
-"""The interval at which an unchanged message is repeated."""
+"""How often an unchanged message is repeated."""
 DAILY: Final = timedelta(days=1)
 _NAMED: Final = 5
 
@@ -29,10 +29,10 @@ def _some(names: list[str]) -> str:
 
 
 class ExpiryWarning:
-    """Logs coming expiries of the registry, of the licences of `member`, and of certifications.
+    """Logs upcoming expiries of the registry, of `member`'s licences and of certifications.
 
-    The certifications are those that the member's numbers depend on, or all of them if `member` is None. `stale` is the
-    time for which the registry's licences stay valid after its expiry.
+    It covers the certifications that the member's numbers depend on, or all certifications if `member` is None. `stale`
+    is how long the registry's licences stay valid after it expires.
     """
 
     def __init__(self, stale: timedelta, member: str | None = None) -> None:
@@ -43,9 +43,9 @@ class ExpiryWarning:
         self._lapses: tuple[RegistryIndex, list[tuple[datetime, str]]] | None = None
 
     def review(self, registry: RegistryIndex | None, now: datetime) -> None:
-        """Log each expiry when its message changes.
+        """Log each expiry whenever its message changes.
 
-        An unchanged message is repeated every hour for the registry, and every day otherwise.
+        Repeats an unchanged message every hour for the registry and every day for anything else.
         """
         self._say("registry", self._text(registry, now) if registry else "", now, AGAIN)
         self._say("licence", self._licence(registry, now) if registry else "", now, DAILY)

@@ -1,4 +1,4 @@
-"""Kinds of registry files by role, each with its parser and its comparison of two editions."""
+"""Kinds of registry files by role, each with functions that parse it and compare two editions."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ class Kind:
     """Functions for one kind of registry file.
 
     `differences` compares an old and a new document, and optionally takes a `Say`. `head` returns the part of a
-    document with the fields named in `stamp`, which differ in each edition. `lists` names the lists of the document.
+    document with the fields named in `stamp`, which differ between editions. `lists` names the document's lists.
     """
 
     model: type[Model]
@@ -32,7 +32,7 @@ class Kind:
     def parse(self, text: str, name: str) -> Any:
         """Parse and validate a document. Raises DocumentError with every fault, in the file `name`.
 
-        The last documents are cached, because a publication reads the same large files in several places.
+        The latest documents are cached, because a publication reads the same large files in several places.
         """
         try:
             return _parsed(self, text)
@@ -40,7 +40,7 @@ class Kind:
             raise DocumentError(replace(fault, file=name) for fault in error.faults) from error
 
     def emptied(self, document: Any) -> Any:
-        """Copy of the document with empty lists, with which the first edition is compared."""
+        """Copy of the document with empty lists, for comparison with the first edition."""
         return document.model_copy(update=dict.fromkeys(self.lists, ()))
 
     def checked(self, tree: Any, text: str, name: str) -> Any:
@@ -48,9 +48,9 @@ class Kind:
         return validate(tree, text, name, self.model, self.rules)
 
     def unchecked(self, tree: Any, text: str, name: str) -> Any:
-        """Convert a tree into a document without checking the rules between values.
+        """Convert a tree into a document without checking values that depend on each other.
 
-        The text must have passed the rules before.
+        The text must already have passed the rules.
         """
         return validate(tree, text, name, self.model)
 

@@ -1,8 +1,8 @@
 """Number intervals with their holders, for look-ups that touch as little memory as possible.
 
-Most numbers were not looked up recently. Each memory access therefore misses the processor's cache, and takes as long
-as a function call. A look-up reads one entry of a table of blocks, and one entry of a page with the holder of each
-number of the block.
+Most numbers were not looked up recently, so each memory access misses the processor's cache and takes as long as a
+function call. A look-up reads one entry in a table of blocks and one in a page with the holder of each number in the
+block.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from idtone.core.calls import Period
 from idtone.core.number_spans import NumberSpan
 
 BLOCK: Final = 1_000
-"""Numbers of a block: a tenth of the unit in which Japanese numbers are allotted. `AREA` and `HolderSpans.find` depend
+"""Numbers per block: a tenth of the unit in which Japanese numbers are allotted. `AREA` and `HolderSpans.find` depend
 on it.
 """
 AREA: Final = 1_000
-"""Blocks of an area. All numbers of Japan are in some 1,500 areas."""
+"""Blocks per area. All Japanese numbers are in some 1,500 areas."""
 FEW: Final = 64
-"""Maximum number of intervals of a block without a page. With this limit, a page takes at most three times the memory
+"""Maximum number of intervals in a block without a page. With this limit, a page takes at most three times the memory
 of its intervals.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class HolderSpans:
-    """Ascending number intervals, disjoint or equal, with their holders. The last of equal intervals counts.
+    """Ascending number intervals, disjoint or equal, with their holders. Of equal intervals, the last one counts.
 
     `areas` maps each area to the start of its blocks in `blocks`. A block is 0 if no interval touches it. It is `-n` if
-    the first interval that touches it has the number `n`, counted from 1. Otherwise, it is a place in `pages`, which
-    has 0 or the holder + 1 for each number of the block.
+    the first interval that touches it has the number `n`, counted from 1. Otherwise, it is an index into `pages`, which
+    has 0 or the holder + 1 for each number in the block.
     """
 
     firsts: array[int]
@@ -45,7 +45,7 @@ class HolderSpans:
     pages: array[int]
 
     def find(self, number: int) -> int:
-        """Holder of the number plus 1, or 0 if the number has no holder."""
+        """The number's holder plus 1, or 0 if it has no holder."""
         area = self.areas.get(number // 1_000_000)
         if area is None:
             return 0
@@ -60,17 +60,17 @@ class HolderSpans:
         return self.holders[at] + 1 if at >= start and number <= self.lasts[at] else 0
 
     def holder(self, number: int) -> int | None:
-        """Holder of the number, or None."""
+        """The number's holder, or None."""
         found = self.find(number)
         return found - 1 if found else None
 
     def touched_blocks(self) -> set[int]:
-        """Blocks that intervals touch, as numbers without their last three digits."""
+        """Blocks touched by intervals, as numbers without their last three digits."""
         ends = zip(self.firsts, self.lasts, strict=True)
         return {block for first, last in ends for block in range(first // BLOCK, last // BLOCK + 1)}
 
     def held(self, periods: Mapping[int, Collection[Period]]) -> Iterator[tuple[NumberSpan, Period]]:
-        """Intervals of the given holders, with each period of the holder, in ascending order."""
+        """Intervals of the given holders, in ascending order, with each of the holder's periods."""
         for first, last, each in zip(self.firsts, self.lasts, self.holders, strict=True):
             for period in periods.get(each, ()):
                 yield NumberSpan(first, last), period
@@ -82,7 +82,7 @@ class HolderSpans:
 
 
 def read_arrays(arrays: Iterator[array[int]]) -> HolderSpans:
-    """Rebuild the intervals from arrays of `HolderSpans.arrays`. Raises ValueError if arrays are missing."""
+    """Rebuild the intervals from `HolderSpans.arrays`. Raises ValueError if arrays are missing."""
     try:
         firsts, lasts, holders, areas, blocks, pages = (next(arrays) for _ in range(6))
     except RuntimeError as error:
@@ -91,7 +91,7 @@ def read_arrays(arrays: Iterator[array[int]]) -> HolderSpans:
 
 
 def spans_of(firsts: array[int], lasts: array[int], holders: Sequence[int]) -> HolderSpans:
-    """Build a look-up table from intervals, which must be ascending, and disjoint or equal."""
+    """Build a look-up table from intervals, which must be ascending and either disjoint or equal."""
     touching: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // BLOCK, last // BLOCK + 1):

@@ -1,4 +1,4 @@
-"""The registry in the form for decisions, with look-ups of licences and suspensions by number."""
+"""The registry as decisions use it, with look-ups of licences and suspensions by number."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ from .suspended_numbers import SuspendedNumbers
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The signed parts of an edition besides its members.
+    """The signed parts of an edition other than its members.
 
-    `never_originating` is None if the association publishes no such list. `sha256` is the digest of the suspensions'
-    file, `origin` is a digest of all files, and `metadata` is the digest of the signed metadata. `expires` applies to
-    all parts.
+    `never_originating` is None if the association publishes no such list. `sha256` is the digest of the suspensions
+    file, `origin` of all files, and `metadata` of the signed metadata. `expires` applies to all parts.
     """
 
     suspensions: SuspensionsDocument
@@ -54,14 +53,14 @@ class RegistryIndex:
     issued: datetime
     expires: datetime
     sha256: str | None
-    """The digest of the signed metadata, or of an unsigned file; None if it was not read from files."""
+    """Digest of the signed metadata or of an unsigned file; None if the registry was not read from files."""
     newer: NewerStops | None
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None, origin: str = "") -> None:
         """Index a document that has passed `validation_rules.registry_faults`.
 
-        An unreadable number raises NumberError. With `signed`, the suspensions are taken from it in place of the
-        document. `origin` is the digest of an unsigned file.
+        An unreadable number raises NumberError. With `signed`, the suspensions come from it instead of the document.
+        `origin` is the digest of an unsigned file.
         """
         listed = document.never_originates if signed is None else None
         never = None if listed is None else compiled_never_originating(listed)
@@ -75,7 +74,7 @@ class RegistryIndex:
         return index
 
     def renewed(self, signed: Signed) -> RegistryIndex:
-        """Edition with the same members, but other suspensions or another expiry. Creating it takes almost no time."""
+        """Edition with the same members but other suspensions or another expiry. Creating it takes almost no time."""
         other = copy.copy(self)
         other._hold(self._compiled, (), signed)
         return other
@@ -109,31 +108,31 @@ class RegistryIndex:
 
     @property
     def origin(self) -> str:
-        """Digest of the files from which the registry was read; empty if it is not from files."""
+        """Digest of the files that the registry was read from; empty if it does not come from files."""
         return self._origin
 
     @property
     def tones(self) -> Mapping[str, str | None]:
-        """SHA-256 of the master recording of each sound, or None for a sound that is not a recording."""
+        """SHA-256 of each sound's master recording, or None if the sound is not a recording."""
         return self._tones
 
     @property
     def signed(self) -> Signed | None:
-        """Signed parts of the edition, or None for an unsigned registry."""
+        """The edition's signed parts, or None for an unsigned registry."""
         return self._signed
 
     @property
     def suspensions(self) -> Sequence[Suspension]:
-        """All suspensions that stop calls, in the order of the file."""
+        """All suspensions that stop calls, in file order."""
         return self._suspended.all
 
     @property
     def never_originating(self) -> NeverOriginating | None:
-        """Numbers that never originate calls, or None without such a list."""
+        """Numbers that never originate calls, or None if there is no list."""
         return self._never
 
     def never_originates(self, number: Number) -> Sequence[Period]:
-        """All past, current and future periods in which the number is declared as never originating calls."""
+        """All past, current and future periods in which the number is declared never to originate calls."""
         if number.e164[:BLOCK_DIGITS] not in self._never_blocks:
             return ()
         assert self._never is not None, "it has blocks"
@@ -149,7 +148,7 @@ class RegistryIndex:
         return (*found, *suspended.of_stocks(self._tenures(number)))
 
     def watches(self, call: ForwardedCall) -> bool:
-        """True if a number of the call may be suspended, or may be declared as never originating calls."""
+        """True if one of the call's numbers may be suspended or declared never to originate calls."""
         # Each call comes here: a number whose thousand numbers have no entry must cost next to nothing.
         suspended, never = self._suspended, self._never_blocks
         block = call.forwarding_number.e164[:BLOCK_DIGITS]
@@ -180,7 +179,7 @@ class RegistryIndex:
         return self._holdings.members.keys()
 
     def own_spans(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
-        """Number ranges that a member holds, or that passed through it, with their periods, in ascending order.
+        """Number ranges that a member holds or that passed through it, with their periods, in ascending order.
 
         If `member` is None, the ranges of all members are returned.
         """
@@ -200,7 +199,7 @@ class RegistryIndex:
         )
 
     def _tenures(self, number: Number) -> Iterator[tuple[str, Period]]:
-        """Members through which the number passed, each with its period."""
+        """Members that the number passed through, each with its period."""
         holder = self._compiled.spans.holder(int(number.e164))
         if holder is not None:
             for holding, period in periods(self._holdings.of(holder)):
@@ -228,7 +227,7 @@ class RegistryIndex:
     def certification_lapses(self, member: str | None = None) -> Iterator[tuple[datetime, str]]:
         """Times at which recorded certifications lapse, each with its member or wholesale chain.
 
-        With `member`, only certifications that the numbers of this member depend on are included.
+        With `member`, includes only certifications that this member's numbers depend on.
         """
         of_chains = (one.chain for one in self._holdings.of_chains())
         chains = [chain for chain in of_chains if chain and (member is None or member in chain.members)]
@@ -257,10 +256,9 @@ def interim_origin(earlier: str, newer: str) -> str:
 
 
 class InterimIndex(RegistryIndex):
-    """An edition combined with the suspensions of a newer edition whose members are not loaded yet.
+    """An edition combined with the suspensions from a newer one whose members are not loaded yet.
 
-    No suspension is lifted before the newer edition is loaded completely. Each decision follows one edition, and names
-    it.
+    No suspension is lifted until the newer edition is fully loaded. Each decision follows one edition and names it.
     """
 
     __slots__ = ()

@@ -14,18 +14,17 @@ from idtone.core.translation import Message, joined
 LICENCE_SOON: Final = timedelta(days=30)
 """Remaining time at which a licence must be renewed."""
 LAPSED_FOR: Final = timedelta(days=90)
-"""Time for which a lapse is reported. A member may have let its licence end on purpose, so the reminders stop after
-this time.
+"""How long a lapse is reported. A member may have let its licence end on purpose, so the reminders stop after this
+time.
 """
 _DIRECTIONS: Final = {Direction.INCOMING: Message("incoming"), Direction.OUTGOING: Message("outgoing")}
 
 
 @dataclass(frozen=True, slots=True)
 class LicenceLapse:
-    """Time from which no licence is valid for calls of a direction.
+    """Time from which no licence is valid for calls in one direction.
 
-    `licence` is the id of the last licence. `suspended` is the id of a licence that would be valid if it were not
-    suspended, or empty.
+    `licence` is the id of the last licence. `suspended` is the id of a licence that would otherwise be valid, or empty.
     """
 
     direction: Direction
@@ -44,7 +43,7 @@ class LicenceLapse:
 
     @property
     def remedy(self) -> Message:
-        """Remedy for the operator, in words that can end a sentence."""
+        """Advice to the operator, worded to end a sentence."""
         if self.suspended:
             return Message(
                 "{licence} would be valid, but is suspended: ask the association to resume it", licence=self.suspended
@@ -62,7 +61,7 @@ def lapses(held: Iterable[Licence], now: datetime) -> list[LicenceLapse]:
     """Lapses of a member's licences, one for each direction that is or was licensed.
 
     Licences that follow each other without a gap count as one. A past lapse is reported for `LAPSED_FOR` if no licence
-    is valid now. A revoked or suspended licence does not lapse, because the association has ended it.
+    is valid now. A revoked or suspended licence does not lapse, because the association ended it.
     """
     terms = [_Term.of(each) for each in held if each.status is not LicenceStatus.REVOKED and each.pledged_from]
     return [lapse for direction in Direction for lapse in _of(direction, terms, now)]
@@ -70,7 +69,7 @@ def lapses(held: Iterable[Licence], now: datetime) -> list[LicenceLapse]:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """Period in which a licence and its pledge are both in force."""
+    """Period during which a licence and its pledge are both in force."""
 
     licence: Licence
     begin: datetime
@@ -97,7 +96,7 @@ def _of(direction: Direction, terms: Iterable[_Term], now: datetime) -> Iterator
 
 
 def over_and_soon(found: Iterable[LicenceLapse], now: datetime) -> tuple[list[LicenceLapse], list[LicenceLapse]]:
-    """Past lapses, and lapses within the next 30 days, in chronological order."""
+    """Past lapses and lapses within the next 30 days, each in chronological order."""
     by_time = sorted(found, key=lambda each: each.at)
     over = [each for each in by_time if each.at <= now]
     return over, [each for each in by_time if now < each.at <= now + LICENCE_SOON]

@@ -1,6 +1,6 @@
 """The registry on this machine, for programs other than the service.
 
-The registry is an unsigned file or the cached publication.
+It is an unsigned file or the cached publication.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class LocalRegistry:
     """A registry and its suspensions, which are also in `document`.
 
-    For an unsigned registry, `signed` is None, and `origin` is the digest of its file. Numbers that never originate
-    calls may be a long list, so a published list is only in `signed`.
+    For an unsigned registry, `signed` is None, and `origin` is the digest of its file. The list of numbers that never
+    originate calls may be long, so a published list is only in `signed`.
     """
 
     source: str
@@ -43,7 +43,7 @@ class LocalRegistry:
 def read_local_registry(registry: RegistrySettings) -> LocalRegistry:
     """Load the registry that the settings name.
 
-    Raises DocumentError for faults, also in the settings, and TrustError if the cache is empty.
+    Raises DocumentError for faults, including in the settings, and TrustError if the cache is empty.
     """
     root = registry.root_file()
     if root is None:
@@ -67,7 +67,7 @@ def from_file(path: Path) -> LocalRegistry:
 
 
 def from_folder(folder: Path) -> LocalRegistry:
-    """Load the current files in the association's folder, published or not. Raises DocumentError."""
+    """Load the current files from the association's folder, published or not. Raises DocumentError."""
     registry, suspensions = folder / tuf_roles.REGISTRY_FILE, folder / tuf_roles.SUSPENSIONS_FILE
     known = _together(
         str(folder),
@@ -82,7 +82,7 @@ def from_folder(folder: Path) -> LocalRegistry:
 
 
 def from_published(source: str, published: Published) -> LocalRegistry:
-    """Load a published registry from the cache. Raises DocumentError and TrustError."""
+    """Load a published registry from the cache. Raises DocumentError or TrustError."""
     suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
     document = parse_registry(published.read(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
     return _together(

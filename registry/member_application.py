@@ -24,7 +24,7 @@ class IdentityCheck(Model):
 
 
 class Applicant(Model):
-    """The applicant. `id` is the member's id in the registry, which may be new or exist already."""
+    """The applicant. `id` is the member's id in the registry and may be new or existing."""
 
     id: Id
     name: Name

@@ -1,4 +1,4 @@
-"""Numbers that the members of a registry hold, as arrays for validation and look-ups."""
+"""Numbers held by a registry's members, as arrays for validation and look-ups."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
 class MemberNumbers:
-    """All number entries of members in the order of the file, each parsed once.
+    """All of the members' number entries in file order, each parsed once.
 
-    The entries are stored in arrays, because a million tuples take 100 MB. `members` and `entries` hold the place of
-    each entry in the document.
+    The entries are stored in arrays, because a million tuples take 100 MB. `members` and `entries` give each entry's
+    position in the document.
     """
 
     def __init__(self) -> None:
@@ -33,13 +33,13 @@ class MemberNumbers:
         self.members, self.entries = array("i"), array("i")
         self.unreadable: list[ValidationFault] = []
         self.ids: Sequence[str] = ()
-        """Ids of the members, in the order of the file."""
+        """The members' ids in file order."""
         self._ported: dict[str, list[NumberSpan]] = {}
         self._joined: dict[str, tuple[list[int], list[int]]] = {}
 
     @classmethod
     def of(cls, document: RegistryDocument) -> Self:
-        """Number entries of a document."""
+        """A document's number entries."""
         held = cls()
         held.ids = [member.id for member in document.members]
         for m, member in enumerate(document.members):
@@ -66,13 +66,13 @@ class MemberNumbers:
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
-        """Position of each member, valid after the last entry was added."""
+        """Position of each member. Valid once the last entry has been added."""
         return {member: at for at, member in enumerate(self.ids)}
 
     def ascending(self) -> Iterator[int]:
         """Positions of the entries, sorted by first number.
 
-        The entries are sorted area by area, because sorting all of them together takes 200 MB.
+        Sorts area by area, because sorting all entries together takes 200 MB.
         """
         areas: dict[int, array[int]] = {}
         for at, first in enumerate(self.firsts):
@@ -82,7 +82,7 @@ class MemberNumbers:
             yield from (key & _POSITION_MASK for key in sorted(areas.pop(area)))
 
     def add_porting(self, members: Iterable[str], span: NumberSpan) -> None:
-        """Add a porting, whose numbers both members hold one after the other."""
+        """Add a porting, whose numbers the members hold one after the other."""
         for member in members:
             self._ported.setdefault(member, []).append(span)
             self._joined.pop(member, None)

@@ -1,6 +1,6 @@
-"""Types of the registry file, with validation of single values.
+"""Types for the registry file, which validate individual values.
 
-`validation_rules` checks the rules between values.
+`validation_rules` checks values that depend on each other.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _WEB: Final = re.compile(r"https://[A-Za-z0-9.-]{1,200}(/[!-~]{0,200})?")
 _MAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,200}")
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _LARGEST: Final = 2**53 - 1
-"""The largest integer that all JSON readers agree on (RFC 7493, 2.2), and that the evidence of a call can contain."""
+"""The largest integer that all JSON readers agree on (RFC 7493, 2.2) and that a call's evidence can contain."""
 CHAIN_LIMIT: Final = 16
-"""Maximum number of links of a wholesale chain."""
+"""Maximum number of links in a wholesale chain."""
 AnyDate = TypeVar("AnyDate", bound=date)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
 
@@ -96,9 +96,9 @@ def _key_of(value: str, kind: str, remedy: Message) -> str:
 
 
 def _corporate_number(value: str) -> str:
-    """Validate a corporate number (法人番号) by its check digit. Raises ValueError.
+    """Validate a corporate number (法人番号) using its check digit. Raises ValueError.
 
-    The first digit is the check digit, as an order of the Ministry of Finance defines it.
+    The first digit is the check digit, as defined by an order of the Ministry of Finance.
     """
     digits = list(map(int, value)) if _CORPORATE.fullmatch(value) else []
     if not digits or digits[0] != 9 - sum(d * (1 + n % 2) for n, d in enumerate(reversed(digits[1:]))) % 9:
@@ -119,7 +119,7 @@ def _matching(pattern: re.Pattern[str], problem: Message, remedy: Message) -> Af
 
 
 def _without_number(value: str) -> str:
-    """Reject a telephone number, because the public list shows the value to everyone. Raises ValueError."""
+    """Reject telephone numbers, because the public list shows the value to everyone. Raises ValueError."""
     if holds_number(value):
         raise ValueError(
             Message("contains a telephone number"), Message("Remove it: the public list shows this to everyone")
@@ -150,8 +150,7 @@ def _sensible(value: AnyDate) -> AnyDate:
 
 
 Id = Annotated[str, AfterValidator(_id)]
-"""An id. Few characters are allowed, because ids are used in file names (of tones), in the ledger and in the dialplan.
-"""
+"""An id. Few characters are allowed, because ids appear in tones' file names, in the ledger and in the dialplan."""
 Text = Annotated[str, AfterValidator(_text)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 NoteKey = Annotated[str, AfterValidator(_note_key)]
@@ -159,7 +158,7 @@ NoteKey = Annotated[str, AfterValidator(_note_key)]
 LogKey = Annotated[str, AfterValidator(_log_key)]
 WitnessKey = Annotated[str, AfterValidator(_witness_key)]
 CorporateNumber = Annotated[str, AfterValidator(_corporate_number)]
-"""The number of a legal person (法人番号), 13 digits."""
+"""A legal person's number (法人番号), with 13 digits."""
 _WEB_ADDRESS = _matching(_WEB, Message("is not a web address"), Message("Write it like https://www.example.jp/contact"))
 _MAIL_ADDRESS = _matching(_MAIL, Message("is not a mail address"), Message("Write it like info@example.jp"))
 WebAddress = Annotated[str, _WEB_ADDRESS, AfterValidator(_without_number)]
@@ -169,12 +168,12 @@ Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
 
 def day_begins(day: date) -> datetime:
-    """Time in UTC at which a day begins in Japan."""
+    """UTC time at which a day begins in Japan."""
     return datetime.combine(day, time(), JAPAN).astimezone(UTC)
 
 
 class Header(Model):
-    """Association, version and validity of the registry, which is valid from `issued` until `expires` (exclusive)."""
+    """The registry's association, version and validity, from `issued` until `expires` (exclusive)."""
 
     association: Text
     version: Annotated[int, Field(ge=1, le=_LARGEST)]
@@ -183,7 +182,7 @@ class Header(Model):
 
 
 class ToneEntry(Model):
-    """A sound that can be licensed. `sha256` is the digest of the master, if the sound is a recording."""
+    """A sound that can be licensed. `sha256` is the digest of the master if the sound is a recording."""
 
     id: Id
     title: Text
@@ -198,7 +197,7 @@ class Name(Model):
 class Pledge(Model):
     """A member's pledge (誓約), in force from the day `signed` until the day `until` (exclusive, in Japan).
 
-    `document` is the version of the pledge's text, and `sha256` is the digest of its file.
+    `document` is the version of the pledge's text, and `sha256` is its file's digest.
     """
 
     signed: Day
@@ -212,11 +211,11 @@ class Pledge(Model):
 
 
 class Certification(Model):
-    """Certification (認定) of a member or a reseller, optionally with ETOC's mark.
+    """A member's or reseller's certification (認定), optionally with ETOC's mark.
 
-    `document` is the proof, the notice of the certification (認定通知書). The certification ends when the day
-    `until` begins in Japan, and the mark ends when `mark_until` begins. Both must be checked again before the
-    day `next_check`. The earliest of the three ends counts.
+    `document` is the proof, the certification notice (認定通知書). The certification ends when the day `until` begins
+    in Japan, and the mark when `mark_until` begins. Both must be rechecked before the day `next_check`. The earliest of
+    the three ends counts.
     """
 
     number: Text
@@ -228,7 +227,7 @@ class Certification(Model):
 
     @property
     def ends(self) -> tuple[tuple[str, date], ...]:
-        """Names of the fields that hold end dates, each with its day."""
+        """Names of the fields that contain end dates, each with its date."""
         found = ("until", self.until), ("mark_until", self.mark_until), ("next_check", self.next_check)
         return tuple((name, day) for name, day in found if day is not None)
 
@@ -258,7 +257,7 @@ class LicenceEntry(Model):
 class LogEntry(Model):
     """A key that signs a member's evidence log. Its signatures count from `since` until `until` (exclusive).
 
-    After that time, another key has replaced the key, or another person may have it.
+    After that time, another key has replaced it or someone else may have it.
     """
 
     key: LogKey
@@ -267,7 +266,7 @@ class LogEntry(Model):
 
 
 class WitnessEntry(Model):
-    """A witness, whose cosignatures count from `since` until `until` (exclusive)."""
+    """A witness whose cosignatures count from `since` until `until` (exclusive)."""
 
     key: WitnessKey
     since: Moment
@@ -275,14 +274,14 @@ class WitnessEntry(Model):
 
 
 class WitnessPolicy(Model):
-    """The accepted witnesses, and the number of cosignatures that a log needs. Each name counts once."""
+    """The accepted witnesses and the number of cosignatures that a log needs. Each name counts once."""
 
     cosignatures: Annotated[int, Field(ge=1, le=32)]
     witnesses: Annotated[tuple[WitnessEntry, ...], Field(min_length=1)]
 
 
 class Contact(Model):
-    """Public contact of a member, without a telephone number."""
+    """A member's public contact, without a telephone number."""
 
     web: WebAddress | None = None
     mail: MailAddress | None = None
@@ -298,13 +297,13 @@ class Member(Model):
     licences: tuple[LicenceEntry, ...] = ()
     numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
     keys: tuple[NoteKey, ...] = ()
-    """The keys with which its nodes sign documents (`idtone-office document key`)."""
+    """The keys that its nodes sign documents with (`idtone-office document key`)."""
     corporate_number: CorporateNumber | None = None
     notification: Annotated[Text, AfterValidator(_without_number)] | None = None
-    """The number of its notification or registration as a carrier (電気通信事業の届出番号・登録番号)."""
+    """Its notification or registration number as a carrier (電気通信事業の届出番号・登録番号)."""
     contact: Contact | None = None
     logs: tuple[LogEntry, ...] = ()
-    """The keys of the member's logs of evidence (`idtone-evidence log key`)."""
+    """The keys of the member's evidence logs (`idtone-evidence log key`)."""
 
 
 class Days(Model):
@@ -320,9 +319,9 @@ class CriteriaReference(Model):
 
 
 class EvaluationEntry(Model):
-    """Evaluation of a member (優良事業者評価). `percent` is the member's share of the points.
+    """A member's evaluation (優良事業者評価). `percent` is its share of the points.
 
-    `criteria`, `result` and `badge` contain the digests of files that are published with the public list.
+    `criteria`, `result` and `badge` are the digests of files published with the public list.
     """
 
     member: Id
@@ -337,7 +336,7 @@ class EvaluationEntry(Model):
 
 
 class ResellerCheck(Model):
-    """Check of a reseller: the person, the day in Japan and the document."""
+    """A reseller check: who did it, the day in Japan and the document."""
 
     by: Id
     day: Day
@@ -354,7 +353,7 @@ class ChainLink(Model):
     reseller: Id = Field(alias="to")
     checked: ResellerCheck | None = None
     certification: Certification | None = None
-    """The certification of the reseller, as the wholesaler has seen it."""
+    """The reseller's certification, as seen by the wholesaler."""
 
 
 class ChainEntry(Model):
@@ -382,16 +381,16 @@ class PortingEntry(Model):
 
 class SuspensionKind(StrEnum):
     STOP = "stop"
-    """Calls of the numbers are refused."""
+    """Calls with the numbers are refused."""
     NO_NEW_NUMBERS = "no-new-numbers"
-    """The member gets no more numbers; those that it holds stay in use."""
+    """The member gets no more numbers, but those that it holds stay in use."""
 
 
 class SuspensionEntry(Model):
     """A suspension at the request of the police (番号停止), in force from `since` until `until` (exclusive).
 
-    An entry has exactly one of `number`, `numbers` (an entry of `number_notation`) and `member` (the whole stock of a
-    member at any time). `authority` is the body that made the request.
+    An entry has exactly one of `number`, `numbers` (an entry of `number_notation`) and `member` (all numbers that the
+    member has at any time). `authority` is the body that made the request.
     """
 
     number: Annotated[str | None, Field(repr=False)] = None
@@ -408,7 +407,7 @@ class SuspensionEntry(Model):
 
 
 class SuspensionsDocument(Model):
-    """The file of suspensions. Its signers differ from the registry's signers, and sign more often."""
+    """The suspensions file. Its signers differ from the registry's signers and sign more often."""
 
     issued: Moment
     suspensions: tuple[SuspensionEntry, ...] = ()
@@ -417,8 +416,8 @@ class SuspensionsDocument(Model):
 class NeverOriginatesEntry(Model):
     """Numbers that never originate calls, such as police stations. A call that presents such a number is spoofed.
 
-    An entry has exactly one of `number` and `numbers` (an entry of `number_notation`), its holder, and the document in
-    which the holder requested the entry. It is in force from `since` until `until` (exclusive).
+    An entry has either `number` or `numbers` (an entry of `number_notation`), the holder, and the document in which the
+    holder requested the entry. It is in force from `since` until `until` (exclusive).
     """
 
     number: Annotated[str | None, Field(repr=False)] = None
@@ -465,7 +464,7 @@ class RegistryDocument(Model):
     portings: tuple[PortingEntry, ...] = ()
     suspensions: tuple[SuspensionEntry, ...] = ()
     never_originates: tuple[NeverOriginatesEntry, ...] | None = None
-    """The list of numbers that never originate. None means that there is no list, which differs from an empty list."""
+    """The list of numbers that never originate. None means no list, which differs from an empty list."""
     witness_policy: WitnessPolicy | None = None
     stopping_version: Text | None = None
     stopping_conditions: tuple[StoppingCondition, ...] = ()

@@ -1,7 +1,7 @@
-"""Owners of the evidence logs, and the accepted witnesses, in the form that the association signs.
+"""Owners of the evidence logs and accepted witnesses, in the form that the association signs.
 
-The association signs this form with the registry file (`custom.logs` of the target), so that evidence can contain it
-without members' numbers. Section 6.8 of docs/evidence-format.md defines the form.
+The association signs it with the registry file (`custom.logs` of the target), so that evidence can contain it without
+members' numbers. Section 6.8 of docs/evidence-format.md defines the form.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _term(entry: LogEntry | WitnessEntry) -> dict[str, str | None]:
 
 
 def named_logs_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
-    """Faults of the logs and the witnesses."""
+    """Faults in the logs and witnesses."""
     owners: dict[bytes, str] = {}
     seen: set[str] = set()
     for m, member in enumerate(document.members):
@@ -96,5 +96,5 @@ def _dates(here: Location, entry: LogEntry | WitnessEntry) -> Iterator[Validatio
 
 
 def _names(witnesses: Iterable[WitnessEntry]) -> set[str]:
-    """Names of the witnesses. A witness that replaces its key keeps its name."""
+    """The witnesses' names. A witness that replaces its key keeps its name."""
     return {_key(each.key).name for each in witnesses}

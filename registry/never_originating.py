@@ -1,4 +1,4 @@
-"""Look-ups of numbers that never originate calls, and their binary file format.
+"""Looks up numbers that never originate calls and defines their binary file format.
 
 Only the numbers and their periods are kept, so a hundred thousand entries take a few megabytes. Holders and references
 stay in the YAML file.
@@ -22,12 +22,12 @@ from .model import NeverOriginatesEntry
 from .number_notation import read_either
 
 _MAGIC: Final = b"idtone numbers that never originate 3\n"
-"""The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
+"""The format's name. Increment its number when the format or the block size in `holder_spans` changes."""
 NO_BLOCKS: Final = frozenset[str]()
 
 
 def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
-    """Numbers of an entry that has passed `validation_rules`. Raises NumberError."""
+    """Span of an entry that has passed `validation_rules`. Raises NumberError."""
     span = read_either(entry.number, entry.numbers)
     assert span is not None, "the rules say so"
     return span
@@ -39,19 +39,19 @@ class NeverOriginating:
 
     spans: HolderSpans
     periods: tuple[tuple[Period, ...], ...]
-    """Periods by the holders of `spans`. Many entries share their periods."""
+    """Periods by holder in `spans`. Many entries share their periods."""
     entries: int
     """Number of entries in the file."""
     issued: datetime | None = None
-    """The time at which the file was issued; None in an unsigned registry, which has no such file."""
+    """When the file was issued; None in an unsigned registry, which has no such file."""
     blocks: frozenset[str] = field(init=False, repr=False, compare=False)
-    """Blocks that have an entry: E.164 numbers without their last three digits."""
+    """Blocks with an entry, as E.164 numbers without their last three digits."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", frozenset(f"+{block}" for block in self.spans.touched_blocks()))
 
     def of(self, number: int) -> Sequence[Period]:
-        """All past, current and future periods in which the number is declared as never originating calls."""
+        """All past, current and future periods in which the number is declared never to originate calls."""
         at = self.spans.holder(number)
         return () if at is None else self.periods[at]
 

@@ -1,4 +1,4 @@
-"""Checks that the registry knows the node's member, and licenses the sounds of the node's policy."""
+"""Checks that the registry knows the node's member and licenses the sounds in its policy."""
 
 import logging
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ REMEDY: Final = Message(
 
 
 def member_trouble(member: str | None, registry: RegistryIndex | None) -> Message | None:
-    """Description of a problem with `association.member`, or None. The text does not name the member.
+    """Description of a problem with `association.member`, or None. It does not name the member.
 
     Without a registry, only a missing setting is a problem.
     """
@@ -38,9 +38,7 @@ TONES_REMEDY: Final = Message(
 
 
 def tones_trouble(tones: Tones, member: str | None, registry: RegistryIndex | None, now: datetime) -> Message | None:
-    """Description of sounds in `policy.tones` without a valid licence; None if there are none or no registry is
-    known.
-    """
+    """Description of unlicensed sounds in `policy.tones`; None if there are none or no registry is known."""
     if member is None or registry is None or member not in registry.members:
         return None
     wrong = [
@@ -57,7 +55,7 @@ def tones_trouble(tones: Tones, member: str | None, registry: RegistryIndex | No
 
 
 class MemberWarning:
-    """Logs problems with the node's member or its sounds, once for each registry."""
+    """Logs problems with the node's member or its sounds, once per registry."""
 
     def __init__(self, member: str | None, tones: Tones) -> None:
         self._member = member

@@ -1,4 +1,4 @@
-"""Merkle tree of the entries of a registry file, so that the entry of one number can be verified alone.
+"""Merkle tree of a registry file's entries, so that one number's entry can be verified by itself.
 
 A file is a sequence of entries, each for an interval of numbers. Together they cover all numbers, and a number that the
 file does not mention has an empty entry. The entry of a number is therefore everything that the file says about it. The
@@ -28,12 +28,12 @@ _SECRET: Final = b"idtone registry entries\n"
 _SALT_DIGITS: Final = 32
 _json: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _Row = tuple[int, int, str]
-"""First number, last number, and the file's statement about them, as JSON."""
+"""First number, last number and the file's statement about them as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProvenEntry:
-    """Entry of a number, with its inclusion proof in the tree. `path` lists the siblings from the leaf up."""
+    """A number's entry with its inclusion proof in the tree. `path` lists the siblings from the leaf up."""
 
     content: str
     index: int
@@ -57,7 +57,7 @@ class ProvenEntry:
 
 
 class NumberEntries:
-    """The entries of one registry file."""
+    """A registry file's entries."""
 
     def __init__(self, octets: bytes, head: Mapping[str, Any], rows: Iterable[_Row]) -> None:
         """Build the tree for a file with the content `octets`. `rows` must be ascending and disjoint."""
@@ -76,11 +76,11 @@ class NumberEntries:
 
     @property
     def root(self) -> str:
-        """Root of the tree as hexadecimal digits."""
+        """Root of the tree in hexadecimal."""
         return self._levels[-1][0].hex()
 
     def of(self, number: int) -> ProvenEntry:
-        """Entry of a number with its proof."""
+        """A number's entry with its proof."""
         index = bisect_right(self._firsts, number) - 1
         path, at = [], index
         for level in self._levels[:-1]:
@@ -91,7 +91,7 @@ class NumberEntries:
 
 
 def _covering(rows: Iterable[_Row]) -> Iterator[_Row]:
-    """The rows, with empty rows for the numbers between them."""
+    """The rows, with empty rows for the numbers in between."""
     begin = 0
     for first, last, says in rows:
         if begin < first:
@@ -116,7 +116,7 @@ def _node(left: bytes, right: bytes) -> bytes:
 def entries_of(
     octets: bytes, document: RegistryDocument | SuspensionsDocument | NeverOriginatesDocument
 ) -> NumberEntries:
-    """Entries of a file with the content `octets`. `document` is the same content, parsed and validated."""
+    """Entries of a file with the content `octets`. `document` is that content, parsed and validated."""
     head: dict[str, Any]
     if isinstance(document, RegistryDocument):
         ready = compile_registry(document)
@@ -140,7 +140,7 @@ def entries_of(
 
 
 def unsigned_entries(octets: bytes, document: RegistryDocument) -> dict[str, NumberEntries]:
-    """Entries of an unsigned registry, by the names of the files that the association would publish.
+    """Entries of an unsigned registry, by the name of the file that the association would publish.
 
     The roots are not signed.
     """

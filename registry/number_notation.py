@@ -19,7 +19,7 @@ from idtone.core.numbers import LONG_AREA, ascii_form, national_length, parse_ja
 from idtone.core.translation import Message
 
 ENTRY_LIMIT: Final = 1_000_000
-"""Maximum number of numbers of one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all
+"""Maximum number of numbers in one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all
 Osaka) is a mistake that would cover other carriers' customers.
 """
 
@@ -32,24 +32,24 @@ _SEPARATORS: Final = re.compile(r"[ ().-]+")
 
 
 def read_single(text: str) -> int:
-    """Parse one complete Japanese number into the integer of its E.164 digits.
+    """Parse a complete Japanese number into the integer of its E.164 digits.
 
-    Raises NumberError with a reason and a remedy, but without the number.
+    Raises NumberError with a reason and a remedy but without the number.
     """
     return _usual(text) or int(parse_japanese(text).e164[1:])
 
 
 def _usual(text: str) -> int | None:
-    """Parse a single number in the most common notation, or return None.
+    """Parse a single number in the most common notation; None for any other text.
 
-    The function is fast: the full parser would take half a minute for a million numbers.
+    This is a fast path: the full parser would take half a minute for a million numbers.
     """
     canonical = _CANONICAL.fullmatch(text)
     return int(f"81{canonical[1]}") if canonical else None
 
 
 def read_span(text: str) -> NumberSpan:
-    """Parse an entry of numbers. Raises NumberError with a reason and a remedy, but without the number."""
+    """Parse an entry of numbers. Raises NumberError with a reason and a remedy but without the number."""
     if usual := _usual(text):
         return NumberSpan(usual, usual)
     normal = ascii_form(text)
@@ -75,7 +75,7 @@ def read_span(text: str) -> NumberSpan:
 
 
 def read_either(number: str | None, numbers: str | None) -> NumberSpan | None:
-    """Parse the numbers of an entry with one of two keys; None if both are missing. Raises NumberError."""
+    """Parse an entry's numbers from whichever of the two keys is set; None if neither is. Raises NumberError."""
     if number is not None:
         single = read_single(number)
         return NumberSpan(single, single)
@@ -89,7 +89,7 @@ def span_notation(span: NumberSpan) -> str:
 
 
 def masked(span: NumberSpan) -> str:
-    """Last four digits of both ends of a span, and the count of its numbers."""
+    """Last four digits of both ends of a span, with the count of its numbers."""
     ends = [str(parse_japanese(f"+{end}")) for end in (span.first, span.last)]
     return (
         ends[0]
@@ -122,7 +122,7 @@ def _prefix(text: str) -> NumberSpan:
 
 
 def _range(text: str) -> NumberSpan | None:
-    """Parse a range, or return None if the text is not two numbers with a hyphen between them."""
+    """Parse a range; None if the text is not two numbers with a hyphen between them."""
     for hyphen in re.finditer("-", text):
         left, right = text[: hyphen.start()].strip(), text[hyphen.end() :].strip()
         if not _complete(left):

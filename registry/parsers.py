@@ -24,7 +24,7 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
 
 @dataclass(frozen=True, slots=True)
 class LargeRegistry:
-    """A registry that was read without its members, for look-ups and validation.
+    """A registry read without keeping its members, for look-ups and validation.
 
     `members` and `held` contain the parts of the members that are needed.
     """
@@ -35,7 +35,7 @@ class LargeRegistry:
 
 
 def read_large_registry(path: Path, name: str) -> LargeRegistry:
-    """Parse a large registry in a tenth of the memory. Raises DocumentError with every fault."""
+    """Parse a large registry with a tenth of the memory. Raises DocumentError with every fault."""
     members = _Members()
 
     def compact(keys: Sequence[str]) -> list[Any] | None:
@@ -57,18 +57,18 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
 
 
 _AT_ONCE: Final = 1000
-"""Maximum number of members in memory at once. A member as read from the file takes 7 KB."""
+"""Maximum number of members in memory at once. As read from the file, each takes 7 KB."""
 _member_list: Final = TypeAdapter(list[Member])
 
 
 class _Members(list[Any]):
-    """A list that contains only the latest members. Needed parts of earlier members are stored elsewhere."""
+    """A list that holds only the latest members. The needed parts of earlier ones are stored elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lines, self.held = MemberLines(), MemberNumbers()
         self.numbered = count()
-        """Gives each member a number when its numbers go to `held`."""
+        """Gives each member an index when its numbers move to `held`."""
         self.tones = set[str]()
         self._ids: dict[str, None] = {}
         self._licences = set[str]()
@@ -98,7 +98,7 @@ class _Members(list[Any]):
         self.clear()
 
     def end(self, read: object) -> list[Member]:
-        """Finish reading, and return the members that have logs. Raises ValidationError or LookupError.
+        """Finish reading. Returns the members that have logs. Raises ValidationError or LookupError.
 
         `read` is the value of `members` in the file, which must be this list.
         """
@@ -113,7 +113,7 @@ class _Members(list[Any]):
 
 
 class _Numbers(list[str]):
-    """The numbers of a member, stored in `held` in place of this list."""
+    """A member's numbers, which are stored in `held` instead of this list."""
 
     def __init__(self, held: MemberNumbers, member: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""Compiles a registry, or a list of numbers that never originate calls, in a separate process:
+"""Compiles a registry or a list of numbers that never originate calls in a separate process:
 
     python -m idtone.registry.registry_compiler ROLE FILE COMPILED
 
-Exit 0: COMPILED was written. 3: the file has faults; they are on standard output as JSON.
+Exit 0: COMPILED was written. 3: the file has faults, which are on standard output as JSON.
 """
 
 import fcntl
@@ -33,8 +33,8 @@ from .trust import tuf_roles
 Ready = TypeVar("Ready")
 
 LARGE: Final = 1_000_000
-"""Size in octets from which a registry is compiled in another process. Reading a smaller one takes less time than
-starting a process.
+"""Size in octets from which a registry is compiled in another process. Smaller ones are read in less time than a
+process takes to start.
 """
 WITHIN_S: Final = 1800.0
 """Time limit in seconds. A registry of five million numbers takes minutes on a busy machine."""
@@ -43,15 +43,15 @@ FAULTS: Final = 3
 
 
 def compile_in_process(registry: Path, name: str) -> Compiled:
-    """Compiled form of a verified registry file, read from beside the file or compiled now.
+    """Compiled form of a verified registry file. Reads it from next to the file if it exists; otherwise compiles it.
 
-    Faults name the file `name`. Raises DocumentError with every fault, and TrustError if the compilation fails.
+    Faults refer to the file as `name`. Raises DocumentError with every fault, or TrustError if compilation fails.
     """
     return compiled_earlier(registry) or Compilation(registry).wait(name)
 
 
 def is_compiled(registry: Path) -> bool:
-    """True if the compiled form exists beside the file, in the format of this version."""
+    """True if the compiled form exists next to the file in this version's format."""
     try:
         with _beside(registry).open("rb") as file:
             return file.read(len(registry_form.MAGIC)) == registry_form.MAGIC
@@ -60,12 +60,12 @@ def is_compiled(registry: Path) -> bool:
 
 
 def compiled_earlier(registry: Path) -> Compiled | None:
-    """Compiled form beside the file, or None if it is missing or from another version."""
+    """Compiled form next to the file, or None if it is missing or from another version."""
     return _earlier(registry, registry_form.unpack)
 
 
 class Compilation:
-    """Compilation of a verified registry file in another process, while this process continues."""
+    """Compiles a verified registry file in another process while this process continues."""
 
     def __init__(self, registry: Path) -> None:
         """Start the process. Raises TrustError if it cannot start."""
@@ -73,11 +73,11 @@ class Compilation:
         self.registry = registry
 
     def has_ended(self) -> bool:
-        """True if the process has ended, and `wait` does not block."""
+        """True if the process has ended and `wait` would not block."""
         return self._process.has_ended()
 
     def wait(self, name: str) -> Compiled:
-        """Wait for the result. Raises DocumentError with every fault, and TrustError if the compilation fails."""
+        """Wait for the result. Raises DocumentError with every fault, or TrustError if compilation fails."""
         return self._process.wait(name, registry_form.unpack)
 
     def cancel(self) -> None:
@@ -85,9 +85,9 @@ class Compilation:
 
 
 def never_originating_in_process(path: Path, name: str) -> NeverOriginating:
-    """Numbers that never originate calls, read from beside the file or compiled now.
+    """Numbers that never originate calls, from the compiled form next to the file or compiled now.
 
-    Raises DocumentError with every fault, and TrustError if the compilation fails.
+    Raises DocumentError with every fault, or TrustError if compilation fails.
     """
     unpack = never_originating_form.unpack
     return _earlier(path, unpack) or _Process(tuf_roles.NEVER_ORIGINATES, path).wait(name, unpack)
@@ -105,7 +105,7 @@ def _earlier(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready | None:
 
 
 def _mapped(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready:
-    """Compiled form, read without a second copy in memory. Raises OSError and TrustError."""
+    """Compiled form, read without a second copy in memory. Raises OSError or TrustError."""
     with _beside(registry).open("rb") as file:
         try:
             octets = mmap(file.fileno(), 0, access=ACCESS_READ)
@@ -182,9 +182,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _waited_for_another(file: BinaryIO) -> bool:
-    """Lock the file. True if the call waited until another process had compiled it.
+    """Lock the file. Returns True if it had to wait for another process to compile it.
 
-    The service and `idtone registry update` may compile at the same time, and a small machine has memory for one
+    The service and `idtone registry update` may compile at the same time, but a small machine has memory for only one
     compilation. The lock ends with this process.
     """
     try:

@@ -1,4 +1,4 @@
-"""Excerpt of a registry in evidence: all facts about a few numbers, and none about other numbers."""
+"""Excerpt of a registry in evidence, with all facts about a few numbers and none about others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FIELDS: Final = {"first", "head", "last", "salt", "says"}
 class Entry:
     """An entry of a registry file for the numbers in `span`.
 
-    `says` is what the file contains about the numbers, and `head` is what the file contains about itself.
+    `says` is what the file says about the numbers, and `head` is what it says about itself.
     """
 
     span: NumberSpan
@@ -56,12 +56,12 @@ class Entry:
 
 
 class RegistryExcerpt:
-    """A registry that knows only the numbers of some entries. Implements `idtone.core.decision.Registry`."""
+    """A registry that knows only some entries' numbers. Implements `idtone.core.decision.Registry`."""
 
     newer = None
 
     def __init__(self, entries: Mapping[str, Sequence[Entry]], expires: datetime | None, sha256: str) -> None:
-        """Set the entries by file, and the earliest expiry of the signatures. Raises TrustError.
+        """Set the entries by file and the earliest signature expiry. Raises TrustError.
 
         `expires` is None if the registry is unsigned.
         """
@@ -81,7 +81,7 @@ class RegistryExcerpt:
             raise _unreadable() from error
 
     def _says(self, file: str, number: Number) -> Any:
-        """Statement of a file about a number. Raises TrustError if the entries do not cover the number."""
+        """Content of a file about a number. Raises TrustError if the entries do not cover the number."""
         if not number.e164:
             return None
         for entry in self._entries.get(file, ()):

@@ -1,4 +1,4 @@
-"""Reports on a registry, as values for JSON and as lines of text.
+"""Reports on a registry, as JSON values and as lines of text.
 
 Only the last four digits of a number are shown.
 """
@@ -29,7 +29,7 @@ class Counts(TypedDict):
 
 
 class CertificationReport(TypedDict):
-    """A certification in a report. `counts` is True if all its ends are in the future."""
+    """A certification in a report. `counts` is True if all its end dates are in the future."""
 
     number: str
     until: str
@@ -43,7 +43,7 @@ class CertificationReport(TypedDict):
 class LicenceReport(TypedDict):
     """A licence in a report.
 
-    `state` is a reason code of the decision, regardless of the direction: `licence-valid`, `licence-expired`, …
+    `state` is a decision reason code such as `licence-valid` or `licence-expired`, regardless of the direction.
     """
 
     id: str
@@ -76,7 +76,7 @@ class MemberReport(TypedDict):
 
 
 class LinkReport(TypedDict):
-    """A link of a wholesale chain in a report. `counts` is True if the reseller's check is valid now."""
+    """A link of a wholesale chain in a report. `counts` is True if the reseller check is currently valid."""
 
     wholesaler: str
     reseller: str
@@ -97,7 +97,7 @@ class ChainReport(TypedDict):
 
 
 class PortingReport(TypedDict):
-    """A porting in a report. `giver` holds the numbers before the time `at`, and `taker` from then on.
+    """A porting in a report. `giver` holds the numbers until the time `at`, and `taker` from then on.
 
     `done` is True if `at` is in the past.
     """
@@ -154,7 +154,7 @@ class RegistryReport(TypedDict):
 
 
 def _iso(at: datetime) -> str:
-    """Time in ISO 8601 with the offset of Japan."""
+    """Time in ISO 8601 with Japan's UTC offset."""
     return at.astimezone(JAPAN).isoformat()
 
 
@@ -188,7 +188,7 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
 
 
 def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = None) -> ChainReport:
-    """Report on a wholesale chain. A check is valid for `lasts` (`policy.chain_check`)."""
+    """Report on a wholesale chain. A reseller check is valid for `lasts` (`policy.chain_check`)."""
     return ChainReport(
         numbers=masked(read_span(chain.numbers)),
         holder=chain.links[0].wholesaler,
@@ -357,7 +357,7 @@ def _reseller(link: LinkReport) -> str:
 
 
 def link_words(link: LinkReport) -> str:
-    """Description of the check of a reseller."""
+    """Description of a reseller check."""
     words = Message("not checked")
     if link["checked_on"] is not None:
         words = Message(
@@ -454,7 +454,7 @@ def _pledge(report: MemberReport) -> str:
 
 
 def number_count(member: Member) -> int:
-    """Count of the numbers that a member holds. A number in two entries counts once."""
+    """Number of telephone numbers that a member holds. A number in two entries counts once."""
     total, reached = 0, 0
     for span in sorted(map(read_span, member.numbers), key=lambda span: span.first):
         total += max(0, span.last - max(span.first, reached + 1) + 1)

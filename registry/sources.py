@@ -31,9 +31,8 @@ if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
 log = logging.getLogger(__name__)
 
 WHOLE_S: Final = 60.0
-"""Time in seconds. While the timestamp is unchanged, all files are verified again only after this time. Expired
-signatures and faults of other files are logged at that time. Calls do not depend on it, because each decision checks
-the expiry itself.
+"""Interval in seconds at which all files are verified again while the timestamp is unchanged. Expired signatures and
+faults in other files are logged then. Calls do not depend on it, because each decision checks the expiry itself.
 """
 
 
@@ -61,7 +60,7 @@ def index_of_text(text: str, path: Path) -> RegistryIndex:
 
 
 def read_unsigned_registry(path: Path) -> str:
-    """Text of an unsigned registry file. Raises DocumentError, also for a pipe, which would block."""
+    """Text of an unsigned registry file. Raises DocumentError, including for a pipe, which would block."""
     if path.exists() and not path.is_file():
         remedy = "Put the registry's file there"
         raise DocumentError([Fault(str(path), 0, 0, "", Message("it is not a regular file"), remedy)])
@@ -74,17 +73,17 @@ def origin_of(text: str) -> str:
 
 
 class Source(Protocol):
-    """Interface of a source that keeps the last good edition of its registry."""
+    """Interface for a source that keeps the last good edition of its registry."""
 
     @property
     def current(self) -> RegistryIndex | None: ...
     @property
     def taken(self) -> datetime | None:
-        """Time at which this process began to use the current edition, or None without an edition."""
+        """Time at which this process began to use the current edition; None if there is none."""
         ...
 
     def refresh(self) -> bool:
-        """Look for a newer edition. True if one is now in use. Blocks, so call it from a worker thread."""
+        """Look for a newer edition. Returns True if one is now in use. Blocks, so call it from a worker thread."""
         ...
 
     def is_latest(self) -> bool:
@@ -93,13 +92,13 @@ class Source(Protocol):
 
 
 class SignedSource:
-    """Source that reads the association's publications, and keeps the last good edition.
+    """Source that reads the association's publications and keeps the last good edition.
 
     If a newer edition is faulty, the last good edition stays in use until its signatures expire, and its suspensions
-    stay in force after that. The cache serves the next start, because the source may be unreachable then.
+    stay in force even after that. A restart uses the cache, because the source may be unreachable.
 
     A large registry is compiled in the background. Until it is ready, the earlier members apply together with the new
-    suspensions, so that a suspension does not wait (`InterimIndex`).
+    suspensions, so that suspensions do not have to wait (`InterimIndex`).
     """
 
     def __init__(
@@ -112,26 +111,26 @@ class SignedSource:
         self._refreshing = threading.Lock()
         self._published: Published | None = None
         self._refused: Published | None = None
-        """A generation that was verified but is faulty."""
+        """An edition that was verified but is faulty."""
         self._kept: Published | None = None
         self._verify_all_s = 0.0
-        """The time of the next verification of all files, even if the timestamp is unchanged."""
+        """When all files are verified next, even if the timestamp is unchanged."""
         self._compiling: Compilation | None = None
         self._interim: Published | None = None
-        """A generation whose suspensions and numbers that never originate are in use, and whose members are being
+        """An edition whose suspensions and numbers that never originate are in use while its members are being
         compiled.
         """
         self._whole: RegistryIndex | None = None
-        """The index of `_published`. `current` may also have the suspensions of `_interim`."""
+        """The index of `_published`. `current` may also include the suspensions of `_interim`."""
         self._logged = ""
         self._begun = False
         self.current: RegistryIndex | None = None
         self.taken: datetime | None = None
 
     def refresh(self) -> bool:
-        """Look for a newer edition, at most every `poll_s` seconds. True if one is now in use.
+        """Look for a newer edition, at most every `poll_s` seconds. Returns True if one is now in use.
 
-        The first call accepts the cached edition, so that a start does not wait for an unreachable source.
+        The first call accepts the cached edition, so that startup does not wait for an unreachable source.
         """
         with self._refreshing:
             if not self._begun:
@@ -195,7 +194,7 @@ class SignedSource:
         return False
 
     def _take_kept_stops(self) -> bool:
-        """Use the suspensions from before a restart, because the source may be unreachable. True if any exist."""
+        """Use the suspensions from before a restart, in case the source is unreachable. Returns True if any exist."""
         newer = self._repository.last_good_stops()
         return newer is not None and self._take_stops(newer)
 
@@ -215,7 +214,7 @@ class SignedSource:
         return False
 
     def _is_ready(self, published: Published) -> bool:
-        """True if the members of an edition are ready for use. Otherwise, their compilation starts."""
+        """True if an edition's members are ready for use. Otherwise, starts compiling them."""
         path = published.path(tuf_roles.REGISTRY_FILE)
         if self._compiling and self._compiling.registry != path:  # a newer registry has come
             self._stop_compiling()
@@ -238,7 +237,7 @@ class SignedSource:
         return before is not None and published.sha256[file] == before.sha256[file]
 
     def _take_stops(self, published: Published) -> bool:
-        """Combine the current edition with the suspensions of a newer edition. False if they are already in use."""
+        """Combine the current edition with a newer edition's suspensions. Returns False if they are already in use."""
         assert self._whole is not None, "else the members are waited for"
         assert self._published is not None, "as there are members"
         used = self._interim or self._published
@@ -254,7 +253,7 @@ class SignedSource:
         return signed_by(published, suspensions, self._never_originating(published))
 
     def _members(self, published: Published, signed: Signed) -> RegistryIndex:
-        """Index of an edition. Raises DocumentError and TrustError."""
+        """Index of an edition. Raises DocumentError or TrustError."""
         compiling, self._compiling = self._compiling, None
         if self._whole and self._has_members_of(published):
             return self._whole.renewed(signed)
@@ -281,7 +280,7 @@ class SignedSource:
         )
 
     def _never_originating(self, published: Published) -> NeverOriginating | None:
-        """Numbers that never originate calls. An unchanged list is not read again, because a large list takes time."""
+        """Numbers that never originate calls. Does not reread an unchanged list, because a large one takes time."""
         file, before, current = tuf_roles.NEVER_ORIGINATES_FILE, self._interim or self._published, self.current
         if before and current and current.signed and published.sha256.get(file) == before.sha256.get(file):
             return current.signed.never_originating
@@ -297,7 +296,7 @@ def _listed(numbers: NeverOriginating | None) -> str:
 def signed_by(
     published: Published, suspensions: SuspensionsDocument, never_originating: NeverOriginating | None
 ) -> Signed:
-    """Signed parts of an edition besides its members. `suspensions` is the parsed suspensions.yaml."""
+    """Signed parts of an edition other than its members. `suspensions` is the parsed suspensions.yaml."""
     return Signed(
         suspensions,
         published.expires,
@@ -309,7 +308,7 @@ def signed_by(
 
 
 def never_originating_of(published: Published) -> NeverOriginating | None:
-    """Numbers that never originate calls, or None if no list is published. Raises DocumentError and TrustError."""
+    """Numbers that never originate calls, or None if no list is published. Raises DocumentError or TrustError."""
     file = tuf_roles.NEVER_ORIGINATES_FILE
     if file not in published.sha256:
         return None
@@ -321,9 +320,9 @@ def never_originating_of(published: Published) -> NeverOriginating | None:
 
 
 def index_of(published: Published, stops_of: Published | None = None) -> RegistryIndex:
-    """Load a published edition for look-ups. A large edition is compiled once.
+    """Load a published edition for look-ups. A large edition is compiled only once.
 
-    `stops_of` is a newer edition whose suspensions apply too. Raises DocumentError and TrustError.
+    `stops_of` is a newer edition whose suspensions also apply. Raises DocumentError or TrustError.
     """
     index = _indexed(published, _signed_of(published))
     return index if stops_of is None else InterimIndex.between(index, _signed_of(stops_of))
@@ -335,13 +334,13 @@ def _signed_of(published: Published) -> Signed:
 
 
 def is_prepared(published: Published) -> bool:
-    """True if `index_of` is fast for the edition."""
+    """True if `index_of` would be fast for the edition."""
     path = published.path(tuf_roles.REGISTRY_FILE)
     return published.checked_size(tuf_roles.REGISTRY_FILE) <= LARGE or is_compiled(path)
 
 
 def prepare(published: Published) -> None:
-    """Compile a large registry in advance, so that `index_of` is fast. Raises DocumentError and TrustError."""
+    """Compile a large registry in advance so that `index_of` is fast. Raises DocumentError or TrustError."""
     compile_in_process(published.path(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
 
 
@@ -353,15 +352,15 @@ def _indexed(published: Published, signed: Signed) -> RegistryIndex:
 
 
 class FileSource:
-    """Source that reads an unsigned registry file, and keeps the last good edition.
+    """Source that reads an unsigned registry file and keeps the last good edition.
 
     If the file becomes faulty or disappears, this is only logged, and the last good edition stays in use with every
-    suspension. Writers must replace the file by a rename. Otherwise a half-written file is read, and reported as
-    faulty.
+    suspension. Writers must replace the file by renaming a new one. Otherwise, a half-written file may be read and
+    reported as faulty.
     """
 
     def __init__(self, path: Path, used: UsedRegistries | None = None) -> None:
-        """Set the path of the file, and the folder that keeps each edition for evidence."""
+        """Set the path of the file and the folder that keeps each edition for evidence."""
         self._path = path
         self._used = used
         self._seen: tuple[int, ...] | None = None
@@ -373,9 +372,9 @@ class FileSource:
         return identity(self._path) == self._seen
 
     def refresh(self) -> bool:
-        """Read the file if it has changed. True if a new edition is now in use.
+        """Read the file if it has changed. Returns True if a new edition is now in use.
 
-        Without a change, the method takes one `stat`. It blocks while reading, so call it from a worker thread.
+        If nothing has changed, this takes one `stat`. It blocks while reading, so call it from a worker thread.
         """
         with self._refreshing:
             seen = identity(self._path)
@@ -407,7 +406,7 @@ def _consequence(current: RegistryIndex | None) -> str:
 
 
 def identity(path: Path) -> tuple[int, ...]:
-    """Fingerprint of a file that changes when the file is changed, replaced, removed or restored."""
+    """A file's fingerprint, which changes when the file is changed, replaced, removed or restored."""
     try:
         status = path.stat()
     except OSError as error:

@@ -16,7 +16,7 @@ STEPS: Final = {
     "report": template("the member reports it to the police or the association"),
     "stop": template("the member ends the use of the number"),
 }
-"""The step to which a ground leads."""
+"""The step that a ground leads to."""
 
 
 def condition_words(condition: StoppingCondition) -> Message:
@@ -36,7 +36,7 @@ def condition_change(old: StoppingCondition, new: StoppingCondition) -> Iterator
 
 
 def condition_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
-    """Faults of the conditions: a missing version, or an id that is not unique."""
+    """Faults in the conditions: a missing version or a duplicate id."""
     conditions, seen = document.stopping_conditions, set[str]()
     if bool(conditions) != (document.stopping_version is not None):
         yield ValidationFault(

@@ -15,21 +15,21 @@ from .number_notation import read_either
 
 
 def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
-    """Numbers or member that an entry names; None if it names neither. Raises NumberError."""
+    """The numbers or member that an entry names; None if it names neither. Raises NumberError."""
     span = read_either(entry.number, entry.numbers)
     return entry.member if span is None else span
 
 
 def stops(entries: Iterable[SuspensionEntry]) -> Iterator[SuspensionEntry]:
-    """Entries that refuse calls, without entries that only forbid new numbers."""
+    """Entries that refuse calls, excluding those that only forbid new numbers."""
     return (entry for entry in entries if entry.kind is SuspensionKind.STOP)
 
 
 class SuspendedNumbers:
     """Suspensions of one edition.
 
-    A look-up takes one access and a bisection inside a block. If a member's whole stock is suspended, the number's
-    holder is looked up too.
+    A look-up takes one access and a bisection within a block. If a member's whole stock is suspended, the number's
+    holder is also looked up.
     """
 
     __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "all", "blocks", "entries", "stocks")
@@ -50,7 +50,7 @@ class SuspendedNumbers:
             elif scope is not None:
                 stocks.setdefault(scope, []).append(suspension)
         self.all: Sequence[Suspension] = tuple(found)
-        """All suspensions, in the order of the file."""
+        """All suspensions, in file order."""
         self.stocks: Mapping[str, Sequence[Suspension]] = stocks
         """Suspensions of whole stocks, by member."""
         self._placed = sorted(placed, key=_first)
@@ -58,7 +58,7 @@ class SuspendedNumbers:
         self._lasts: list[int] = []
         self._covering: list[tuple[Suspension, ...]] = []
         self.blocks: dict[str, tuple[int, int]] = {}
-        """Blocks that a suspension touches, as text (`+81312345`), with the start and the end of their spans."""
+        """Blocks touched by a suspension, as text (`+81312345`), with the start and end of their spans."""
         for at, (span, covering) in enumerate(disjoint(self._placed)):
             self._firsts.append(span.first)
             self._lasts.append(span.last)
@@ -68,7 +68,7 @@ class SuspendedNumbers:
                 self.blocks[f"+{block}"] = (start, at + 1)
 
     def listed(self, e164: str) -> Sequence[Suspension]:
-        """Suspensions of a number (`+81312345678`), except suspensions of whole stocks."""
+        """Suspensions of a number (`+81312345678`), excluding those of whole stocks."""
         touching = self.blocks.get(e164[:BLOCK_DIGITS])
         if touching is None:
             return ()
@@ -77,25 +77,25 @@ class SuspendedNumbers:
         return self._covering[at] if at >= touching[0] and number <= self._lasts[at] else ()
 
     def of_stocks(self, members: Iterable[tuple[str, Period]]) -> Iterator[Suspension]:
-        """Suspensions of the stocks of the given members, limited to their periods.
+        """Suspensions of the given members' stocks, limited to their periods.
 
-        `members` are the holder of a number and the members of its wholesale chain, each with the period in which it
-        has the number.
+        `members` are a number's holder and the members of its wholesale chain, each with the period in which it has the
+        number.
         """
         return (each for member, period in members for each in self._of_stock(member, period))
 
     def _of_stock(self, member: str, period: Period) -> Iterator[Suspension]:
-        """Suspensions of a member's whole stock, for a number that the member has in the period."""
+        """Suspensions of a member's whole stock, for a number that the member has during the period."""
         return in_period(self.stocks.get(member, ()), period)
 
     def disjoint(self) -> Iterator[tuple[int, int, Sequence[Suspension]]]:
-        """First number, last number and suspensions of each span, ascending, without suspensions of whole stocks."""
+        """First number, last number and suspensions of each span, ascending, excluding suspensions of whole stocks."""
         return zip(self._firsts, self._lasts, self._covering, strict=True)
 
     def spans(
         self, held: Callable[[str], Iterable[tuple[NumberSpan, Period]]]
     ) -> Iterator[tuple[NumberSpan, Suspension]]:
-        """All suspended spans in ascending order. `held` returns the spans of a member in ascending order."""
+        """All suspended spans in ascending order. `held` returns a member's spans in ascending order."""
         return merge(self._placed, *(self._stock(member, held(member)) for member in self.stocks), key=_first)
 
     def _stock(self, member: str, held: Iterable[tuple[NumberSpan, Period]]) -> Iterator[tuple[NumberSpan, Suspension]]:
@@ -104,7 +104,7 @@ class SuspendedNumbers:
 
 
 def in_period(suspensions: Iterable[Suspension], period: Period) -> Iterator[Suspension]:
-    """Parts of suspensions that lie within the period."""
+    """The parts of suspensions that lie within the period."""
     for suspension in suspensions:
         part = suspension if period == _ALWAYS else suspension.during(period)
         if part:

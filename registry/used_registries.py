@@ -1,10 +1,9 @@
-"""Archive of the registries that this node has used for decisions, for later evidence.
+"""Archive of the registries that this node has based decisions on, for later evidence.
 
     DIGEST.json     the names of the files of one registry with their SHA-256, and its signed metadata
     SHA256.gz       a file; registries share those that did not change
 
-`DIGEST` is the detail `registry_sha256` of a decision. A registry is kept for as long as the numbers of calls can be
-opened.
+`DIGEST` is the detail `registry_sha256` of a decision. A registry is kept for as long as calls' numbers can be opened.
 """
 
 import gzip
@@ -29,16 +28,16 @@ from idtone.core.files import draft, replace_durably
 log = logging.getLogger(__name__)
 
 FOLDER: Final = "used"
-"""Folder in the cache of the registry."""
+"""Folder in the registry's cache."""
 UNSIGNED: Final = "registry"
-"""The name of the only file of an unsigned registry."""
+"""The name of an unsigned registry's only file."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LARGEST: Final = 64 * 1024 * 1024
 _PIECE: Final = 2**18
 
 
 def metadata_digest(metadata: Mapping[str, bytes]) -> str:
-    """Digest of signed metadata. It equals the SHA-256 of the output of `sha256sum` for the files."""
+    """Digest of signed metadata, equal to the SHA-256 of the output of `sha256sum` for the files."""
     lines = (f"{hashlib.sha256(octets).hexdigest()}  {name}\n" for name, octets in sorted(metadata.items()))
     return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 
@@ -47,7 +46,8 @@ def metadata_digest(metadata: Mapping[str, bytes]) -> str:
 class UsedRegistry:
     """A registry in the archive.
 
-    `files` maps each file to its SHA-256. `metadata` holds the signed metadata, and is empty for an unsigned registry.
+    `files` maps each file to its SHA-256. `metadata` holds the signed metadata, which is empty for an unsigned
+    registry.
     """
 
     sha256: str
@@ -56,17 +56,17 @@ class UsedRegistry:
 
 
 class UsedRegistries:
-    """Folder of archived registries. Several programs may write to it, because they write identical files."""
+    """Folder of archived registries. Several programs may write to it at once, because they write identical files."""
 
     def __init__(self, folder: Path, kept: timedelta | None = None) -> None:
-        """Set the folder, and the time for which a registry is kept after its last use; None for no limit."""
+        """Set the folder and how long a registry is kept after its last use; None means forever."""
         self._folder = folder
         self._kept = kept
 
     def put(self, used: UsedRegistry, read: Callable[[str], BinaryIO]) -> None:
         """Archive a registry. `read` opens one of its files.
 
-        A failure is only logged, because calls need the registry even if it cannot be archived.
+        Failures are only logged, because calls need the registry even if it cannot be archived.
         """
         try:
             self._put(used, read)
@@ -91,7 +91,7 @@ class UsedRegistries:
         self._remove_old()
 
     def _remove_old(self) -> None:
-        """Remove registries whose successor is older than `kept`, and files that no other registry needs."""
+        """Remove registries whose successor is older than `kept` and files that no other registry needs."""
         if self._kept is None:
             return
         before = time.time() - self._kept.total_seconds()
@@ -114,7 +114,7 @@ class UsedRegistries:
     def latest(self) -> UsedRegistry | None:
         """Registry with the highest version, or None. Raises TrustError if one is damaged or unreadable.
 
-        Among equal versions, the newest file counts. The version takes precedence over the time, because the files of a
+        Among equal versions, the newest file counts. The version takes precedence over the time, because files in a
         restored folder have new times.
         """
         try:
@@ -140,7 +140,7 @@ class UsedRegistries:
             raise _unreadable(path, error) from error
 
     def octets(self, used: UsedRegistry, file: str) -> bytes:
-        """Content of a file of an archived registry. Raises TrustError."""
+        """Content of a file in an archived registry. Raises TrustError."""
         path = self._folder / f"{used.files[file]}.gz"
         try:
             with gzip.open(path) as opened:

@@ -1,6 +1,6 @@
-"""Validation rules between the values of a registry. Each rule yields faults with their places.
+"""Validation rules for registry values that depend on each other. Each rule yields located faults.
 
-The faults contain no telephone numbers, because the place in the file identifies them.
+The faults contain no telephone numbers, because the location in the file identifies them.
 """
 
 import difflib
@@ -33,7 +33,7 @@ _Placed = Iterable[tuple[Location, Hashable]]
 
 
 def registry_faults(document: RegistryDocument, held: MemberNumbers | None = None) -> Iterator[ValidationFault]:
-    """All faults between the values of a registry.
+    """All faults in registry values that depend on each other.
 
     If the document was read without its members' numbers, `held` contains them.
     """
@@ -61,7 +61,7 @@ def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
 
 
 def member_faults(members: Iterable[Member]) -> Iterator[ValidationFault]:
-    """Faults inside each of the members."""
+    """Faults within each member."""
     for m, member in enumerate(members):
         yield from pledge_faults(("members", m, "pledge"), member.pledge)
         yield from certification_faults(("members", m, "certification"), member.certification)
@@ -75,7 +75,7 @@ def member_faults(members: Iterable[Member]) -> Iterator[ValidationFault]:
 
 
 def pledge_faults(location: Location, pledge: Pledge | None) -> Iterator[ValidationFault]:
-    """Faults of a pledge at `location`."""
+    """Faults in a pledge at `location`."""
     if pledge and pledge.until and pledge.until <= pledge.signed:
         yield ValidationFault(
             (*location, "until"), Message("is not after `signed`"), Message("Correct one of the two dates")
@@ -83,11 +83,11 @@ def pledge_faults(location: Location, pledge: Pledge | None) -> Iterator[Validat
 
 
 _NO_PROOF: Final = ("登記", "履歴事項", "現在事項", "register")
-"""Words for an extract of the commercial register. It proves that a company exists, but no certification."""
+"""Words for an extract from the commercial register, which proves that a company exists but not its certification."""
 
 
 def certification_faults(location: Location, certification: Certification | None) -> Iterator[ValidationFault]:
-    """Faults of a certification at `location`."""
+    """Faults in a certification at `location`."""
     if certification is None:
         return
     if (certification.mark is None) != (certification.mark_until is None):
@@ -161,20 +161,20 @@ def _evaluations(document: RegistryDocument, held: MemberNumbers) -> Iterator[Va
 
 
 def suspension_faults(document: SuspensionsDocument) -> Iterator[ValidationFault]:
-    """All faults of a list of suspensions."""
+    """All faults in a list of suspensions."""
     yield from _suspensions(document)
 
 
 def never_originates_faults(document: NeverOriginatesDocument) -> Iterator[ValidationFault]:
-    """All faults of a list of numbers that never originate calls."""
+    """All faults in a list of numbers that never originate calls."""
     yield from _never_originates(document)
 
 
 def signed_faults(document: RegistryDocument, held: MemberNumbers | None = None) -> Iterator[ValidationFault]:
-    """All faults of a registry that is to be signed.
+    """All faults in a registry that is going to be signed.
 
-    Suspensions, and numbers that never originate calls, must be in their own files. If the document was read without
-    its members' numbers, `held` contains them.
+    Suspensions and numbers that never originate calls must be in separate files. If the document was read without its
+    members' numbers, `held` contains them.
     """
     if document.never_originates is not None:
         yield ValidationFault(
@@ -267,7 +267,7 @@ def _suspended_members(document: RegistryDocument, held: MemberNumbers) -> Itera
 
 
 def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
-    """Place of each repeated value, with the place of its first occurrence."""
+    """Location of each repeated value, with the location of its first occurrence."""
     seen: dict[Hashable, Location] = {}
     for location, value in placed:
         first = seen.setdefault(value, location)
@@ -276,13 +276,13 @@ def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
 
 
 def _numbers(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
-    """Faults for unreadable numbers, and for numbers that are entered twice.
+    """Faults for numbers that are unreadable or entered twice.
 
-    A number belongs to one member. An entry of a member may lie inside a wider entry, but two equal or partly
-    overlapping entries are a mistake.
+    A number belongs to one member. A member's entry may lie inside a wider one, but two equal or partly overlapping
+    entries are a mistake.
 
     The entries are sorted by first number, and each is compared with the earlier entry that has the largest last
-    number: O(n log n). A group of wrongly overlapping entries gets one error, not one for each pair.
+    number: O(n log n). A group of wrongly overlapping entries gets one fault rather than one for each pair.
     """
     yield from held.unreadable
     firsts, lasts, members, entries = held.firsts, held.lasts, held.members, held.entries
@@ -314,7 +314,7 @@ def _numbers(document: RegistryDocument, held: MemberNumbers) -> Iterator[Valida
 
 
 def _chains(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
-    """Faults of the members, links and numbers of wholesale chains.
+    """Faults in the members, links and numbers of wholesale chains.
 
     A number belongs to one chain. All numbers of a chain belong to its first member.
     """
@@ -342,7 +342,7 @@ def _chains(document: RegistryDocument, held: MemberNumbers) -> Iterator[Validat
 
 
 def _portings(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
-    """Faults of the portings between two members.
+    """Faults in the portings between two members.
 
     One of the members must have the numbers in its ranges, and a number may be in only one porting.
     """
@@ -393,10 +393,10 @@ def _overlapping(spans: list[tuple[NumberSpan, Location]], remedy: str) -> Itera
 
 
 def _links(place: Location, chain: ChainEntry, known: Collection[str]) -> Iterator[ValidationFault]:
-    """Faults of a chain's links.
+    """Faults in a chain's links.
 
-    Each link begins where the previous link ends, no member is in the chain twice, and a member above the reseller
-    checks it.
+    Each link must begin where the previous link ends, no member may be in the chain twice, and a member above the
+    reseller must check it.
     """
     above: list[str] = []
     before: str | None = None

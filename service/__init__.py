@@ -1,1 +1,1 @@
-"""The service `idtone serve`: its start, its hand-over to the next instance, and its messages to systemd."""
+"""The service `idtone serve`: its startup, its hand-over to the next instance, and its messages to systemd."""

@@ -1,4 +1,4 @@
-"""Loads and connects the parts of the service according to the settings, before the service accepts calls."""
+"""Loads and connects the service's parts according to the settings, before it accepts calls."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -50,14 +50,14 @@ from .hook_from_settings import hook_for
 log = logging.getLogger(__name__)
 
 REGISTRY_WITHIN_S: Final = 30.0
-"""Time for which the start waits for the registry's source, in seconds."""
+"""How long startup waits for the registry's source, in seconds."""
 LINES_WITHIN_S: Final = 30.0
-"""Time for which the start waits for the table of lines, in seconds."""
+"""How long startup waits for the table of lines, in seconds."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Parts of the service that are loaded before an instance takes over or serves."""
+    """The service's parts that are loaded before an instance takes over or serves."""
 
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
@@ -66,19 +66,19 @@ class Loaded:
     source: Source
     fleet: FleetChain | None
     lines: LinesSource | None = None
-    """The table of the customers' lines; None if their numbers are not checked."""
+    """The table of customer lines; None if customers' numbers are not checked."""
     stops: StopsInUse = field(kw_only=True)
-    """The suspensions by the operator."""
+    """The operator's suspensions."""
     restore: Callable[[], object] = field(kw_only=True, default=lambda: None)
-    """Restores as many damaged sound files as possible. Raises ToneError with the names of the others."""
+    """Restores as many damaged sound files as possible. Raises ToneError with the names of the rest."""
     hook: str | None = None
-    """The digest of the hook that these settings need; None if it cannot be made."""
+    """Digest of the hook that these settings need; None if it cannot be built."""
 
 
 def load(settings: Settings) -> Loaded:
-    """Load the parts of the service.
+    """Load the service's parts.
 
-    A profile whose files cannot be made is logged, and the notice replaces its sound. Raises ToneError if that profile
+    Logs any profile whose files cannot be made and replaces its sound with the notice. Raises ToneError if that profile
     is the notice.
     """
     if settings.ledger.timestamp.url:
@@ -122,7 +122,7 @@ def write_sounds(
 ) -> tuple[dict[str, Sound], dict[str, ToneError]]:
     """Write the sound files. Returns the sounds and the errors, both by profile id.
 
-    A failure of one profile does not affect the others.
+    A failure for one profile does not affect the others.
     """
     sounds: dict[str, Sound] = {}
     refused: dict[str, ToneError] = {}
@@ -152,7 +152,7 @@ def fleet_of(settings: Settings) -> FleetChain | None:
 
 
 def _read_first(source: Source) -> None:
-    """Read the registry for the first time. If this fails, the service starts anyway, and calls get the notice."""
+    """Read the registry for the first time. If this fails, the service starts anyway and calls get the notice."""
     reading = in_daemon(source.refresh, "the first reading of the registry")
     try:
         reading.result(REGISTRY_WITHIN_S)
@@ -165,7 +165,7 @@ def _read_first(source: Source) -> None:
 
 
 def lines_of(settings: LinesSettings) -> LinesSource | None:
-    """Open the table of customer lines and read it once; None if the settings name no table.
+    """The table of customer lines, opened and read once; None if the settings name no table.
 
     Until the table can be read, outgoing calls are refused. Raises DocumentError for inconsistent settings.
     """
@@ -190,9 +190,9 @@ def journal_of(settings: Settings) -> JournalFolder:
 
 
 def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> Source:
-    """Source of the registry according to the settings.
+    """The registry's source according to the settings.
 
-    Evidence may refer to a registry for `used_for` after its last use, or without limit if `used_for` is None.
+    Evidence may refer to a registry for `used_for` after its last use, or forever if `used_for` is None.
     """
     root = registry.root_file()
     if root is None:
@@ -211,7 +211,7 @@ def assemble(
 ) -> tuple[CallControl, FallbackKeeper, Callable[[], None]]:
     """Create call control, the keeper of `fallback.conf`, and a function that applies a changed registry.
 
-    `restored` holds the calls in progress, if they were already read from the ledger.
+    `restored` holds the calls in progress if they were already read from the ledger.
     """
     source, lines = loaded.source, loaded.lines
     policy = settings.policy.policy(settings.association.member)
@@ -265,7 +265,7 @@ def assemble(
 
 
 def lines_refresher(lines: LinesSource, settings: Settings) -> Callable[[], None]:
-    """Function that reads a changed table of lines, and writes the numbers for the hook."""
+    """Function that reads a changed table of lines and writes its numbers for the hook."""
     left = FallbackLines(settings.sounds.directory)
 
     def refresh() -> None:

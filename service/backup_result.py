@@ -1,4 +1,4 @@
-"""Results of the last backup and the last restore drill, in a file.
+"""File with the results of the last backup and the last restore drill.
 
 `idtone backup` writes the file. The metrics, `idtone status` and `idtone doctor` read it.
 """
@@ -22,7 +22,7 @@ _SLACK: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Extent of a ledger in the archives: its numbers of steps and leaves, and the hexadecimal root of its tree."""
+    """Extent of a ledger in the archives: how many steps and leaves, and the tree's root in hexadecimal."""
 
     steps: int
     leaves: int
@@ -31,7 +31,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class MadeArchive:
-    """An archive of the current chain, with the whole ledger or with what is new since the previous archive."""
+    """An archive in the current chain, with the whole ledger or with what is new since the previous archive."""
 
     name: str
     sha256: str
@@ -43,10 +43,10 @@ class MadeArchive:
 class BackupResult:
     """Results of the last backup and of the last restore drill.
 
-    `chain` lists the archives that the next archive continues. The first of them has the whole ledger. `reached` maps
-    the name of each tree to its extent in the archives. `newest` is the end of the newest call in the archives.
-    `drilled` is the time of the last successful drill, and `drilled_newest` is the time of the newest call that this
-    drill restored. `drill_failed` is the time of the last drill if it failed, or else None.
+    `chain` lists the archives that the next archive continues. The first one has the whole ledger. `reached` maps each
+    tree's name to its extent in the archives. `newest` is the end of the newest call in the archives. `drilled` is the
+    time of the last successful drill, and `drilled_newest` is the time of the newest call that it restored.
+    `drill_failed` is the time of the last drill if it failed; otherwise, None.
     """
 
     at: datetime
@@ -94,7 +94,7 @@ def _text(value: object) -> str:
 def read(path: Path) -> BackupResult | None:
     """Read the last result; None if the file is missing or unreadable.
 
-    The next archive then has the whole ledger.
+    If it is None, the next archive will contain the whole ledger.
     """
     try:
         found = json.loads(path.read_bytes())
@@ -122,5 +122,5 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def is_old(result: BackupResult | None, every_s: float, now: datetime) -> bool:
-    """True if the next backup is overdue: no result, a result that is too old, or a result from the future."""
+    """True if the next backup is overdue: the result is missing, too old or from the future."""
     return result is None or not -60 <= result.age_s(now) <= _SLACK * every_s

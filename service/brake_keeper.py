@@ -1,4 +1,4 @@
-"""Saves the brake's state across restarts, and shares its stops with the other nodes of the fleet.
+"""Saves the brake's state across restarts and shares its stops with the other nodes of the fleet.
 
 A thread writes the files (`brake.state_files`), so that no call waits. The stops and releases of this node are part of
 its state in PostgreSQL (`node_state`), authenticated with the fleet key. `OtherNodes` reads the stops of the other
@@ -47,12 +47,12 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 0.25
 CALM_EVERY_S: Final = 5.0
 WINDOWS_EVERY_S: Final = 10.0
-"""Interval in seconds at which the windows of marked and slowed subjects are written."""
+"""How often the windows of marked and slowed subjects are written, in seconds."""
 LINES_EVERY_S: Final = 600.0
 
 
 def brake_of(settings: Settings) -> Brake | None:
-    """Create the brake with its last saved state; None if the brake is off. Raises DocumentError or LedgerError."""
+    """The brake, with its last saved state; None if it is off. Raises DocumentError or LedgerError."""
     chosen = settings.brake
     if chosen.highest is HighestStep.NOTHING:
         return None
@@ -77,10 +77,10 @@ def brake_of(settings: Settings) -> Brake | None:
 
 
 class BrakeKeeper:
-    """Saves and shares the brake's state while the service runs."""
+    """Saves and shares the brake's state while the service is running."""
 
     def __init__(self, settings: Settings, brake: Brake, report_soon: Callable[[], None] = lambda: None) -> None:
-        """Set the brake, and the function that sends a change to the other nodes immediately."""
+        """Set the brake and the function that immediately sends a change to the other nodes."""
         self._settings, self._brake, self._report_soon = settings, brake, report_soon
         self._key = key_of(settings)
         self._written = self._reported = brake.changes
@@ -148,7 +148,7 @@ class BrakeKeeper:
         return hmac.new(self._key, f"{node}\0{text}".encode(), hashlib.sha256).hexdigest()
 
     def read_reports(self, reports: Sequence[NodeReport]) -> None:
-        """Apply the stops and releases of other nodes. Thread-safe."""
+        """Apply other nodes' stops and releases. Thread-safe."""
         holds: list[Hold] = []
         released: dict[str, float] = {}
         for report in reports:
@@ -157,7 +157,7 @@ class BrakeKeeper:
             self._loop.call_soon_threadsafe(lambda: self._brake.take_over_stops(holds, released, _now_s()))
 
     def _read(self, node: str, state: Any, holds: list[Hold], released: dict[str, float]) -> None:
-        """Collect the stops and releases of one node, if they are authentic."""
+        """Collect one node's stops and releases, if they are authentic."""
         try:
             brake = state["brake"]
             if not brake:
@@ -177,7 +177,7 @@ class BrakeKeeper:
 
 
 class ReleasingEvidence:
-    """Evidence for acts of operators. An act that releases a subject also takes effect in the brake."""
+    """Evidence for operators' acts. An act that releases a subject also takes effect in the brake."""
 
     def __init__(self, evidence: Evidence, brake: Brake | None, loop: asyncio.AbstractEventLoop) -> None:
         self._evidence, self._brake, self._loop = evidence, brake, loop
@@ -197,7 +197,7 @@ class ReleasingEvidence:
 
 
 def release_in_file(settings: Settings, token: str) -> None:
-    """Release a subject in the state file, while no service runs. Raises UsageError or OSError."""
+    """Release a subject in the state file while no service is running. Raises UsageError or OSError."""
     path, key = state_path(settings), key_of(settings)
     kept = read_state(path, key)
     holds = [hold for hold in kept.holds if hold.token != token]

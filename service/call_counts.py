@@ -1,7 +1,7 @@
-"""Counters of calls, derived from the steps that call control writes to the ledger.
+"""Call counters, derived from the steps that call control writes to the ledger.
 
-The modules that handle calls therefore need no counters. The counts start with the process. Calls in progress at that
-time are counted when they end.
+The modules that handle calls therefore need no counters. Counting starts with the process. Calls already in progress
+are counted when they end.
 """
 
 from collections import Counter
@@ -18,11 +18,11 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind
 
 CONNECT_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
-"""Classes of the time from the answer to the connection, in seconds. A sound takes about half a second."""
+"""Buckets for the time from the answer to the connection, in seconds. A sound takes about half a second."""
 NONE: Final = "none"
-"""The value of a label if the step lacks that detail."""
+"""A label's value if the step lacks that detail."""
 LABELS: Final = ("outcome", "reason", "interface", "direction")
-"""Labels of `CallCounts.decisions`: names of details of a step."""
+"""Labels of `CallCounts.decisions`, which are names of step details."""
 
 # In Python 3.11 the look-up of an enumeration's member takes longer than everything else here.
 _FOREIGN: Final = Reason.NUMBER_OF_ANOTHER_MEMBER
@@ -38,14 +38,14 @@ _INTERRUPTED: Final = StepKind.INTERRUPTED
 
 @dataclass(slots=True)
 class _Call:
-    """Progress of a call, for the counters."""
+    """A call's progress, for the counters."""
 
     to_hear: frozenset[str]
-    """The parties that are to hear a sound."""
+    """The parties that should hear a sound."""
     sent: set[str] = field(default_factory=set)
-    """The parties to which it was sent."""
+    """The parties that it was sent to."""
     played: set[str] = field(default_factory=set)
-    """The parties to which it was played to its end."""
+    """The parties that heard it played to the end."""
     confirmed: set[str] = field(default_factory=set)
     answered_at: datetime | None = None
     connected: bool = False
@@ -54,7 +54,7 @@ class _Call:
 class CallCounts:
     """Evidence that counts the steps on their way to the ledger.
 
-    Use an instance in one thread. Any thread can read the counts.
+    Use an instance in a single thread. Any thread can read the counts.
     """
 
     def __init__(self, evidence: Evidence) -> None:
@@ -62,23 +62,23 @@ class CallCounts:
         self._calls: dict[str, _Call] = {}
         """The calls in progress."""
         self.decisions: Counter[tuple[str, ...]] = Counter()
-        """Decisions by `LABELS`. The interface of the hook's own decisions is `none`."""
+        """Decisions by `LABELS`. For the hook's own decisions, the interface is `none`."""
         self.emergencies_of_suspended = 0
         """Emergency calls whose forwarding number was suspended."""
         self.foreign_numbers = 0
         """Calls whose forwarding number another member holds."""
         self.ended: Counter[tuple[str, ...]] = Counter()
-        """Ended calls by status; `INTERRUPTED` if the end is not known."""
+        """Ended calls by status; `INTERRUPTED` if the end is unknown."""
         self.connected = 0
-        """Ended calls that were connected and on which a party was to hear a sound."""
+        """Ended calls that were connected and in which a party should have heard a sound."""
         self.sent = 0
-        """Calls among `connected` with all their sounds sent."""
+        """Calls among `connected` whose sounds were all sent."""
         self.confirmed = 0
-        """Calls among `sent` with all their sounds confirmed by the phone's reports, if these came before the end."""
+        """Calls among `sent` whose sounds were all confirmed by the phone's reports, if these came before the end."""
         self.failed = 0
-        """Ended calls that were connected although one of their sounds was not played to its end."""
+        """Ended calls that were connected although one of their sounds was not played to the end."""
         self.connecting = Durations(CONNECT_S)
-        """Times from the answer to the connection of the parties, if a sound was played."""
+        """Times from the answer until the parties were connected, if a sound was played."""
 
     @property
     def full(self) -> bool:

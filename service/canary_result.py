@@ -1,4 +1,4 @@
-"""Result of the last canary call, in a file.
+"""File with the result of the last canary call.
 
 `idtone canary` writes the file. The metrics, `idtone status` and `idtone doctor` read it.
 """
@@ -24,7 +24,7 @@ _SLACK: Final = 1.5
 
 
 class CanaryFault(StrEnum):
-    """Reason why a canary call did not show the expected sound."""
+    """Reason why a canary call did not deliver the expected sound."""
 
     SUSPENDED = "number-suspended"
     REGISTRY = "registry"
@@ -66,9 +66,9 @@ class CanaryResult:
     """Result of a canary call, without telephone numbers.
 
     `verdict` is the verdict on the sound that arrived (`conforms`, `present`, `cannot-tell`, `absent`). `fault` is None
-    if the call succeeded, and `detail` explains the fault. `expected` is the profile of the expected sound, or None if
-    it is unknown. `call_id`, `outcome`, `reason` and `status` are copied from the evidence of the call, and are empty
-    without evidence.
+    if the call succeeded, and `detail` explains the fault. `expected` is the expected sound's profile, or None if
+    unknown. `call_id`, `outcome`, `reason` and `status` are copied from the call's evidence and are empty if there is
+    none.
     """
 
     at: datetime
@@ -142,14 +142,14 @@ _PLAIN: Final = ("detail", "expected", "call_id", "outcome", "reason", "status",
 
 
 def is_old(result: CanaryResult | None, every_s: float, now: datetime) -> bool:
-    """True if the next call is overdue: no result, a result that is too old, or a result from the future."""
+    """True if the next call is overdue: the result is missing, too old or from the future."""
     return result is None or not -_SLACK * every_s <= result.age_s(now) <= _SLACK * every_s
 
 
 def make_folder(settings: Settings) -> None:
-    """Create the folder of the recordings. Raises UsageError.
+    """Create the folder for the recordings. Raises UsageError.
 
-    The folder has the group of the sounds' folder, so that Asterisk can write into it.
+    It gets the group of the sounds' folder, so that Asterisk can write to it.
     """
     folder = settings.canary_directory()
     try:

@@ -1,4 +1,4 @@
-"""The command `idtone serve`, which runs the service."""
+"""The `idtone serve` command, which runs the service."""
 
 import asyncio
 import faulthandler
@@ -42,7 +42,7 @@ from .service_user import read_as_service, refuse_root
 log = logging.getLogger(__name__)
 
 UNUSABLE_SETTINGS: Final = 78
-"""Exit code EX_CONFIG of sysexits.h. systemd does not restart the service then, because it would fail again."""
+"""Exit code EX_CONFIG from sysexits.h, with which systemd does not restart the service, because it would fail again."""
 
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Take over from the running instance, without losing a call.")
@@ -98,7 +98,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
 
 @contextmanager
 def _reported(form: log_output.LogFormat) -> Iterator[None]:
-    """Report an error that ends the service in the format of the log. In text format, the command line prints it."""
+    """Report an error that ends the service in the log's format. In text format, the command line prints it."""
     try:
         yield
     except OSError as error:
@@ -117,9 +117,9 @@ def _reported(form: log_output.LogFormat) -> Iterator[None]:
 
 
 def check_settings(settings: Settings) -> None:
-    """Read the files that the settings name, without changing anything. Raises IdtoneError.
+    """Read the files named by the settings without changing anything. Raises IdtoneError.
 
-    The files are the operator's own, and the service's files as far as they exist.
+    These are the operator's files and whichever of the service's files exist.
     """
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
@@ -148,7 +148,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
-    """Warnings about features that calls will lack with the settings."""
+    """Warnings about features that calls will lack with these settings."""
     member = settings.association.member
     if trouble := member_trouble(member, registry):
         yield joined(". ", (trouble, REMEDY))
@@ -165,7 +165,7 @@ def _registry_here(settings: Settings) -> RegistryIndex | None:
 
 
 def _check_keys(ledger: LedgerSettings, node: str) -> None:
-    """Check the existing keys of the ledger. Raises LedgerError."""
+    """Check the ledger's existing keys. Raises LedgerError."""
     for path in (ledger.key_file, *LogKeys(ledger, successor_trees_of(ledger, node)).files()):
         try:
             there = path.exists()
@@ -176,9 +176,9 @@ def _check_keys(ledger: LedgerSettings, node: str) -> None:
 
 
 def _check_lines(lines: LinesSettings) -> None:
-    """Check the settings of the table of lines, and read the table if it is a file.
+    """Check the settings for the table of lines. Also reads the table if it is a file.
 
-    A database is not read. If a database is unreachable, the last good table stays in use.
+    Does not read a database, because the last good table stays in use while it is unreachable.
     """
     lines.check()
     if lines.is_database():

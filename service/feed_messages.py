@@ -1,6 +1,6 @@
-"""Translatable messages in the status feed of the service, for `idtone status` in Japanese.
+"""Translatable messages in the service's status feed, for `idtone status` in Japanese.
 
-JSON carries only the English text of a message. The feed therefore includes the templates and fields too.
+JSON carries only a message's English text, so the feed also includes the templates and fields.
 """
 
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ from typing import Any, Final
 from idtone.core.translation import Message
 
 MESSAGES: Final = "messages"
-"""Key under which the feed carries the messages. The reader removes it."""
+"""Key of the messages in the feed. The reader removes it."""
 
 
 def with_messages(feed: dict[str, Any]) -> dict[str, Any]:
-    """Copy of the feed with the templates and fields of all messages, by their English text."""
+    """Copy of the feed with all messages' templates and fields, by their English text."""
     return {**feed, MESSAGES: {str.__str__(each): _written(each) for each in _messages(feed)}}
 
 
 def restore_messages(feed: dict[str, Any]) -> dict[str, Any]:
-    """Replace English texts in the feed by translatable messages. A service of another version may send none."""
+    """Replace English texts in the feed with translatable messages. A service of another version may send none."""
     carried = feed.pop(MESSAGES, None)
     known: dict[str, Message] = {}
     for words, written in carried.items() if isinstance(carried, dict) else ():

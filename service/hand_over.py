@@ -1,4 +1,4 @@
-"""Hand-over from the running instance of the service to the next instance, over a socket beside the ledger.
+"""Hand-over from the running instance of the service to the next instance, over a socket next to the ledger.
 
     next → running   {"take-over": 1, "manager": …}     the next instance has loaded everything
     running → next   {"agi": address}, the AGI listener  if it has one; or {"refused": why}
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 VERSION: Final = 1
 ANSWER_WITHIN_S: Final = 5.0
-"""Time for which one side waits for the other, in seconds; each step takes milliseconds."""
+"""How long one side waits for the other, in seconds. Each step takes milliseconds."""
 _PACKET: Final = 65536
 
 
@@ -46,12 +46,12 @@ class Peer:
         socket.send_fds(self._socket, [json.dumps(fields).encode()], descriptors)
 
     async def next_message(self) -> dict[str, Any]:
-        """Receive a message; empty if the other instance has ended. Raises UsageError after a timeout."""
+        """Receive a message; empty if the other instance has ended. Raises UsageError on timeout."""
         fields, _ = await self._receive(lambda: (self._socket.recv(_PACKET), []))
         return fields
 
     async def next_message_with_descriptors(self) -> tuple[dict[str, Any], list[int]]:
-        """Receive a message, and the file descriptors that came with it. Raises UsageError after a timeout."""
+        """Receive a message and the file descriptors that came with it. Raises UsageError on timeout."""
         return await self._receive(lambda: socket.recv_fds(self._socket, _PACKET, 1)[:2])
 
     async def _receive(self, receive: Callable[[], tuple[bytes, list[int]]]) -> tuple[dict[str, Any], list[int]]:
@@ -73,7 +73,7 @@ class Peer:
 
 
 def socket_path(ledger: Path) -> Path:
-    """Path of the hand-over socket beside a ledger."""
+    """Path of the hand-over socket next to a ledger."""
     return ledger.with_name(ledger.name + ".next")
 
 
@@ -102,6 +102,6 @@ async def _attend(listener: socket.socket, hand_over: Callable[[Peer], Awaitable
 
 @contextmanager
 def running_instance(path: Path) -> Iterator[Peer | None]:
-    """Connect to the running instance of a ledger; None if no instance runs."""
+    """Connect to the instance that uses a ledger; None if no instance is running."""
     with connected_socket(path, socket.SOCK_SEQPACKET) as end:
         yield Peer(end) if end else None

@@ -18,7 +18,7 @@ from idtone.tones.profile_library import ProfileLibrary
 
 
 def hook_for(settings: Settings, library: ProfileLibrary) -> dialplan.Hook:
-    """Build the hook of this version for the given settings and profiles.
+    """Build this version's hook for the given settings and profiles.
 
     Raises UsageError if `agi.listen` is a Unix socket and `idtone-agi` is not installed.
     """
@@ -49,11 +49,11 @@ def hook_for(settings: Settings, library: ProfileLibrary) -> dialplan.Hook:
 
 
 CANARY_AFTERWARDS_S: Final = 2
-"""Time for which the canary's answering leg records after the longest sound, in seconds."""
+"""How long the canary's answering leg keeps recording after the longest sound, in seconds."""
 
 
 def canary_listens_s(library: ProfileLibrary) -> int:
-    """Recording time of the canary's answering leg in seconds, which exceeds the longest possible sound."""
+    """Recording time of the canary's answering leg in seconds, longer than any possible sound."""
     longest_ms = max(profile.duration_ms for profile in library.for_calls())
     return math.ceil(longest_ms / 1000) + CANARY_AFTERWARDS_S
 
@@ -65,7 +65,7 @@ def _canary(settings: Settings, library: ProfileLibrary) -> dialplan.Canary | No
 
 
 def fallback_parameters(settings: PolicySettings) -> dialplan.FallbackParameters:
-    """Parameters of the hook for calls while the service is down."""
+    """The hook's parameters for calls while the service is down."""
     policy = settings.policy(None)
     incoming, outgoing = (
         dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))

@@ -1,4 +1,4 @@
-"""One instance of the service, which can take over from the previous instance and hand over to the next."""
+"""An instance of the service, which can take over from the previous instance and hand over to the next."""
 
 import asyncio
 import logging
@@ -70,13 +70,13 @@ if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only me
 log = logging.getLogger(__name__)
 
 RETENTION: Final = "idtone.retention"
-"""Group of entry points for the erasure of expired data. Their packages are not needed for calls."""
+"""Entry point group for erasing expired data. Its packages are not needed for calls."""
 
 AGI_DRAIN_S: Final = 1.0
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
-    """Log the failure of a background task. Nothing else would reveal it, because calls continue."""
+    """Log a background task's failure. Nothing else would reveal it, because calls continue."""
     error = None if task.cancelled() else task.exception()
     if error:
         log.error(
@@ -96,13 +96,13 @@ class HandedOver:
 
 
 class Instance:
-    """One run of `idtone serve`, from its start or take-over to its end or hand-over."""
+    """A run of `idtone serve`, from its start or take-over to its end or hand-over."""
 
     def __init__(self, settings: Settings, password: str, loaded: Loaded) -> None:
         self._settings = settings
         self._password = password
         self._refused = False
-        """True if Asterisk refused the password at the last attempt."""
+        """True if Asterisk rejected the password at the last attempt."""
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
         self._socket = hand_over.socket_path(path_of(settings.ledger.own_url()))
@@ -121,7 +121,7 @@ class Instance:
         return self._evidence is not None and self._evidence.unwritten is not None
 
     async def run(self, take_over: bool) -> None:
-        """Run until a stop signal, or until the next instance has taken over. A second signal cancels the run."""
+        """Run until a stop signal arrives or the next instance has taken over. A second signal cancels the run."""
         async with AsyncExitStack() as resources:
             peer = resources.enter_context(hand_over.running_instance(self._socket)) if take_over else None
             restored = self._restore_calls() if peer else None
@@ -148,9 +148,9 @@ class Instance:
             await self._serve(parts, refresh, handed_over.listener, peer)
 
     def _restore_calls(self) -> RestoredCalls | None:
-        """Read the calls in progress while the previous instance still serves.
+        """Read the calls in progress while the previous instance is still serving.
 
-        None if the ledger cannot be read yet, for example because it must be upgraded first.
+        Returns None if the ledger cannot be read yet, for example because it must be upgraded first.
         """
         try:
             with LedgerReader.open(self._settings.ledger.own_url(), self._loaded.key_ring.days) as reader:
@@ -168,7 +168,7 @@ class Instance:
     async def _connect(self) -> AsyncIterator[AriConnection]:
         """Connect to Asterisk.
 
-        If Asterisk rejected the password before, the password file is read again.
+        If Asterisk rejected the password before, rereads the password file.
         """
         ari = self._settings.ari
         if self._refused:
@@ -283,7 +283,7 @@ class Instance:
     def _watch_sources(self, refresh: Callable[[], None], calls: CallControl) -> list[asyncio.Task[None]]:
         """Watch the registry, the lines and the sounds in separate tasks.
 
-        A suspension thus never waits for a hanging database.
+        A suspension therefore never waits for a hanging database.
         """
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
@@ -293,7 +293,7 @@ class Instance:
         return [asyncio.create_task(watch.run()) for watch in watches]
 
     def _refresh(self, refresh: Callable[[], None]) -> None:
-        """Apply a changed registry, and inform the other nodes. Blocks, and raises what `refresh` raises."""
+        """Apply a changed registry and inform the other nodes. Blocks, and raises whatever `refresh` raises."""
         before = self._loaded.source.current
         try:
             refresh()
@@ -338,7 +338,7 @@ class Instance:
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
         """Tasks that erase expired customer forms.
 
-        If the operator keeps no forms at the start, nothing is imported for them.
+        If the operator has no forms at startup, imports nothing for them.
         """
         if self._settings.customers.directory.is_dir():
             for room in entry_points(group=RETENTION):
@@ -389,7 +389,7 @@ class Instance:
         loop.add_signal_handler(signal.SIGHUP, reload)
 
     def _status(self, parts: InstanceParts) -> str:
-        """Status line for systemd, in English like the log around it."""
+        """Status line for systemd, in English like the surrounding log."""
         if self._handing_over:
             return "handing over to the next instance"
         if self._stop.is_set():
@@ -415,7 +415,7 @@ class Instance:
     # -- from the previous instance -------------------------------------------------------------------------------
 
     async def _take_over(self, peer: hand_over.Peer, resources: AsyncExitStack) -> HandedOver:
-        """Ask the running instance to hand over, and wait until it has closed the journal and the ledger."""
+        """Ask the running instance to hand over and wait until it has closed the journal and the ledger."""
         await peer.send(**{"take-over": hand_over.VERSION, "manager": self._manager.address})
         answer, descriptors = await peer.next_message_with_descriptors()
         if "agi" not in answer:
@@ -463,7 +463,7 @@ class Instance:
         ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._log_reload_failed))
 
     def _log_reload_failed(self) -> None:
-        """Log that a reload failed, because the next instance ended without taking over."""
+        """Log that a reload failed because the next instance ended without taking over."""
         assert self._next
         log.error(
             "the reload has FAILED: the next instance ended with status %s, for the reason above. This instance "
@@ -480,7 +480,7 @@ class Instance:
     async def _hand_over(self, peer: hand_over.Peer, listener: Listener | None, parts: InstanceParts) -> bool:
         """Hand over to the next instance. Returns True when that instance is ready.
 
-        After a failure, the method returns False, and this instance continues to serve.
+        On failure, returns False, and this instance continues to serve.
         """
         request = await peer.next_message()
         refusal = None

@@ -1,4 +1,4 @@
-"""Container for the parts of one service instance, for the code that starts them or shows their state."""
+"""Container for a service instance's parts, for the code that starts them or shows their state."""
 
 from bisect import bisect_right
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from .suspension_keeper import SuspensionKeeper
 
 @dataclass
 class InstanceParts:
-    """All parts of a service instance. Threads of the metrics and of `idtone status` read them too."""
+    """All parts of a service instance. The threads for metrics and `idtone status` also read them."""
 
     settings: Settings
     calls: CallControl
@@ -43,7 +43,7 @@ class InstanceParts:
     runner: ApplicationRunner
     hook: LoadedHookCheck
     keeper: BrakeKeeper | None
-    """The keeper of the brake; None if the brake is off."""
+    """The brake's keeper; None if the brake is off."""
     suspensions: SuspensionKeeper
     """This node's own suspensions."""
     journal: JournalReader
@@ -68,7 +68,7 @@ class InstanceParts:
         return self._lapses[1]
 
     def licence_lapses(self, now: datetime) -> list[LicenceLapse]:
-        """Coming and past ends of the licences of `association.member`."""
+        """Upcoming and past lapses of the licences of `association.member`."""
         registry, member = self.source.current, self.settings.association.member
         if registry is None or member is None:
             return []

@@ -1,4 +1,4 @@
-"""Free space on the ledger's disk, and the number of days for which it lasts."""
+"""Free space on the ledger's disk and how many days it will last."""
 
 import logging
 import os
@@ -20,14 +20,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Free space on the ledger's disk, and the days for which it lasts. None means unknown."""
+    """Free space on the ledger's disk and how many days it will last. None means unknown."""
 
     free_bytes: int | None = None
     days: float | None = None
 
 
 def damaged_ledgers(ledger: Path) -> list[Path]:
-    """Damaged ledgers that were set aside in the folder of this ledger, oldest first."""
+    """Damaged ledgers that were set aside in this ledger's folder, oldest first."""
     found = ledger.parent.glob(f"{ledger.name}.damaged-*")
     return sorted(each for each in found if not each.name.endswith(("-wal", "-journal", "-shm")))
 
@@ -42,7 +42,7 @@ class LedgerDiskSpace:
         self._growth: Growth | None = None
 
     def free_space_and_days(self) -> Room:
-        """Free space now, and the days for which it lasts at the growth of the last week.
+        """Current free space and how many days it will last at last week's growth.
 
         The growth is measured every `LOOK_EVERY_S` seconds.
         """

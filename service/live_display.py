@@ -1,4 +1,4 @@
-"""Display of a state on the terminal, once or every second."""
+"""Displays a state on the terminal, once or every second."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Update the output ev
 def show(
     look: Callable[[], T], screen: Callable[[T], Any], as_object: Callable[[T], Any], *, as_json: bool, watch: bool
 ) -> T:
-    """Show a state once, or every second until the user interrupts (`watch`). Returns the last state.
+    """Show a state once or, with `watch`, every second until the user interrupts. Returns the last state.
 
     `look` reads a state, `screen` converts it for rich, and `as_object` converts it for JSON.
     """

@@ -1,4 +1,4 @@
-"""Periodic check whether Asterisk has loaded the hook for the current settings."""
+"""Periodically checks whether Asterisk has loaded the hook for the current settings."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from idtone.dialplan import HOOK_GLOBAL
 
 LOOK_EVERY_S: Final = 1.0
 ASK_EVERY_S: Final = 10.0
-"""Interval in seconds at which Asterisk is asked. Status, alert and mail report a missing hook within two minutes."""
+"""How often Asterisk is asked, in seconds. Status, alert and email report a missing hook within two minutes."""
 
 _log = logging.getLogger(__name__)
 
@@ -21,20 +21,20 @@ class LoadedHookCheck:
     """State of the check. The event loop updates it, and any thread can read it."""
 
     def __init__(self, expected: str | None) -> None:
-        """Set the digest of the hook for the settings; None if it is unknown."""
+        """Set the digest of the hook for the settings; None if unknown."""
         self._expected = expected
         self.digest: str | None = None
-        """The digest of the loaded hook; empty if none is loaded, None while it is not known."""
+        """Digest of the loaded hook; empty if none is loaded, None while unknown."""
 
     @property
     def is_current(self) -> bool | None:
-        """True if Asterisk has loaded the current hook; None while that is unknown."""
+        """True if Asterisk has loaded the current hook; None while unknown."""
         if self.digest is None or self._expected is None:
             return None
         return self.digest == self._expected
 
     async def watch(self, runner: ApplicationRunner) -> None:
-        """Check the loaded hook on each new connection to Asterisk, and periodically, until cancelled."""
+        """Check the loaded hook periodically and on each new connection to Asterisk, until cancelled."""
         asked: Ari | None = None
         next_s = 0.0
         while True:

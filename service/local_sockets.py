@@ -20,9 +20,9 @@ WAITING: Final = 8
 def listening_socket(
     path: Path, kind: socket.SocketKind, group: int | None = None, waiting: int = WAITING
 ) -> Iterator[socket.socket]:
-    """Listen on a Unix socket, which replaces the socket of an earlier instance. Raises OSError.
+    """Listen on a Unix socket, replacing an earlier instance's socket. Raises OSError.
 
-    Members of `group` may connect too. `waiting` is the maximum number of pending connections.
+    Members of `group` may also connect. `waiting` is the maximum number of pending connections.
     """
     with socket.socket(socket.AF_UNIX, kind) as listener, _short(path) as name:
         path.unlink(missing_ok=True)
@@ -40,10 +40,10 @@ def listening_socket(
 def connected_socket(
     path: Path, kind: socket.SocketKind, within_s: float | None = None
 ) -> Iterator[socket.socket | None]:
-    """Connect to the instance that listens at `path`; None if no instance listens.
+    """Connect to the instance listening at `path`; None if there is none.
 
-    `within_s` is the timeout of each operation. Raises UsageError, also if a user other than the service's listens at
-    `path` or could do so.
+    `within_s` is the timeout for each operation. Raises UsageError, including if a user other than the service's is or
+    could be listening at `path`.
     """
     with socket.socket(socket.AF_UNIX, kind) as end:
         end.settimeout(within_s)
@@ -80,12 +80,11 @@ def _short(path: Path) -> Iterator[str]:
 
 
 def _owner(folder: Path) -> int:
-    """Owner of the folder. Root accepts only this user's instance in the folder. Raises UsageError.
+    """The folder's owner. Root accepts only this user's instance in the folder. Raises UsageError.
 
-    A user who could put a socket into the folder, or replace the folder, could answer root in the service's name. An
-    upgrade of the fleet would then continue although this node does not serve. Therefore only the owner and root may
-    have write access to the folder and its parents. In a sticky folder such as /tmp, other users cannot replace a file
-    or folder.
+    A user who could put a socket into the folder or replace the folder could answer root in the service's name. A fleet
+    upgrade would then continue although this node is not serving. Therefore, only the owner and root may have write
+    access to the folder and its parents. In a sticky folder such as /tmp, other users cannot replace a file or folder.
     """
     if os.geteuid() != 0:
         return 0

@@ -1,6 +1,6 @@
 """Metrics for monitoring: a table of names, kinds, meanings and values, independent of Prometheus.
 
-No metric contains a telephone number, a call id or a member. The names follow the conventions of Prometheus.
+No metric contains a telephone number, a call id or a member. The names follow Prometheus conventions.
 """
 
 import platform
@@ -38,14 +38,14 @@ _DAY_S: Final = 86400
 
 class MetricKind(StrEnum):
     COUNTER = "counter"
-    """A count that begins at 0 with each instance of the service."""
+    """A count that starts at 0 in each instance of the service."""
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
 
 
 Value = float | Durations
 Values = Value | Mapping[tuple[str, ...], Value] | None
-"""One value, or one for each combination of the labels' values; None without a value."""
+"""One value, or one for each combination of label values; None if there is no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _unwritten(parts: InstanceParts) -> float:
 
 
 def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[InstanceParts], Values]:
-    """Reader of a value of the last canary call.
+    """Reader for a value of the last canary call.
 
     The reader returns None if this node places no canary calls, or has no result yet.
     """
@@ -107,7 +107,7 @@ def _stamped(parts: InstanceParts) -> Values:
 
 
 def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[InstanceParts], Values]:
-    """Reader of a time of the last backup.
+    """Reader for a time of the last backup.
 
     The reader returns 0 before the first backup, and None if this node makes no backups.
     """
@@ -125,9 +125,9 @@ def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[Instan
 
 @cache
 def _no_decisions(interface: Interface) -> dict[tuple[str, ...], float]:
-    """Zero for each possible combination of labels.
+    """Zero for each possible label combination.
 
-    `increase()` of Prometheus misses the first event of a counter that starts at 1.
+    Prometheus's `increase()` misses the first event of a counter that starts at 1.
     """
     careful = (Outcome.NOTICE, Outcome.REFUSE)
     more = {Reason.LICENCE_VALID: (Outcome.PLAY,), Reason.EMERGENCY: (Outcome.BYPASS,)}

@@ -1,8 +1,7 @@
-"""HTTP listener for metrics, in its own thread and event loop, so that no call waits.
+"""HTTP listener for metrics, in a separate thread and event loop so that no call waits.
 
-All requests within a second get the same text, so a hundred scrapers take little more processor time than one. The
-number and the duration of connections are limited, so that they cannot exhaust the file descriptors that evidence
-needs.
+All requests within a second get the same text, so a hundred scrapers use little more processor time than one. The
+number and duration of connections are limited so that they cannot exhaust the file descriptors that evidence needs.
 """
 
 import asyncio
@@ -29,17 +28,19 @@ log = logging.getLogger(__name__)
 
 PATH: Final = "/metrics"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-"""The type of Prometheus' text format, which all scrapers read."""
+"""The media type of Prometheus's text format, which all scrapers read."""
 FRESH_S: Final = 1.0
-"""Time for which a text serves further requests, in seconds."""
+"""How long a text is reused for more requests, in seconds."""
 MOST_CONNECTIONS: Final = 32
-"""Maximum number of connections; further ones are closed. The same number may wait in the kernel."""
+"""Maximum number of connections. Additional ones are closed. The same number may wait in the kernel."""
 CONNECTION_S: Final = 30.0
-"""Longest time of a connection, in seconds. A scraper then makes a new connection, and a slow reader loses it."""
+"""Maximum duration of a connection in seconds. After that, a scraper makes a new connection, and a slow reader is cut
+off.
+"""
 RETRY_S: Final = 5.0
-"""Interval in seconds between attempts to listen while another program uses the address."""
+"""Pause in seconds between attempts to listen while another program is using the address."""
 CLOSE_WITHIN_S: Final = 2.0
-"""Time for which `close` waits, in seconds. A hung disk may hold up the thread."""
+"""How long `close` waits, in seconds. A hung disk may hold up the thread."""
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 _FAMILIES: Final[Mapping[MetricKind, type[Family]]] = {
@@ -50,7 +51,7 @@ _FAMILIES: Final[Mapping[MetricKind, type[Family]]] = {
 
 
 class MetricsCollector(Collector):
-    """Converts the table of metrics for prometheus-client."""
+    """Converts the metrics table for prometheus-client."""
 
     def __init__(self, parts: InstanceParts) -> None:
         self._observed = parts
@@ -78,7 +79,7 @@ def _buckets(durations: Durations) -> tuple[list[tuple[str, float]], float]:
 
 
 class _Refused(asyncio.Protocol):
-    """A connection above the limit, which is closed immediately."""
+    """A connection beyond the limit, which is closed immediately."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -103,7 +104,7 @@ class MetricsListener:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, and free the address. Call this method from another thread. Repeated calls are allowed."""
+        """Stop and free the address. Call it from another thread. It may be called repeatedly."""
         if self._thread.is_alive():
             with suppress(RuntimeError):  # the loop has just been closed
                 self._loop.call_soon_threadsafe(self._over.set)

@@ -1,7 +1,7 @@
-"""State of this node for the other nodes: a JSON object that is written to PostgreSQL every second.
+"""This node's state for the other nodes: a JSON object that is written to PostgreSQL every second.
 
-The replicator writes the object. `STATE` is the table of its fields. Most are fields of the status feed, with the same
-names. No field contains a telephone number, a call id or a member.
+The replicator writes the object. `STATE` is the table of its fields. Most are status feed fields with the same names.
+No field contains a telephone number, a call id or a member.
 """
 
 import json
@@ -18,14 +18,14 @@ from .instance_parts import InstanceParts
 from .status_feed import FEED, decided_calls, nested
 
 FORMAT: Final = 1
-"""The version of the object. A new field does not change it."""
+"""The object's version. New fields do not change it."""
 RATE_S: Final = 10
-"""Period of the rate of calls. It is computed from the last reports, about one a second."""
+"""Period over which the call rate is computed, in seconds. It uses the last reports, about one per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportValues:
-    """Values from which one report is made."""
+    """Values that a report is built from."""
 
     parts: InstanceParts
     running: bool
@@ -36,7 +36,7 @@ class ReportValues:
 
 @dataclass(frozen=True, slots=True)
 class StateField:
-    """A field of the node's state. `meaning` is empty for a field of the status feed."""
+    """A field of the node's state. `meaning` is empty for a status feed field."""
 
     name: str
     meaning: str
@@ -51,7 +51,7 @@ def _clock(values: ReportValues) -> dict[str, float] | None:
 
 
 def _from_feed(*names: str) -> tuple[StateField, ...]:
-    """Fields of the status feed, as fields of the node's state."""
+    """Status feed fields, as fields of the node's state."""
     by_name = {field.name: field.read for field in FEED}
 
     def reader(name: str) -> Callable[[ReportValues], Any]:
@@ -126,7 +126,7 @@ class NodeStateReport:
         self._is_running = is_running
         self._decided: deque[tuple[float, int]] = deque(maxlen=RATE_S + 1)
         self._writers: deque[str | None] = deque(maxlen=RATE_S)
-        """The writers of the reports that this node's latest reports have replaced."""
+        """Writers of the reports that this node's latest reports replaced."""
 
     def __call__(self, exchange: ReportResult | None) -> str:
         """Build the next report as JSON text. `exchange` is the result of the previous report."""

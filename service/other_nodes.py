@@ -1,7 +1,7 @@
-"""Reads the reports of the other nodes of the fleet from PostgreSQL (`node_state`) every second.
+"""Reads the reports of the fleet's other nodes from PostgreSQL (`node_state`) every second.
 
-No call waits for PostgreSQL. While PostgreSQL is unreachable, each node acts alone, and the suspensions of other nodes
-that it already applies stay in force.
+No call waits for PostgreSQL. While it is unreachable, each node acts alone, and the suspensions from other nodes that
+it already applies stay in force.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ log = logging.getLogger(__name__)
 
 READ_EVERY_S: Final = 1.0
 AGAIN_S: Final = 30.0
-"""Longest pause after a failure of PostgreSQL, in seconds."""
+"""Maximum pause after a PostgreSQL failure, in seconds."""
 GONE_AFTER: Final = timedelta(days=30)
-"""Time without a report after which a node counts as no longer used."""
+"""Time without a report after which a node is considered no longer used."""
 
 
 class OtherNodes:
-    """Reads the reports of the other nodes while the service runs."""
+    """Reads the other nodes' reports while the service is running."""
 
     def __init__(self, settings: Settings, hear: Sequence[Callable[[Sequence[NodeReport]], None]]) -> None:
-        """Set the functions that receive the reports of all other nodes. They are called in a thread."""
+        """Set the functions that receive all other nodes' reports. They are called in a thread."""
         self._settings, self._hear = settings, hear
         self._reader: NodeReportsReader | None = None
         self.trouble = ""
-        """The reason why some reports are not known; empty if all are known, or if there are no other nodes."""
+        """Why some reports are missing; empty if none are missing or there are no other nodes."""
         self._pause_s = READ_EVERY_S
 
     async def run(self) -> None:
@@ -71,5 +71,5 @@ class OtherNodes:
 
 
 def shares_with_nodes(settings: Settings) -> bool:
-    """True if this node can share with other nodes: PostgreSQL is configured, and a fleet key is set."""
+    """True if this node can share with other nodes, which requires PostgreSQL and a fleet key."""
     return settings.ledger.is_shared() and settings.fleet.key_file is not None

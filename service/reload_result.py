@@ -1,7 +1,7 @@
-"""Result of a reload, in a file for the unit's `ExecReload=` command.
+"""Writes the result of a reload to a file for the unit's `ExecReload=` command.
 
-The command knows the process that it asked to reload, and waits for a file that begins with the id of that process. The
-command therefore needs no D-Bus, as `systemctl` would, and no time limit for a failure.
+The command knows which process it asked to reload and waits for a file that begins with that process's id. Unlike
+`systemctl`, it therefore needs no D-Bus, and it needs no time limit to detect a failure.
 """
 
 import logging

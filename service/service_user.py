@@ -1,4 +1,4 @@
-"""Switches root to the service's user, because files of root would lock the service out."""
+"""Switches from root to the service's user, because root's files would lock the service out."""
 
 import grp
 import os
@@ -37,7 +37,7 @@ class ServiceUser:
 def unit_user(config: Path | None) -> ServiceUser | None:
     """User of idtone's systemd unit.
 
-    None if no unit exists, if its user is root, or if the unit uses other settings.
+    Returns None if there is no unit, its user is root, or it uses other settings.
     """
     shown = unit_properties(UNIT, ("LoadState", "User", "Group", "ExecStart"), SYSTEMD_S)
     if shown is None or shown.get("LoadState") != "loaded" or not shown.get("User"):
@@ -59,11 +59,11 @@ def act_as_service(
 ) -> None:
     """Switch to the service's user if root runs this process, so that new files belong to that user.
 
-    The service's user is the user of the unit. If no unit has these settings, it is the owner of `folder`, or of the
-    nearest existing parent, in the group of `group_of`. With `make`, missing folders are created for this user.
+    The service's user is the unit's user. If no unit has these settings, it is the owner of `folder` or its nearest
+    existing parent, in the group of `group_of`. With `make`, creates missing folders for this user.
 
-    Raises UsageError if `folder` belongs to another user or, with `whole`, if something in it does. The error names the
-    command that changes the owner.
+    Raises UsageError if `folder` (with `whole`, anything in it) belongs to another user. The error names the command
+    that changes the owner.
     """
     if os.geteuid() != 0:
         return
@@ -86,7 +86,7 @@ def act_as_service(
 
 
 def read_as_service(config: Path | None) -> None:
-    """Switch to the user of the unit if root runs this process, so that it can read only what the service can read."""
+    """Switch to the unit's user if root runs this process, so that it can read only what the service can."""
     if os.geteuid() == 0 and (user := unit_user(config)):
         user.become()
 
@@ -94,7 +94,7 @@ def read_as_service(config: Path | None) -> None:
 def refuse_root(config: Path | None) -> None:
     """Raise UsageError if root would run the service although a unit runs it as another user.
 
-    Files of root would lock that user out.
+    Root's files would lock that user out.
     """
     if os.geteuid() == 0 and (user := unit_user(config)):
         raise UsageError(
@@ -112,7 +112,7 @@ def _user(account: pwd.struct_passwd, group: str) -> ServiceUser | None:
 
 
 def _owner(folder: Path, group_of: Path) -> ServiceUser | None:
-    """Owner of the folder, in the group of the other folder; None if the owner is root."""
+    """The folder's owner, in the other folder's group; None if the owner is root."""
     owner, gid = _existing(folder).stat().st_uid, _existing(group_of).stat().st_gid
     if owner == 0:
         return None

@@ -12,13 +12,10 @@ from idtone.core.log_throttle import LogThrottle
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5
-"""Interval of polling in seconds. Together with the time for reading, a suspended number is refused within two
-seconds.
+"""Polling interval in seconds. Including the time to read the source, a suspended number is refused within two seconds.
 """
 SILENT_S: Final = 90.0
-"""Time in seconds after which a reading that has not ended is logged. A working source reaches its own time limits
-earlier.
-"""
+"""Time in seconds after which an unfinished read is logged. A working source reaches its own time limits earlier."""
 LOG_EVERY_S: Final = 60.0
 
 
@@ -26,10 +23,10 @@ class SourceWatch:
     """Reads a source twice a second until cancelled. An IdtoneError is logged; any other error ends the task."""
 
     def __init__(self, refresh: Callable[[], object], what: str, setting: str) -> None:
-        """Set the function that reads and applies changes. The function may block, so it runs in a thread.
+        """Set the function that reads and applies changes. It may block, so it runs in a thread.
 
-        `what` names the source in messages, for example "the registry". `setting` is the setting with the place of the
-        source.
+        `what` names the source in messages, for example "the registry". `setting` is the setting with the source's
+        location.
         """
         self._refresh, self._what, self._setting = refresh, what, setting
 

@@ -1,4 +1,4 @@
-"""The state that `idtone status` shows while no service runs: what the ledger, the registry and the suspensions say."""
+"""State that `idtone status` shows while no service runs, from the ledger, the registry and the suspensions."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from .suspension_keeper import summary
 
 
 def state_from_files(settings: Settings) -> dict[str, Any]:
-    """State of the ledger, the registry and this node's own suspensions, from local files alone."""
+    """State of the ledger, the registry and this node's own suspensions, from local files only."""
     return {
         "ledger": _ledger(settings.ledger),
         "registry": _registry(settings.registry),

@@ -1,4 +1,4 @@
-"""Client for the status feed of the running service.
+"""Client for the running service's status feed.
 
 The module imports little, because a systemd timer runs it every minute.
 """
@@ -19,18 +19,18 @@ from .service_user import SYSTEMD_S, UNIT
 from .systemd import unit_properties
 
 FORMAT: Final = 1
-"""The version of the feed. A new field does not change it."""
+"""The feed's version. New fields do not change it."""
 ANSWER_WITHIN_S: Final = 5.0
-"""Time for which a command waits for the feed, in seconds."""
+"""How long a command waits for the feed, in seconds."""
 
 
 def socket_path(ledger: Path) -> Path:
-    """Path of the status socket beside a ledger."""
+    """Path of the status socket next to a ledger."""
     return ledger.with_name(ledger.name + ".status")
 
 
 def ask(ledger: Path) -> dict[str, Any] | None:
-    """Status feed of the service that runs on a ledger; None if no service runs. Raises UsageError."""
+    """Status feed of the service that uses a ledger; None if no service is running. Raises UsageError."""
     if not ledger.parent.is_dir():
         return None
     with connected_socket(socket_path(ledger), socket.SOCK_STREAM, ANSWER_WITHIN_S) as end:
@@ -54,7 +54,7 @@ def ask(ledger: Path) -> dict[str, Any] | None:
 
 
 def answer(settings: Settings) -> dict[str, Any]:
-    """Status feed of the service, or an object with `running` set to false and a reason."""
+    """The service's status feed, or an object with `running` set to false and a reason."""
     try:
         found = ask(path_of(settings.ledger.own_url()))
         trouble = Message("no service runs; start it: systemctl start idtone")

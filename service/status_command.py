@@ -1,4 +1,4 @@
-"""The command `idtone status`: the state of the running service, or of its files while no service runs."""
+"""The `idtone status` command: the state of the running service, or of its files while no service runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = tuple[str, str]
-"""The name of a part, and its state in words."""
+"""The name of a part and its state as text."""
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False, watch: WatchOption = False) -> None:
@@ -37,7 +37,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 
 
 def status_with_troubles(settings: Settings) -> dict[str, Any]:
-    """State for `idtone status`, with current problems in `troubles` and coming problems in `warnings`."""
+    """State for `idtone status`, with current problems in `troubles` and upcoming ones in `warnings`."""
     found = read_status(settings)
     known = troubles(found, restarts(), datetime.now(UTC))
     found["troubles"] = [each.to_json() for each in known if not each.is_warning]
@@ -46,7 +46,7 @@ def status_with_troubles(settings: Settings) -> dict[str, Any]:
 
 
 def read_status(settings: Settings) -> dict[str, Any]:
-    """Status feed of the service, or the state that is known without it (`running` is then false)."""
+    """Status feed of the service; without it, whatever state is known from files (`running` is then false)."""
     found = answer(settings)
     if found["running"]:
         return found
@@ -352,7 +352,7 @@ def _age(time: str | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Duration such as `1:02:03`, or `2 days` for two days and more."""
+    """Duration such as `1:02:03`, or `2 days` for two days or more."""
     lasted = timedelta(seconds=max(0, round(seconds)))
     return Message("{days:,} days", days=lasted.days) if lasted >= timedelta(days=2) else _clock(lasted)
 

@@ -1,8 +1,8 @@
-"""Status feed: the state of the running service as one JSON object, over a socket beside the ledger.
+"""Status feed: the running service's state as one JSON object, over a socket next to the ledger.
 
-`FEED` is the table of its fields. A reader connects and receives the object, and then the connection ends. Only the
-service's user and root can connect. No field contains a telephone number or a member. Counts and states come from the
-same functions as the metrics.
+`FEED` is the table of its fields. A reader connects, receives the object and is disconnected. Only the service's user
+and root can connect. No field contains a telephone number or a member. Counts and states come from the same functions
+as the metrics.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ from .suspension_keeper import summary
 log = logging.getLogger(__name__)
 
 READ_WITHIN_S: Final = 1.0
-"""Time for which the service waits for a reader, in seconds."""
+"""How long the service waits for a reader, in seconds."""
 
 OLDEST: Final = 100
 """Maximum number of calls in progress that the feed names. It names the oldest."""
@@ -56,7 +56,7 @@ _METRICS: Final = {metric.name: metric.read for metric in METRICS}
 @dataclass(frozen=True, slots=True)
 class Field:
     name: str
-    """Its path, with dots between the parts."""
+    """Its dotted path."""
     meaning: str
     read: Callable[[InstanceParts], Any]
 
@@ -108,7 +108,7 @@ def _decisions(parts: InstanceParts) -> list[dict[str, Any]]:
 
 
 def decided_calls(parts: InstanceParts) -> int:
-    """Number of calls that this instance and the hook have decided."""
+    """Number of calls decided by this instance and the hook."""
     return sum(_metric("decisions_total")(parts).values())
 
 
@@ -470,7 +470,7 @@ FEED: Final = (
 
 
 def snapshot(parts: InstanceParts) -> dict[str, Any]:
-    """Build the status feed. Reading the disk may block, so do not call the function in the event loop."""
+    """Build the status feed. Reading the disk may block, so do not call it in the event loop."""
     return nested((field.name, field.read(parts)) for field in FEED)
 
 

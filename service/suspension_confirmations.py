@@ -1,9 +1,8 @@
 """Confirmations to the association that this node has applied its suspensions.
 
-A confirmation is signed and stored in a folder beside the ledger before it is sent, so it survives an unreachable desk
-and the end of the process. `confirmed.json` holds the digests of the confirmed entries with their references, so that
-each entry, and its end, is confirmed once. `ended.json` holds the ended calls that an instance leaves to the next
-instance for confirmation.
+A confirmation is signed and stored in a folder next to the ledger before it is sent, so it survives an unreachable desk
+and the end of the process. `confirmed.json` holds the confirmed entries' digests and references, so that each entry and
+its end are confirmed only once. `ended.json` holds the ended calls that an instance leaves for the next one to confirm.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 15.0
-"""Longest time in seconds that a confirmation waits for Asterisk to end the calls that it counts."""
+"""Maximum time in seconds that a confirmation waits for Asterisk to end the calls that it counts."""
 AGAIN_S: Final = (1.0, 60.0)
 """First and longest pause after a failure, in seconds."""
 _SUFFIX: Final = ".note"
@@ -55,7 +54,7 @@ class ConfirmedSuspensions:
 
     digests: frozenset[str]
     at: datetime | None
-    """The time of the newest confirmation; None if there was none."""
+    """The time of the newest confirmation; None if there is none."""
     waiting: int
     """Number of confirmations that the desk does not have yet."""
 
@@ -64,7 +63,7 @@ class ConfirmedSuspensions:
 
 
 def read_confirmed(ledger: Path) -> ConfirmedSuspensions:
-    """Read the suspensions confirmed by the node of a ledger. Raises LedgerError if this user cannot read them."""
+    """Suspensions confirmed by a ledger's node. Raises LedgerError if this user cannot read them."""
     folder = folder_of(ledger)
     try:
         digests = frozenset(json.loads((folder / _STATE).read_bytes()))
@@ -77,12 +76,12 @@ def read_confirmed(ledger: Path) -> ConfirmedSuspensions:
 
 
 def folder_of(ledger: Path) -> Path:
-    """Folder of the confirmations beside a ledger."""
+    """Folder of the confirmations next to a ledger."""
     return ledger.with_name(f"{ledger.name}.confirmations")
 
 
 class SuspensionConfirmations:
-    """Confirms suspensions to the association while the service runs. Does nothing for an unsigned registry."""
+    """Confirms suspensions to the association while the service is running. Does nothing for an unsigned registry."""
 
     def __init__(
         self,
@@ -93,18 +92,18 @@ class SuspensionConfirmations:
         send: Callable[[Settings, bytes], object] = desk_client.send,
         own: Callable[[], OwnSuspensions] = OwnSuspensions,
     ) -> None:
-        """Set the functions and counters of the service.
+        """Set the service's functions and counters.
 
-        `end_calls` ends the calls of suspended numbers within a number of seconds. It returns False if it leaves some
+        `end_calls` ends calls with suspended numbers within a number of seconds. It returns False if it leaves some
         calls to the next instance. `ended` counts the ended calls by reference. `own` returns this node's own
-        suspensions, which are reported to the association too.
+        suspensions, which are also reported to the association.
         """
         self._settings = settings
         self._registry = registry
         self._end_calls = end_calls
         self._ended = ended
         self._told: Counter[str] = Counter()
-        """Counts of `ended` that earlier confirmations contained."""
+        """Counts from `ended` that earlier confirmations contained."""
         self._send = send
         self._folder = folder_of(path_of(settings.ledger.own_url()))
         self._state = self._folder / _STATE
@@ -115,7 +114,7 @@ class SuspensionConfirmations:
         self._own_state = self._folder / _OWN_STATE
         self._own_seen: OwnSuspensions | None = None
         self._left: Counter[str] = Counter()
-        """Calls that the previous instance has ended and has not confirmed."""
+        """Calls that the previous instance ended but did not confirm."""
         self._confirming = threading.Lock()
 
     @property
@@ -150,7 +149,7 @@ class SuspensionConfirmations:
     def _take_left(self) -> None:
         """Load the ended calls that the previous instance left.
 
-        The file is removed first, so that no call is counted twice.
+        Removes the file first, so that no call is counted twice.
         """
         path = self._folder / _ENDED
         try:
@@ -179,9 +178,9 @@ class SuspensionConfirmations:
                 log.error("%s: ended calls will be missing in confirmations: %s", self._folder, error.strerror)
 
     async def _look(self) -> None:
-        """Store a confirmation if the registry has new suspensions, or lacks an earlier suspension.
+        """Store a confirmation if the registry has new suspensions or no longer has an earlier one.
 
-        Raises LedgerError; the next look tries again.
+        Raises LedgerError; the next call tries again.
         """
         own = self._own()
         if own is not self._own_seen:
@@ -231,7 +230,7 @@ class SuspensionConfirmations:
             raise self._not_written(error) from error
 
     def _keep_own(self, own: OwnSuspensions) -> None:
-        """Store a report about each own suspension whose state the association does not know yet."""
+        """Store a report on each of the node's own suspensions whose state the association does not know yet."""
         told = self._read(self._own_state)
         reports = {
             hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(): content
@@ -249,7 +248,7 @@ class SuspensionConfirmations:
             raise self._not_written(error) from error
 
     def _put(self, kind: str, content: dict[str, Any]) -> None:
-        """Sign a document, and store it until it is sent. Raises OSError."""
+        """Sign a document and store it until it is sent. Raises OSError."""
         signer, member = desk_client.document_signer(self._settings), desk_client.member_of(self._settings)
         document = sign_document(kind, member, content, signer, datetime.now(UTC))
         replace_private(self._folder / f"{time.time_ns():020}{_SUFFIX}", document)
@@ -278,7 +277,7 @@ class SuspensionConfirmations:
 
 
 def _report(one: OwnSuspension) -> dict[str, Any] | None:
-    """Report on an own suspension for the association, or None if the suspension was never in force."""
+    """Report to the association on one of the node's own suspensions; None if it was never in force."""
     if one.in_force is None:
         return None
     return {

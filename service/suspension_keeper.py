@@ -1,10 +1,10 @@
 """Applies, confirms and records this node's own suspensions (`idtone suspend`).
 
-No call waits for this work. Decisions use `StopsInUse`, and Asterisk gets the numbers in `fallback.conf`. A suspension
-is in force when both have it. If the association suspends the same number, its suspension takes over.
+No call waits for this work. Decisions use `StopsInUse`, and Asterisk gets the numbers from `fallback.conf`. A
+suspension is in force when both have it. If the association suspends the same number, its suspension takes over.
 
 The nodes of a fleet suspend numbers together. This node's suspensions are sealed in its state in PostgreSQL
-(`node_state`), and the suspensions of the other nodes are added to the local file (`fleet_suspensions`).
+(`node_state`), and the other nodes' suspensions are added to the local file (`fleet_suspensions`).
 """
 
 import asyncio
@@ -42,11 +42,11 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 1.0
-"""Longest time in seconds to wait until Asterisk has ended the calls of stopped numbers. Then the ended calls are
-counted; a call that ends later is added.
+"""Maximum time in seconds to wait for Asterisk to end calls with stopped numbers. The ended calls are then counted;
+calls that end later are added.
 """
 AGAIN_S: Final = 30.0
-"""Interval in seconds between looks while nothing changes, because a suspension by the association may begin at a later
+"""Pause in seconds between checks while nothing changes, because a suspension by the association may begin at a later
 date.
 """
 
@@ -58,7 +58,7 @@ def duty_terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any
 
 
 class SuspensionKeeper:
-    """Applies this node's own suspensions while the service runs."""
+    """Applies this node's own suspensions while the service is running."""
 
     def __init__(
         self,
@@ -71,16 +71,16 @@ class SuspensionKeeper:
         evidence: Evidence,
         report_soon: Callable[[], None] = lambda: None,
     ) -> None:
-        """Set the functions and counters of the service.
+        """Set the service's functions and counters.
 
-        `end_calls` ends the calls of suspended numbers within a number of seconds. `ended` counts the ended calls by
-        the id of the suspension. `report_soon` sends a change to the other nodes immediately. Raises DocumentError if
-        the fleet key cannot be used.
+        `end_calls` ends calls with suspended numbers within a number of seconds. `ended` counts the ended calls by
+        suspension id. `report_soon` immediately sends a change to the other nodes. Raises DocumentError if the fleet
+        key cannot be used.
         """
         self._settings, self._stops, self._registry, self._fallback = settings, stops, registry, fallback
         self._end_calls, self._ended, self._evidence = end_calls, ended, evidence
         self._told: dict[str, int] = {}
-        """Counts of `ended` that the file has."""
+        """Counts from `ended` that are in the file."""
         self._confirming = threading.Lock()
         self._known = read_suspensions(stops.path)
         self._report_soon = report_soon
@@ -93,18 +93,18 @@ class SuspensionKeeper:
 
     @property
     def known(self) -> OwnSuspensions:
-        """Suspensions in the file at the last reading."""
+        """Suspensions in the file when it was last read."""
         return self._known
 
     def _tell(self) -> None:
-        """Send the content of the file to the other nodes."""
+        """Send the file's content to the other nodes."""
         if self._seal and self._known != self._told_known:
             self._told_known = self._known
             self.told = self._seal.sealed(self._settings.node, suspensions_to_send(self._known, self._settings.node))
             self._report_soon()
 
     def read_reports(self, reports: Sequence[NodeReport]) -> None:
-        """Take the suspensions of the other nodes over into the file, and note their confirmations. Thread-safe."""
+        """Add the other nodes' suspensions and confirmations to the file. Thread-safe."""
         if not self._seal:
             return
         node = self._settings.node
@@ -167,7 +167,7 @@ class SuspensionKeeper:
             log.error("ended calls will be missing in this node's own suspensions: %s", error)
 
     def _confirm(self, registry: RegistryIndex | None, at: datetime, ended: dict[str, int]) -> None:
-        """Confirm the suspensions in use. Raises FallbackError and UsageError."""
+        """Confirm the suspensions in use. Raises FallbackError or UsageError."""
         with self._confirming:
             self._confirm_all(registry, at, ended)
 
@@ -228,7 +228,7 @@ def _field(state: object) -> object:
 
 
 def _in_force(registry: RegistryIndex | None, at: datetime, known: OwnSuspensions) -> list[NumberSpan]:
-    """Registry spans of association suspensions in force that overlap an own suspension."""
+    """Spans of the association's suspensions in force that overlap one of the node's own suspensions."""
     own = [span for one in known.suspensions for span in one.spans()]
     if registry is None or not own:
         return []

@@ -1,6 +1,7 @@
-"""Messages to systemd (sd_notify(3), sd_watchdog_enabled(3)), and properties of systemd units.
+"""Sends messages to systemd (sd_notify(3), sd_watchdog_enabled(3)) and reads properties of its units.
 
-Each message is a datagram of NAME=value lines to the socket in NOTIFY_SOCKET. Without that variable, nothing is sent.
+Each message is a datagram of NAME=value lines, sent to the socket in NOTIFY_SOCKET. Without that variable, nothing is
+sent.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S: Final = 1.0
-"""Interval in seconds at which the status is checked if there is no watchdog."""
+"""How often the status is checked if there is no watchdog, in seconds."""
 
 
 class ServiceManager:
     """Connection to systemd. Nothing is sent if the service was started without systemd."""
 
     def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
-        """Set the value of NOTIFY_SOCKET, and the longest time in seconds between two signs of life."""
+        """Set the value of NOTIFY_SOCKET and the maximum time in seconds between two signs of life."""
         self.address = address
         self.watchdog_s = watchdog_s
         self._status = ""
@@ -56,7 +57,7 @@ class ServiceManager:
             self.notify(f"STATUS={words}")
 
     async def report(self, status: Callable[[], str]) -> None:
-        """Send the status, and a sign of life three times within the watchdog's time, until cancelled.
+        """Send the status, and a sign of life three times per watchdog period, until cancelled.
 
         The signs come from the event loop itself, so they stop if the loop is blocked.
         """
@@ -68,7 +69,7 @@ class ServiceManager:
 
 
 def unit_properties(unit: str, properties: Sequence[str], deadline_s: float) -> dict[str, str] | None:
-    """Properties of a systemd unit; None if systemd does not run, or fails."""
+    """Properties of a systemd unit; None if systemd is not running or fails."""
     if not Path("/run/systemd/system").is_dir():
         return None
     asked = subprocess.run(  # noqa: S603  the arguments are ours

@@ -1,4 +1,4 @@
-"""Current and coming problems of this node, for `idtone status` and for emails."""
+"""This node's current and upcoming problems, for `idtone status` and emails."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from idtone.core.translation import Message
 from idtone.registry.licence_lapses import LicenceLapse, over_and_soon
 
 RESTARTED_WITHIN: Final = timedelta(minutes=10)
-"""Time for which a restart after a crash is shown."""
+"""How long a restart after a crash is shown."""
 JOURNAL_LAG_S: Final = 10.0
 NO_REGISTRY: Final = Message("there is no registry, so no licence is valid; the log says why")
 
@@ -17,10 +17,10 @@ NO_REGISTRY: Final = Message("there is no registry, so no licence is valid; the 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     id: str
-    """A stable id, so that a mail about the trouble is sent once."""
+    """A stable id, so that only one email is sent about the problem."""
     text: str
     at_once: bool = False
-    """True if it cannot be a passing state. A restart by the operator, for example, looks like a service that is
+    """True if it cannot be temporary. A restart by the operator, in contrast, briefly looks like a service that is
     down.
     """
     is_warning: bool = False
@@ -31,7 +31,7 @@ class Trouble:
 
 
 def troubles(found: Mapping[str, Any], restarts: int, now: datetime) -> list[Trouble]:
-    """All problems in a state from `idtone status`. `restarts` counts the automatic restarts of the unit."""
+    """All problems in a state from `idtone status`. `restarts` counts the unit's automatic restarts."""
     made = _without_service(found) if not found["running"] else _of_service(found, now)
     if restarts and _is_recent(found, now):
         crashed = Message(
@@ -43,7 +43,7 @@ def troubles(found: Mapping[str, Any], restarts: int, now: datetime) -> list[Tro
 
 
 def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
-    """True if a restart was recent. An instance that took over from another instance reports no restart."""
+    """True if there was a recent restart. An instance that took over from another one reports no restart."""
     if not found["running"]:
         return True
     instance = found["instance"]
@@ -51,7 +51,7 @@ def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _of_licences(found: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[Trouble]:
-    """Problems with licences, one for each direction, so that each gets its own email."""
+    """Licence problems, one for each direction, so that each gets a separate email."""
     over, soon = over_and_soon(map(LicenceLapse.of_json, found), now)
     for each in over:
         lapsed = Message(

@@ -1,6 +1,6 @@
-"""Record of the fleet settings that this node used last, in a file beside the ledger.
+"""Record of the fleet settings that this node used last, in a file next to the ledger.
 
-An older edition, such as a forgotten copy, is rejected, because it would undo later changes by the operator. To return
+An older edition, such as a forgotten copy, is rejected, because it would undo later changes by the operator. To go back
 to old settings on purpose, sign the old content with a new version.
 """
 
@@ -29,13 +29,13 @@ class UsedFleetSettings:
 
 
 def record_of(settings: Settings) -> Path:
-    """File beside the ledger that records the last used edition."""
+    """File next to the ledger that records the last used edition."""
     ledger = path_of(settings.ledger.own_url())
     return ledger.with_name(f"{ledger.name}.settings")
 
 
 def last_used(settings: Settings) -> UsedFleetSettings | None:
-    """Edition of the fleet settings that this node used last, or None. Raises LedgerError for an unreadable file."""
+    """Edition of the fleet settings that this node used last, or None. Raises LedgerError if the file is unreadable."""
     path = record_of(settings)
     octets = read_if_there(path, LedgerError)
     if octets is None:
@@ -50,7 +50,7 @@ def last_used(settings: Settings) -> UsedFleetSettings | None:
 
 
 def settings_objection(shared: SharedSettings, used: UsedFleetSettings | None) -> Fault | None:
-    """Fault if the edition must not follow the last used edition, or else None."""
+    """Fault if the edition must not follow the last used one; None if it may."""
     if used is None or shared.version > used.version:
         return None
     if (shared.version, shared.sha256) == (used.version, used.sha256):
@@ -74,7 +74,7 @@ def refuse_older(settings: Settings) -> None:
 
 
 def record(settings: Settings) -> None:
-    """Record the edition of the fleet settings in use. An error is logged, and the node still serves."""
+    """Record the edition of the fleet settings in use. Errors are only logged, so the node still serves."""
     shared = settings.shared
     if shared is None:
         return

@@ -1,13 +1,13 @@
-"""The brake's state: which calls the brake refuses, and what the brake learns from each call.
+"""The brake's state: which calls it refuses and what it learns from each call.
 
 Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), from the narrowest subject to the
-widest. If a call stops one subject, the wider subjects start a new minute, so that one hacked line does not stop its
+widest. If a call stops one subject, the wider ones start a new minute, so that one hacked line does not stop its
 customer. A refused call never reached the trunk and presented no number, so it counts only for the endpoint and the
-customer that tried the call. A call of a stopped subject counts for no subject. Emergency calls are ignored.
+customer that attempted it. A stopped subject's calls count for no subject. Emergency calls are ignored.
 
-Memory stays bounded, even if callers invent numbers. Each table has two generations with a limited number of subjects,
-and drops the subjects without a call since the previous generation (like the clock algorithm). The stop of a dropped
-subject is kept under its token. The module does no I/O: `now_s` is an argument.
+Memory stays bounded, even if callers invent numbers. Each table has two generations with a limited number of subjects
+and drops those without a call since the previous generation (like the clock algorithm). A dropped subject's stop is
+kept under its token. The module does no I/O: `now_s` is an argument.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -93,7 +93,7 @@ class _Table:
 
 
 class Brake:
-    """State of the brake. For use in one thread, except for `state`, `holds` and `stops_to_share`."""
+    """The brake's state. Use it in one thread, except for `state`, `holds` and `stops_to_share`."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Brake:
         most_lines: int = MOST_LINES,
         most_numbers: int = MOST_NUMBERS,
     ) -> None:
-        """Set the brake's key, which makes the tokens and the positions in bitmaps, and the highest step to take."""
+        """Set the brake's key, which determines the tokens and bitmap positions, and the highest step to take."""
         self._key, self._node, self._kinds, self._share_limits, self._highest = key, node, kinds, shares, highest
         self._positions = Positions(key[16:] + key[:16])
         self._tables = {kind: _Table(most_lines) for kind in SubjectKind}
@@ -117,27 +117,27 @@ class Brake:
             for kind in (SubjectKind.NUMBER, SubjectKind.ENDPOINT, SubjectKind.CUSTOMER, SubjectKind.TRUNK)
         )
         self._raised: dict[str, Subject] = {}
-        """Token → a subject with a step that has called since this process began."""
+        """Token → subject with a step that has called since this process began."""
         self._awaited: dict[str, Hold] = {}
-        """Token → the step of a subject that has not called since this process received the step."""
+        """Token → step of a subject that has not called since this process received the step."""
         self._released: dict[str, float] = {}
-        """Token → the time of its last release."""
+        """Token → time of its last release."""
         self._kept: dict[str, dict[str, Any]] = {}
-        """Token → the stored values of a subject that has not called since the start."""
+        """Token → stored values of a subject that has not called since startup."""
         self._braked: frozenset[str] = frozenset()
         """Names of the subjects that are slowed or stopped."""
         self.changes = 0
-        """Counter that grows when a step or a release changes."""
+        """Counter that increases when a step or release changes."""
         self._surge_until_s = self._look_for_surge_s = 0.0
         self.steps = dict.fromkeys((BrakeStep.MARK, BrakeStep.SLOW, BrakeStep.STOP), 0)
-        """Number of subjects that have come to each step since this process began."""
+        """Number of subjects that have reached each step since this process began."""
 
     # -- each call ------------------------------------------------------------------------------------------------
 
     def find(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Found:
-        """Subjects of a call, the narrowest first.
+        """A call's subjects, narrowest first.
 
-        `customer` is the customer of the line according to the table of lines.
+        `customer` is the line's customer according to the table of lines.
         """
         number, endpoint, whose, trunks = names_of(call, customer)
         found = []
@@ -170,9 +170,9 @@ class Brake:
         return subject
 
     def refusal(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Reason | None:
-        """Reason why the brake refuses the call now, or None. The call is not counted.
+        """Reason why the brake currently refuses the call, or None. The call is not counted.
 
-        `customer` is the customer of the line according to the table of lines.
+        `customer` is the line's customer according to the table of lines.
         """
         if not (self._braked or self._awaited) or call.direction is not _OUTGOING:
             return None
@@ -194,7 +194,7 @@ class Brake:
     ) -> tuple[Found, Sequence[Hold]]:
         """Count a decided call, unless it is an emergency call.
 
-        Returns the call's subjects, the narrowest first, and the holds of the subjects that reached a higher step.
+        Returns the call's subjects, narrowest first, and the holds of those that reached a higher step.
         """
         if not passed and reason is not Reason.BRAKE_SLOW:
             return (), _NONE
@@ -223,9 +223,9 @@ class Brake:
     def count_late(
         self, call: ForwardedCall, passed: bool, at_s: float, now_s: float, customer: str | None = None
     ) -> Sequence[Hold]:
-        """Count a call that was decided without the service, and return the new holds.
+        """Count a call that was decided without the service. Returns the new holds.
 
-        Subjects that were released after the call are not counted.
+        Does not count the call for subjects released after it.
         """
         if not passed:
             return _NONE
@@ -241,10 +241,10 @@ class Brake:
     def ended(
         self, found: Found, call_id: str, talked_s: float | None, rang_s: float | None, cancelled: bool, now_s: float
     ) -> Sequence[Hold]:
-        """Count the end of a call, and return the new holds.
+        """Count the end of a call. Returns the new holds.
 
         The call was connected for `talked_s` seconds, or rang for `rang_s` seconds without an answer. Both are None for
-        a call that failed, which is no sign about the line.
+        a failed call, which says nothing about the line.
         """
         if talked_s is None and rang_s is None:
             return _NONE
@@ -274,7 +274,7 @@ class Brake:
     # -- surge ----------------------------------------------------------------------------------------------------
 
     def is_surge(self, now_s: float) -> bool:
-        """True during a surge: so many lines call more than usual that the cause must lie outside them."""
+        """True during a surge, when so many lines call more than usual that the cause cannot be in the lines."""
         return now_s < self._surge_until_s
 
     def _look_for_surge(self, now_s: float) -> None:
@@ -325,7 +325,7 @@ class Brake:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def lower_steps(self, now_s: float) -> None:
-        """End the marks and slowings that are no longer required. Call this method every few seconds."""
+        """End marks and slowings that are no longer required. Call this every few seconds."""
         surge = self.is_surge(now_s)
         if surge and now_s >= self._look_for_surge_s:
             self._look_for_surge_s = now_s + LOOK_FOR_SURGE_S  # it looks at all lines
@@ -340,7 +340,7 @@ class Brake:
                 self._changed()
 
     def release(self, token: str, now_s: float) -> bool:
-        """Release a subject on all nodes, on behalf of an operator. True if the subject had a step on this node."""
+        """Release a subject on all nodes on behalf of an operator. Returns True if it had a step on this node."""
         subject, hold = self._raised.pop(token, None), self._awaited.pop(token, None)
         since_s = max(subject.since_s if subject else 0.0, hold.since_s if hold else 0.0)
         if subject:
@@ -356,7 +356,7 @@ class Brake:
         self._changed()
 
     def take_over_stops(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
-        """Apply the stops and releases of other nodes."""
+        """Apply other nodes' stops and releases."""
         for token, at_s in released.items():
             if at_s > self._released.get(token, 0.0):
                 subject, hold = self._raised.get(token), self._awaited.get(token)
@@ -411,9 +411,9 @@ class Brake:
     # -- over a restart -------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """JSON object with the brake's state for the disk.
+        """JSON object with the brake's state, for storage on disk.
 
-        Telephone numbers, and names that contain one, are omitted.
+        Omits telephone numbers and names that contain one.
         """
         raised = [subject for subject in list(self._raised.values()) if subject.step not in (BrakeStep.NOTHING, _STOP)]
         return {
@@ -423,7 +423,7 @@ class Brake:
         }
 
     def lines(self) -> dict[str, Any]:
-        """Usual counts and relevant windows of each line by token, in the form for the disk."""
+        """Usual counts and relevant windows of each line by token, as stored on disk."""
         found = dict(list(self._kept.items()))
         for table in self._tables.values():
             for subject in table:
@@ -443,7 +443,7 @@ class Brake:
         windows: Mapping[str, dict[str, Any]],
         lines: Mapping[str, dict[str, Any]],
     ) -> None:
-        """Restore the state of an earlier process. Call this method before the first call is counted."""
+        """Restore an earlier process's state. Must be called before the first call is counted."""
         self._released = dict(list(released.items())[-MOST_STOPS:])
         allowed = [hold for hold in holds if BrakeStep.NOTHING < hold.step <= self._highest]
         self._awaited = {hold.token: hold for hold in allowed[:MOST_STOPS]}

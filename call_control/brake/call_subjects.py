@@ -1,4 +1,4 @@
-"""Finds the subjects for which the brake counts a call."""
+"""Finds the subjects that the brake counts a call for."""
 
 from typing import Final
 
@@ -7,8 +7,8 @@ from idtone.core.calls import Direction, ForwardedCall
 _OUTGOING: Final = Direction.OUTGOING
 
 UNNAMED: Final = "-"
-"""The endpoint of calls that name neither an endpoint nor a customer, as with the operator's own Dial() without account
-codes. Many customers may share it.
+"""The endpoint for calls that name neither an endpoint nor a customer, as with the operator's own Dial() without
+account codes. Many customers may share it.
 """
 
 Names = tuple[str, str, str, tuple[str, ...]]
@@ -16,10 +16,10 @@ Names = tuple[str, str, str, tuple[str, ...]]
 
 
 def names_of(call: ForwardedCall, customer: str | None = None) -> Names:
-    """Names of the subjects of a call.
+    """Names of a call's subjects.
 
-    Without a `customer` from the table of lines, the account code is the customer. The customer does not make an
-    `incoming` call. Such a call therefore counts only for its trunks, including the trunk on which it arrived.
+    Without a `customer` from the table of lines, the account code is the customer. An `incoming` call is not made by
+    the customer, so it counts only for its trunks, including the one on which it arrived.
     """
     endpoint, trunks = call.endpoint, call.trunks
     if "@" in endpoint:  # a Local channel: a caller can choose the text before the context

@@ -1,8 +1,8 @@
-"""Limits of the brake: for each kind of line and each signal, the count at which the line is stopped.
+"""The brake's limits: for each kind of line and each signal, the count at which the line is stopped.
 
 A limit has three values. `new` applies to a line that is not known yet. A line with `LEARNED_AFTER` ordinary days gets
 `TIMES` times its usual count, but at least `floor` and at most `ceiling`. An attacker therefore cannot train a line up
-to any volume. A kind of line without a limit for a signal is never braked by that signal.
+to any volume. If a kind of line has no limit for a signal, that signal never brakes it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from idtone.core.tail_probabilities import usual
 
 
 class BrakeStep(IntEnum):
-    """Treatment of a subject's calls by the brake, from mild to strict."""
+    """The brake's treatment of a subject's calls, from mild to strict."""
 
     NOTHING = 0
     MARK = 1
-    """It is recorded and reported, and its calls continue."""
+    """It is recorded and reported, but its calls continue."""
     SLOW = 2
     """Calls above its usual pace are refused."""
     STOP = 3
@@ -31,20 +31,20 @@ class BrakeStep(IntEnum):
 
 
 class SubjectKind(StrEnum):
-    """Kind of a subject for which the brake counts calls."""
+    """Kind of subject that the brake counts calls for."""
 
     ENDPOINT = "endpoint"
     """The endpoint of the caller's channel."""
     CUSTOMER = "customer"
-    """The customer of the line in the table of lines, or else the caller's account code."""
+    """The line's customer in the table of lines; if there is none, the caller's account code."""
     TRUNK = "trunk"
-    """A PJSIP endpoint through which calls leave, or through which calls to be forwarded come."""
+    """A PJSIP endpoint through which calls leave or calls to be forwarded arrive."""
     NUMBER = "number"
     """A presented number."""
 
 
 class LineKind(StrEnum):
-    """Kind of a line, which selects the limits."""
+    """Kind of line, which determines the limits."""
 
     EXTENSION = "extension"
     PBX = "pbx"
@@ -55,7 +55,7 @@ class LineKind(StrEnum):
 
 
 class Signal(IntEnum):
-    """A quantity that the brake counts. The first signals cover a minute, the later ones an hour (`windows`)."""
+    """A quantity that the brake counts. The first signals cover a minute; the later ones, an hour (`windows`)."""
 
     CALLS = 0
     PRESENTED = 1
@@ -88,7 +88,7 @@ class Limit(NamedTuple):
 Counts = tuple[int, ...]
 """A count for each signal."""
 NEVER: Final = 1 << 62
-"""The limit in place of a missing one."""
+"""The limit used instead of a missing one."""
 NO_COUNTS: Final[Counts] = (0,) * len(Signal)
 
 LIMITS: Final[Mapping[LineKind, Mapping[Signal, Limit]]] = {
@@ -125,9 +125,8 @@ LIMITS: Final[Mapping[LineKind, Mapping[Signal, Limit]]] = {
         Signal.HOUR_CALLS: Limit(10_000, NEVER, 60_000),
     },
 }  # fmt: skip
-"""Counts at which a subject is stopped. A line that is not known yet is braked only by its presented numbers,
-which no ordinary line changes so often; its usual number of calls is not known. An extension is a line that the
-operator has named.
+"""Counts at which a subject is stopped. A line that is not known yet is braked only by its presented numbers, which no
+ordinary line changes that often; its usual call volume is unknown. An extension is a line that the operator has named.
 """
 PARTS: Final[Mapping[BrakeStep, tuple[int, int]]] = {
     BrakeStep.MARK: (1, 2),
@@ -136,34 +135,34 @@ PARTS: Final[Mapping[BrakeStep, tuple[int, int]]] = {
 }
 """Fraction of a limit at which a step begins: numerator and denominator."""
 TIMES: Final = 4
-"""Factor from a line's usual count to its limit. So a line is marked at twice its usual count."""
+"""Factor from a line's usual count to its limit. A line is therefore marked at twice its usual count."""
 LEARNED_AFTER: Final = 7
 """Number of ordinary days with calls after which a line is known."""
 LEARNED_DAYS: Final = 28
-"""Number of the latest ordinary days that count."""
+"""Number of most recent ordinary days that count."""
 VOLUME: Final = frozenset({Signal.CALLS, Signal.HOUR_CALLS, Signal.HOUR_CALLED})
-"""Signals that rise on most lines at once after an event that concerns everybody, such as an earthquake."""
+"""Signals that rise on most lines at once after an event that affects everyone, such as an earthquake."""
 SURGE_TIMES: Final = 3
-"""Factor for the limits of `VOLUME` in a surge. The result is at most 3/2 of the ceiling, because the bitmap of called
-numbers does not count further.
+"""Factor for the `VOLUME` limits in a surge. The result is at most 3/2 of the ceiling, because the bitmap of called
+numbers cannot count beyond that.
 """
 SURGE_LINES: Final = 3
-"""Minimum number of known lines that are marked by their `VOLUME` in a surge. They must also be at least one in
+"""Minimum number of known lines marked by their `VOLUME` in a surge. They must also make up at least one in
 `SURGE_ONE_IN` of the lines that call. On ordinary days, no line is marked.
 """
 SURGE_ONE_IN: Final = 4
 SURGE_S: Final = 6 * 3600.0
-"""Time without enough marked lines after which a surge ends, in seconds. In the evening, only few lines call and show
+"""Time without enough marked lines after which a surge ends, in seconds. In the evening, only a few lines call and show
 that the surge continues.
 """
 LEAST_PACE: Final = 4
-"""Minimum pace of a slowed line, as a fraction of the floor of its calls in a minute."""
+"""Minimum pace of a slowed line, as a fraction of its floor for calls per minute."""
 
 
 def stops_at(line: LineKind, days: Sequence[Counts]) -> Counts:
     """Counts at which a subject is stopped.
 
-    `days` holds the greatest counts of each ordinary day of the subject.
+    `days` holds the highest counts of each of the subject's ordinary days.
     """
     if len(days) < LEARNED_AFTER:
         return _NEW[line]
@@ -202,7 +201,7 @@ def begins_at(step: BrakeStep, stop_at: int) -> int:
 
 
 def step_of(counts: Counts, stops: Counts) -> tuple[BrakeStep, Signal | None]:
-    """Highest step that the counts require, and the signal that requires it most."""
+    """Highest step that the counts require and the signal that requires it most."""
     for step in (BrakeStep.STOP, BrakeStep.SLOW, BrakeStep.MARK):
         for signal in Signal:
             if counts[signal] >= begins_at(step, stops[signal]):
@@ -212,9 +211,9 @@ def step_of(counts: Counts, stops: Counts) -> tuple[BrakeStep, Signal | None]:
 
 @lru_cache(maxsize=65536)
 def thresholds(stops: Counts, step: BrakeStep) -> tuple[int, int, int]:
-    """Counts at which the next step begins: calls in a minute, presented numbers in a minute, and an hourly count.
+    """Counts at which the next step begins: calls per minute, presented numbers per minute, and an hourly count.
 
-    The hourly count is the smallest of the hourly limits. The number of calls always reaches it first.
+    The hourly count is the smallest hourly limit. The number of calls always reaches it first.
     """
     if step is BrakeStep.STOP:
         return NEVER, NEVER, NEVER
@@ -223,7 +222,7 @@ def thresholds(stops: Counts, step: BrakeStep) -> tuple[int, int, int]:
 
 
 def pace_s(line: LineKind, days: Sequence[Counts]) -> float:
-    """Seconds between two calls of a slowed subject: its usual pace, or a quarter of the floor."""
+    """Seconds between a slowed subject's calls, from its usual pace or a quarter of the floor."""
     limit = LIMITS[line][Signal.CALLS]
     least = max(1, limit.floor // LEAST_PACE)
     return 60 / max(least, round(usual([day[Signal.CALLS] for day in days])) if days else 0)
@@ -231,7 +230,7 @@ def pace_s(line: LineKind, days: Sequence[Counts]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ShareLimit:
-    """Limit on the share of ended calls with some property, such as short calls.
+    """Limit on the share of ended calls with some property, such as being short.
 
     A mark needs `at_least` such calls. A known line whose share is unusual is marked, and slowed after `SLOW_TIMES`
     times as many calls. Shares never stop a line, because a carrier's failure looks the same.
@@ -248,16 +247,16 @@ SLOW_TIMES: Final = 4
 class ShareLimits:
     """Limits on the shares of short, abandoned and unanswered calls.
 
-    The limits are those of `config/misuse.yaml`, except for the unanswered calls, which it does not limit.
-    `false_alarm` is the accepted probability of a mark by chance in one window.
+    The limits come from `config/misuse.yaml`, except for unanswered calls, which it does not limit. `false_alarm` is
+    the accepted probability of a chance mark in one window.
     """
 
     false_alarm: float
     short: ShareLimit
-    """Connected calls that were shorter than `short_s`."""
+    """Connected calls shorter than `short_s`."""
     short_s: float
     pings: ShareLimit
-    """Calls that the caller ended while they rang, in less than `ping_s`."""
+    """Calls that the caller ended in less than `ping_s` while they rang."""
     ping_s: float
     unanswered: ShareLimit = ShareLimit(0.8, 50)
-    """Calls that rang and were not answered."""
+    """Calls that rang but were not answered."""

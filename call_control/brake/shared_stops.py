@@ -1,7 +1,7 @@
-"""Stops and releases in the form that other nodes and the next start of the service read.
+"""Stops and releases in the form read by other nodes and by the service after a restart.
 
-Each stop or release names its subject by a token. On each node, a release ends the stops that began before it. A later
-stop counts again. Nodes therefore reach the same result, however often and in which order they learn of stops and
+Each stop or release names its subject by a token. On each node, a release ends the stops that began before it but no
+later ones. Nodes therefore reach the same result no matter how often and in which order they learn of stops and
 releases.
 """
 
@@ -31,12 +31,12 @@ def token_of(key: bytes, kind: SubjectKind, name: str) -> str:
 
 
 def brake_key(secret: bytes) -> bytes:
-    """Derive the brake's key from the key of the fleet or of the ledger."""
+    """Derive the brake's key from the fleet's or ledger's key."""
     return hmac.new(secret, b"idtone brake", hashlib.sha256).digest()
 
 
 def label_of(kind: SubjectKind, name: str) -> str:
-    """Printable part of a subject's name; empty for a number, and for a name that contains a number."""
+    """Printable part of a subject's name; empty for a number or a name that contains one."""
     return "" if kind is SubjectKind.NUMBER or not name.isprintable() or holds_number(name) else name[:_LONGEST]
 
 

@@ -1,9 +1,8 @@
-"""The brake's state on the disk, in two files beside the ledger that only the service's user can read.
+"""The brake's state on disk, in two files next to the ledger that only the service's user can read.
 
-`LEDGER.brake` holds the steps and the releases. The file is small, and is written after each change.
-`LEDGER.brake-lines` has one line per subject, with its usual counts and its windows. That file is written rarely, and
-when the service ends. No file contains telephone numbers: subjects are tokens (`shared_stops.token_of`), and windows
-are counts and bitmaps.
+`LEDGER.brake` holds the steps and the releases. It is small and is written after each change. `LEDGER.brake-lines` has
+one line per subject, with its usual counts and windows. It is written rarely and when the service ends. Neither file
+contains telephone numbers: subjects are tokens (`shared_stops.token_of`), and windows are counts and bitmaps.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class BrakeState:
-    """Steps and releases of the brake. `windows` maps the tokens of marked or slowed subjects to their windows."""
+    """The brake's steps and releases. `windows` maps the tokens of marked or slowed subjects to their windows."""
 
     holds: tuple[Hold, ...]
     released: Mapping[str, float]
@@ -38,7 +37,7 @@ class BrakeState:
 
 
 def key_of(settings: Settings) -> bytes:
-    """The brake's key, derived from the fleet key or else from the ledger's key.
+    """The brake's key, derived from the fleet key or, without one, from the ledger's key.
 
     With a fleet key, all nodes have the same tokens. Raises DocumentError or LedgerError.
     """
@@ -56,15 +55,15 @@ def lines_path(settings: Settings) -> Path:
 
 
 def write_state(path: Path, key: bytes, state: Mapping[str, Any]) -> None:
-    """Write the steps and releases atomically. Raises OSError; the old content then remains."""
+    """Write the steps and releases atomically. If it raises OSError, the old content remains."""
     replace_private(path, json.dumps({"format": FORMAT, "key": _name_of(key), **state}).encode())
 
 
 def read_state(path: Path, key: bytes | None = None) -> BrakeState:
     """Read the steps and releases. A missing file yields an empty state.
 
-    Tokens that were made with another key are recalculated with `key`. Stops of numbers, and all windows, are lost
-    then. Raises UsageError if the file cannot be read.
+    Tokens made with another key are recalculated with `key`. In that case, stops of numbers and all windows are lost.
+    Raises UsageError if the file cannot be read.
     """
     try:
         told = json.loads(path.read_bytes())
@@ -99,17 +98,17 @@ def _renamed(holds: Iterable[Hold], key: bytes) -> Iterator[Hold]:
 
 
 def write_lines(path: Path, key: bytes, lines: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write the usual counts and windows of the lines. Other threads can run between two lines. Raises OSError."""
+    """Write the lines' usual counts and windows. Other threads can run between two lines. Raises OSError."""
     texts = [json.dumps({"format": FORMAT, "key": _name_of(key)})]
     texts += [json.dumps([token, kept], separators=(",", ":")) for token, kept in lines.items()]
     replace_private(path, "\n".join([*texts, ""]).encode())
 
 
 def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
-    """Read the usual counts and windows of the lines.
+    """Read the lines' usual counts and windows.
 
-    The result is empty if the file is missing, damaged or made with another key. The brake then observes each line from
-    the beginning.
+    The result is empty if the file is missing, damaged or made with another key. The brake then starts observing each
+    line from scratch.
     """
     try:
         head, *texts = path.read_text("utf-8").splitlines()
@@ -124,5 +123,5 @@ def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
 
 
 def _name_of(key: bytes) -> str:
-    """Fingerprint of a key, which reveals nothing about the key."""
+    """Fingerprint of a key, which reveals nothing about it."""
     return hashlib.sha256(b"name\0" + key).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A subject of the brake: its current counts, its usual counts and its step."""
+"""A subject of the brake, with its current counts, usual counts and step."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from .limits import (
 from .windows import HALF_HOUR_S, HALF_MINUTE_S, MOST_DISTINCT, Halves, Positions, distinct_count
 
 CALM_S: Final = 600.0
-"""Time in seconds. A mark or a slowing ends after the counts have required less for this long."""
+"""Time in seconds for which the counts must require less before a mark or slowing ends."""
 _JAPAN_S: Final = 9 * 3600
 _DAY_S: Final = 86_400
 _NONE: Final[frozenset[str]] = frozenset()
 _NOTHING: Final = BrakeStep.NOTHING
 _HEAVY: Final = 8
-"""Fraction of a limit at which windows are kept over a restart."""
+"""Fraction of a limit at which windows are kept across restarts."""
 _VOLUME_WORDS: Final = frozenset(signal.word for signal in VOLUME)
 _JUDGED_SHARES: Final = frozenset({LineKind.EXTENSION, LineKind.PBX, LineKind.CALL_CENTRE, LineKind.NUMBER})
 
 
 @dataclass(slots=True)
 class Shares:
-    """Counts of ended calls by outcome, in windows of an hour."""
+    """Counts of ended calls by outcome, in one-hour windows."""
 
     connected: Halves
     short: Halves
@@ -65,7 +65,7 @@ class Shares:
 class Subject:
     """A line, trunk, customer or number whose calls the brake counts.
 
-    `count` runs for each call and does as little as possible. `advance` does the rest, twice a minute.
+    `count` runs for every call and does as little as possible. `advance` does the rest twice a minute.
     """
 
     __slots__ = (
@@ -87,16 +87,16 @@ class Subject:
     ) -> None:
         self.kind, self.name, self.line = kind, name, line
         self.token = ""
-        """The token that identifies it on disk and to other nodes; empty until it is needed."""
+        """Token that identifies it on disk and to other nodes; empty until needed."""
         self.days: Sequence[Counts] = days
-        """The greatest counts of each ordinary day."""
+        """The highest counts of each ordinary day."""
         self.step, self.signal, self.since_s, self.reached_s = _NOTHING, "", 0.0, 0.0
         self.node = ""
-        """The node that has raised its step; empty for this one."""
+        """The node that raised its step; empty for this one."""
         self.call_id = ""
         """The call that raised it."""
         self.pass_at_s = 0.0
-        """Time at which a call of a slowed subject passes."""
+        """Time at which a slowed subject's next call passes."""
         self.shares: Shares | None = None
         self.stops = stops_at(line, days)
         self._positions = positions
@@ -121,7 +121,7 @@ class Subject:
     def count(self, presented: str, called: str, now_s: float) -> bool:
         """Count a call. True if `raise_step` must examine the counts.
 
-        An empty number is not counted.
+        Empty numbers are not counted.
         """
         if not self._half_begin_s <= now_s < self._half_end_s:
             self.advance(now_s)
@@ -158,7 +158,7 @@ class Subject:
         )
 
     def advance(self, now_s: float) -> None:
-        """Begin the next half minute, after one or more halves have passed or the clock was set back."""
+        """Begin the next half-minute, after one or more have passed or the clock was set back."""
         calls = self._calls
         if calls:
             self._hour_calls += calls
@@ -196,7 +196,7 @@ class Subject:
         self._hour_end_s = (self._hour_end_s if follows else now_s) + HALF_HOUR_S
 
     def _learn(self, now_s: float) -> None:
-        """End the day, and keep its greatest counts if the day was ordinary and had calls."""
+        """End the day and keep its highest counts if it was ordinary and had calls."""
         if self._peaks[Signal.HOUR_CALLS] and not self._was_slowed:
             limits = LIMITS[self.line]
             # Small counts make no limit, because there is a floor; so most lines have nothing to keep but the days.
@@ -215,15 +215,15 @@ class Subject:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def raise_step(self, highest: BrakeStep, now_s: float, call_id: str = "", surge: bool = False) -> bool:
-        """Compare the counts with the limits, and raise the step if required. True if the step was raised."""
+        """Compare the counts with the limits and raise the step if required. Returns True if it was raised."""
         step, signal = self._asked_for(surge)
         return self._raise(min(step, highest), signal.word if signal is not None else "", now_s, call_id)
 
     def _asked_for(self, surge: bool) -> tuple[BrakeStep, Signal | None]:
-        """Step that the counts require.
+        """The step that the counts require.
 
-        A surge raises the limits for slowing and stopping. The limit for a mark stays, because a mark only shows that a
-        count is unusual.
+        A surge raises the limits for slowing and stopping. The limit for a mark stays the same, because a mark only
+        shows that a count is unusual.
         """
         step, signal = step_of(self.counts, self.stops)
         if not surge or step <= BrakeStep.MARK:
@@ -233,13 +233,13 @@ class Subject:
 
     @property
     def is_marked_by_volume(self) -> bool:
-        """True if the subject has a step because of its number of calls."""
+        """True if the subject has a step because of its call volume."""
         return self.step is not _NOTHING and self.signal in _VOLUME_WORDS
 
     def is_large(self, now_s: float) -> bool:
-        """True if the subject's usual number of calls gives it limits above the floor.
+        """True if the subject's usual call volume gives it limits above the floor.
 
-        The subject must also be known, and have called within the last hour.
+        The subject must also be known and have called within the last hour.
         """
         return (
             len(self.days) >= LEARNED_AFTER
@@ -248,7 +248,7 @@ class Subject:
         )
 
     def end_volume_slowing(self) -> bool:
-        """Reduce a slowing to a mark if the raised limits of a surge do not require it. True if the slowing ended."""
+        """Reduce a slowing to a mark unless a surge's raised limits require it. Returns True if the slowing ended."""
         if self.step is not BrakeStep.SLOW or not self.is_marked_by_volume:
             return False
         step, _ = self._asked_for(surge=True)
@@ -259,7 +259,7 @@ class Subject:
         return True
 
     def raise_step_by_share(self, limits: ShareLimits, highest: BrakeStep, now_s: float, call_id: str) -> bool:
-        """Raise the step if the outcomes of the calls are unusual. True if the step was raised."""
+        """Raise the step if the calls' outcomes are unusual. Returns True if it was raised."""
         shares = self.shares
         if shares is None or self.line not in _JUDGED_SHARES or len(self.days) < LEARNED_AFTER:
             return False
@@ -285,16 +285,16 @@ class Subject:
         return False
 
     def set_step(self, step: BrakeStep, signal: str, since_s: float, node: str, call_id: str, now_s: float) -> None:
-        """Set the step of the subject. `node` is the node that raised it, or empty if this process raised it."""
+        """Set the subject's step. `node` is the node that raised it; empty if this process did."""
         self.step, self.signal, self.since_s, self.node, self.call_id = step, signal, since_s, node, call_id
         self.reached_s = now_s
         self._was_slowed |= step >= BrakeStep.SLOW
         self._set_next()
 
     def lower_step(self, now_s: float, surge: bool = False) -> bool:
-        """End a mark or a slowing that the counts have not required for a while. True if it ended.
+        """End a mark or slowing that the counts have not required for a while. Returns True if it ended.
 
-        A stop never ends in this way.
+        A stop never ends this way.
         """
         if self.step in (BrakeStep.NOTHING, BrakeStep.STOP) or now_s - self.reached_s < CALM_S:
             return False
@@ -309,7 +309,7 @@ class Subject:
         return True
 
     def release(self, now_s: float) -> None:
-        """End the subject's step, and count its calls from zero."""
+        """End the subject's step and count its calls from zero."""
         self.step, self.signal, self.node, self.call_id, self.pass_at_s = BrakeStep.NOTHING, "", "", "", 0.0
         self._hour_calls = self._hour_calls_before = 0
         self._hour_presented = self._hour_presented_before = self._hour_called = self._hour_called_before = 0
@@ -317,27 +317,27 @@ class Subject:
         self._begin(now_s)
 
     def clear_minute_counts(self, now_s: float) -> None:
-        """Clear the counts of the last minute, after a part of this subject was stopped.
+        """Clear the last minute's counts after part of this subject was stopped.
 
-        The calls of that part must not stop the rest.
+        That part's calls must not stop the rest.
         """
         self._hour_calls += self._calls
         self._begin(now_s)
 
     @property
     def pace_s(self) -> float:
-        """Seconds between two permitted calls of the subject while it is slowed."""
+        """Seconds between the subject's permitted calls while it is slowed."""
         return pace_s(self.line, self.days)
 
     # -- over a restart -------------------------------------------------------------------------------------------
 
     @property
     def is_heavy(self) -> bool:
-        """True if the windows have reached a fraction of a limit, and must survive a restart."""
+        """True if the windows have reached a fraction of a limit and must survive a restart."""
         return any(count * _HEAVY >= stop for count, stop in zip(self.counts, self.stops, strict=True))
 
     def windows(self) -> dict[str, Any]:
-        """Windows in the form for the disk: counts and bitmaps without telephone numbers."""
+        """Windows as stored on disk: counts and bitmaps without telephone numbers."""
         bits = self._positions.bits({*self._presented, *self._before}) | self._restored
         return {
             "at": self._half_begin_s, "calls": self._calls + self._calls_before, "presented": self.counts[1],
@@ -348,7 +348,7 @@ class Subject:
         }  # fmt: skip
 
     def restore(self, kept: dict[str, Any], now_s: float) -> None:
-        """Continue with windows from the disk. Raises LookupError, TypeError or ValueError if they are damaged."""
+        """Continue with windows from disk. Raises LookupError, TypeError or ValueError if they are damaged."""
         hour_end_s, at_s = float(kept["hour_end"]), float(kept["at"])
         if not abs(hour_end_s - now_s) <= 2 * HALF_HOUR_S:
             return

@@ -15,15 +15,15 @@ HALF_MINUTE_S: Final = 30.0
 HALF_HOUR_S: Final = 1800.0
 BITS: Final = 2048
 MOST_DISTINCT: Final = 8192
-"""Maximum number of distinct numbers that are counted in half a minute. It is more than any limit."""
+"""Maximum number of distinct numbers counted in half a minute, which is more than any limit."""
 _MASK: Final = (1 << 64) - 1
 _PART: Final = (1 << 64) // BITS
 
 
 class Positions:
-    """Positions of telephone numbers in bitmaps, selected by a key of at least 24 bytes.
+    """Bitmap positions of telephone numbers, selected by a key of at least 24 bytes.
 
-    Multiplications by odd secrets, with shifts between them, spread consecutive numbers evenly. A sum alone would not.
+    Multiplying by odd secrets, with shifts in between, spreads consecutive numbers evenly. A sum alone would not.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -54,7 +54,7 @@ def distinct_count(bits: int) -> int:
 
 
 class Halves:
-    """Count over the current and the previous half of a window."""
+    """Count over the current and previous halves of a window."""
 
     __slots__ = ("before", "now")
 
@@ -66,6 +66,6 @@ class Halves:
         return self.now + self.before
 
     def advance(self, halves: int) -> None:
-        """Start a new half after the given number of halves has passed."""
+        """Start a new half after the given number of halves have passed."""
         self.before = self.now if halves == 1 else 0
         self.now = 0

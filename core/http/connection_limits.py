@@ -1,6 +1,6 @@
-"""Limits on the number of a server's connections, and on the time that slow clients may take.
+"""Limits how many connections a server has and how long slow clients may take.
 
-aiohttp serves each connection by its own protocol object. `ConnectionLimits` wraps these objects.
+aiohttp serves each connection with a separate protocol object. `ConnectionLimits` wraps these objects.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Final
 from aiohttp import web
 
 MOST: Final = 512
-"""Maximum number of connections at a time. One more replaces the connection that has waited longest without a
-request, or is refused if no connection waits.
+"""Maximum number of simultaneous connections. One more replaces the connection that has waited longest without a
+request, or is refused if none is waiting.
 """
 HEAD_WITHIN_S: Final = 10.0
-"""Time for a new connection to send its first request, without the body."""
+"""Time limit for a new connection to send its first request, excluding the body."""
 IDLE_S: Final = 30.0
-"""Time for a connection that was used before to send its next request."""
+"""Time limit for a connection that was used before to send its next request."""
 BODY_EVERY_S: Final = 10.0
 BODY_AT_LEAST: Final = 40_000
-"""Minimum number of bytes of a body in each `BODY_EVERY_S`, else the connection is cut."""
+"""Minimum number of body bytes in each `BODY_EVERY_S`. Slower connections are cut."""
 BODY_WITHIN_S: Final = 300.0
-"""Time for a whole body, else the connection is cut. 50 MB arrive in time at 1.4 Mbit/s."""
+"""Time limit for a whole body, after which the connection is cut. 50 MB arrive in time at 1.4 Mbit/s."""
 TAKES_WITHIN_S: Final = 30.0
-"""Time after which a client is cut off if it takes nothing of its answer."""
+"""Time after which a client that reads none of its response is cut off."""
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\nRetry-After: 5\r\n"
     b"Content-Length: 48\r\n\r\nThere are too many visitors at this very moment."
@@ -34,16 +34,16 @@ _FULL: Final = (
 
 
 class ConnectionLimits:
-    """Limits on all connections of one server."""
+    """Limits on all of a server's connections."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._by_inner: dict[asyncio.BaseProtocol, _Connection] = {}
         self._waiting: dict[_Connection, None] = {}
-        """Connections without a request; the first one has waited longest."""
+        """Connections without a request, longest wait first."""
 
     def guarded(self, make: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
-        """Wrap a factory of protocols, so that the limits apply to each new connection."""
+        """Wrap a protocol factory so that the limits apply to each new connection."""
         return lambda: _Connection(self, make())
 
     def __len__(self) -> int:
@@ -56,9 +56,9 @@ class ConnectionLimits:
 
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[None]:
-        """Mark a connection as busy during the block, so that it is not cut for waiting without a request.
+        """Mark a connection as busy during the block, so that it is not cut off as idle.
 
-        The time limits of the request's body still apply.
+        The time limits for the request body still apply.
         """
         connection = self._by_inner.get(request.protocol)
         if connection is None:  # its client has left
@@ -90,7 +90,7 @@ class ConnectionLimits:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection. Passes all events on to `inner`, and enforces the time limits."""
+    """A connection that passes all events on to `inner` and enforces the time limits."""
 
     def __init__(self, all_of_them: ConnectionLimits, inner: asyncio.Protocol) -> None:
         self._all = all_of_them
@@ -140,11 +140,11 @@ class _Connection(asyncio.Protocol):
         self.inner.resume_writing()
 
     def wait(self, within_s: float) -> None:
-        """Cut the connection unless a request arrives within this many seconds."""
+        """Cut the connection unless a request arrives within `within_s` seconds."""
         self._set(within_s, self.cut)
 
     def watch_body(self, request: web.Request) -> None:
-        """Start the time limits for the body of a request. A request without a body has no limit."""
+        """Start the time limits for a request body. A request without a body has no limit."""
         if self._deadline:
             self._deadline.cancel()
         self._body_until_s = asyncio.get_running_loop().time() + BODY_WITHIN_S

@@ -1,4 +1,4 @@
-"""HTTPS connections with an overall deadline. The proxy settings of the environment apply."""
+"""HTTPS connections with an overall deadline. They use the proxy settings from the environment."""
 
 import ssl
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import urllib3
 
 
 def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urllib3.PoolManager:
-    """Make a connection pool for requests to `host`. A connection fails after `silence_s` seconds without data.
+    """Create a connection pool for requests to `host`. A connection fails after `silence_s` seconds without data.
 
-    `left_s` returns the remaining seconds until the deadline, and raises the caller's error afterwards. The deadline
-    does not cover host name resolution.
+    `left_s` returns the seconds left until the deadline and raises the caller's error after it. The deadline does not
+    cover host name resolution.
     """
     context = ssl.create_default_context()
     context.sslsocket_class = _punctual(silence_s, left_s)
@@ -22,9 +22,9 @@ def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urll
 
 
 def _punctual(silence_s: float, left_s: Callable[[], float]) -> type[ssl.SSLSocket]:
-    """Make a socket class that stops at the deadline.
+    """Create a socket class that stops at the deadline.
 
-    The timeout of urllib3 restarts with each byte, so a server could keep the connection open by sending single bytes.
+    urllib3's timeout restarts with each byte, so a server could hold the connection open by sending single bytes.
     """
 
     class Punctual(ssl.SSLSocket):

@@ -10,7 +10,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A rate limit of a token bucket: a burst of `at_once` requests, then `a_second` requests per second."""
+    """A token-bucket rate limit: a burst of `at_once` requests, then `a_second` requests per second."""
 
     a_second: float
     at_once: float
@@ -19,18 +19,18 @@ class Rate:
 OF_ADDRESS: Final = Rate(100, 600)
 OF_SESSION: Final = Rate(30, 300)
 NUMBER_SEARCHES: Final = Rate(1 / 60, 20)
-"""Limit for each user's searches by a number, because they show whether anything about the number exists."""
+"""Limit for each user's searches by number, because a search reveals whether anything about the number exists."""
 STREAMS_OF_SESSION: Final = 8
 STREAMS: Final = 200
-"""Maximum number of streams of events, of all sessions together."""
+"""Maximum number of event streams across all sessions."""
 STREAMS_OF_USER: Final = 24
 FIRST_STREAMS: Final = 40
-"""Further streams for users who have none yet."""
+"""Extra streams for users who have none yet."""
 AT_A_TIME_OF_ADDRESS: Final = STREAMS + FIRST_STREAMS + 56
 """Maximum number of requests in progress from one address. All users of an office may share one address."""
 AT_A_TIME_OF_SESSION: Final = 64
 WITHOUT_SESSION: Final = 160
-"""Maximum number of requests in progress from all visitors who are not signed in. The rest of the 512 connections is
+"""Maximum number of requests in progress from all visitors who are not signed in. The rest of the 512 connections are
 reserved for sessions.
 """
 WITHOUT_SESSION_OF_NETWORK: Final = 40
@@ -38,16 +38,16 @@ MOST_KEPT: Final = 10_000
 
 
 class RequestLimits:
-    """Token buckets and counts of concurrent requests, by visitor. For use in the event loop only."""
+    """Token buckets and concurrent request counts, by visitor. Use it only in the event loop."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
         self._buckets: dict[str, tuple[float, float]] = {}
-        """Key → number of requests that were left, and the time of this count."""
+        """Key → number of requests that were left, with the time of this count."""
         self._under_way: Counter[str] = Counter()
 
     def admits(self, key: str, rate: Rate) -> bool:
-        """True if a request is within the rate limit. The request is then counted."""
+        """True if a request is within the rate limit, in which case it is counted."""
         now_s = self._clock_s()
         left, at_s = self._buckets.pop(key, (rate.at_once, now_s))
         left = min(rate.at_once, left + (now_s - at_s) * rate.a_second)
@@ -63,9 +63,9 @@ class RequestLimits:
 
     @contextmanager
     def under_way(self, *limits: tuple[str, int]) -> Iterator[bool]:
-        """Count the block as a request in progress for each key, and yield True.
+        """Count the block as a request in progress for each key. Yields True if it was counted.
 
-        If one of the keys has reached its limit, nothing is counted, and False is yielded.
+        If a key has reached its limit, counts nothing and yields False.
         """
         if any(self._under_way[key] >= most for key, most in limits):
             yield False

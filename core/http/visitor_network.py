@@ -1,16 +1,16 @@
-"""The unit to which rate limits apply: a single IPv4 address or a customer's IPv6 network."""
+"""The unit that rate limits apply to: a single IPv4 address or a customer's IPv6 network."""
 
 import ipaddress
 from typing import Final
 
 CUSTOMER: Final = 56
-"""Prefix length in bits of the networks that providers give to customers. With /64, one customer would count as 256
+"""Prefix length in bits of the networks that providers assign to customers. With /64, one customer would count as 256
 visitors.
 """
 
 
 def network_of(address: str) -> str:
-    """Network of an address: an IPv4 address itself, or the customer network of an IPv6 address.
+    """Network of an address: the address itself for IPv4, the customer's network for IPv6.
 
     Any other text is returned unchanged.
     """

@@ -1,4 +1,4 @@
-"""Content of a document for people: a title, and sections of facts, paragraphs and a table."""
+"""Content of a document for people: a title and sections with facts, paragraphs and a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of texts. `widths` are the column widths on paper in mm; None shares the remaining width.
+    """A text table. `widths` are the column widths on paper in mm; columns with None share the remaining width.
 
     Without `widths`, all columns have the same width.
     """
@@ -21,8 +21,8 @@ class Table:
 class Section:
     """A section of a document.
 
-    `facts` are pairs of a name and a value, in which line breaks are kept. With `boxed`, each fact has a box as on a
-    printed form. An empty value leaves the box for handwriting, and the part of its name after ` / ` is printed small.
+    `facts` are name-value pairs. Line breaks in values are kept. With `boxed`, each fact has a box as on a printed
+    form. An empty value leaves the box blank for handwriting, and the part of its name after ` / ` is printed small.
     """
 
     heading: str
@@ -34,9 +34,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """A document with sections. The heading of the first section is also the heading of the document.
+    """A document with sections. The first section's heading is also the document's heading.
 
-    `made` is the time of creation with a time zone.
+    `made` is the creation time, with a time zone.
     """
 
     title: str
@@ -45,5 +45,5 @@ class Paper:
 
 
 def known_facts(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
-    """Pairs of name and value, without values that are None or empty."""
+    """Name-value pairs, excluding values that are None or empty."""
     return [(name, value) for name, value in facts.items() if value]

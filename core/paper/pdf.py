@@ -30,14 +30,14 @@ _FONT: Final = "BIZ UDPGothic"
 _MARGIN: Final = 18 * mm
 _WIDTH: Final = A4[0] - 2 * _MARGIN
 _PADDING: Final = 6
-"""Free space of a frame at each side, in points."""
+"""Padding on each side of a frame, in points."""
 _INK, _PALE, _LINE = HexColor(0x222222), HexColor(0x666666), HexColor(0xBBBBBB)
 _NAMES: Final = 62 * mm
-"""Width of the names of facts, in points."""
+"""Width of the fact names, in points."""
 
 _TEXT: Final = ParagraphStyle("text", fontName=_FONT, fontSize=9, leading=13, textColor=_INK, spaceAfter=4)
 _JAPANESE: Final = ParagraphStyle("japanese", _TEXT, wordWrap="CJK")
-"""The style of texts without spaces at which lines could break."""
+"""The style for text without spaces at which lines could break."""
 _NAME: Final = ParagraphStyle("name", _TEXT, textColor=_PALE)
 _BOX_NAME: Final = ParagraphStyle("box name", _TEXT, leading=11)
 _SMALL: Final = ParagraphStyle("small", _TEXT, fontSize=8, leading=11)
@@ -100,7 +100,7 @@ def _font() -> ArchivedFont:
 
 
 def _known(font: ArchivedFont, text: str) -> str:
-    """Replace each character that the font lacks, or that is for private use, by its number `U+XXXX`."""
+    """Replace each private-use character, and each that the font lacks, with its number `U+XXXX`."""
     return "".join(
         each if font.face.charToGlyph.get(ord(each)) and category(each) != "Co" else f"U+{ord(each):04X}"
         for each in text
@@ -173,7 +173,7 @@ class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
         self.setDateFormatter(lambda *_: self._made.strftime("D:%Y%m%d%H%M%S+09'00'"))
 
     def mark(self, element: Element) -> str:
-        """Start content of the element on this page, and return the operator for it."""
+        """Start the element's content on this page. Returns the PDF operator for it."""
         marks = self._marks[-1]
         element.marks.append((len(self._pages), len(marks)))
         marks.append(element)

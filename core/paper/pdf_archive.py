@@ -33,7 +33,7 @@ _XMP: Final = """\
 
 
 class ArchivedFont(TTFont):  # type: ignore[misc]  # reportlab has no types
-    """An embedded font. A document writes it last, when only the streams of the pages are still missing.
+    """An embedded font. A document writes it last, when only the page streams are still missing.
 
     The font therefore adds these streams too. Each stream gets the line break that ISO 19005 requires before its end.
     """

@@ -1,6 +1,6 @@
 """Tagged structure of a PDF (ISO 32000-1, 14.7 and 14.8): headings, paragraphs and table cells.
 
-Screen readers follow this structure, and programs can extract the text by it.
+Screen readers follow this structure, and programs can use it to extract the text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from reportlab.pdfbase.pdfdoc import PDFArray, PDFDictionary, PDFName
 from reportlab.platypus import LongTable, Paragraph
 
 ARTIFACT: Final = "/Artifact BMC"
-"""Operator that begins decoration: lines, backgrounds, and text that each page repeats."""
+"""Operator that begins decoration: lines, backgrounds, and text repeated on each page."""
 END: Final = "EMC"
 
 
@@ -22,7 +22,7 @@ class Element:
     """Element of the structure tree of a PDF.
 
     `tag` is a standard type: Sect, H1, P, Table, TR, TH or TD. `scope` of a TH is Row or Column. `marks` are pairs of a
-    page number, counted from 0, and the number of a mark on that page that encloses content of the element.
+    page number, counted from 0, and the number of a mark on that page that encloses the element's content.
     """
 
     tag: str
@@ -51,7 +51,7 @@ class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no type
         return parts
 
     def draw(self) -> None:
-        """Draw the paragraph. A table head that is repeated on a further page is drawn as decoration."""
+        """Draw the paragraph. A table head repeated on a later page is drawn as decoration."""
         code = self.canv._code
         code.append(ARTIFACT if self.is_drawn else self.canv.mark(self.element))
         super().draw()
@@ -76,7 +76,7 @@ class TaggedTable(LongTable):  # type: ignore[misc]
 def add_structure(document: Any, root: Element, pages: Sequence[Sequence[Element]]) -> None:
     """Add the structure tree to a reportlab document.
 
-    `pages` lists, for each page, the elements of its marks.
+    `pages` lists the elements of each page's marks.
     """
     objects: dict[int, Any] = {}
     top = PDFDictionary({"Type": PDFName("StructTreeRoot")})

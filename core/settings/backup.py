@@ -33,11 +33,11 @@ class BackupSettings(Model):
     directory: Path = Path("/var/lib/idtone/backups")
     every: Annotated[timedelta, Field(ge=timedelta(minutes=5), le=timedelta(days=31))] = timedelta(hours=6)
     whole_every: Annotated[timedelta, Field(ge=timedelta(hours=1), le=timedelta(days=366))] = timedelta(days=7)
-    """Interval of archives with the whole ledger. The others have only what is new since the previous one."""
+    """Interval between archives of the whole ledger. The others contain only what is new since the previous one."""
     keep: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3660))] = timedelta(days=30)
-    """Time for which an archive is kept if no later one needs it."""
+    """How long an archive is kept if no later one needs it."""
     result: Path = Path("/var/lib/idtone/backup.json")
-    """The file with the last result."""
+    """The file with the latest result."""
 
     @property
     def is_on(self) -> bool:

@@ -1,4 +1,4 @@
-"""Settings under `brake`: the strictest step, and the lines that are not ordinary PBXs."""
+"""Settings under `brake`: the strictest step and the lines that are not ordinary PBXs."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -9,7 +9,7 @@ from ..yaml_documents import Model
 from .values import COMMA_LIST
 
 LineName = Annotated[str, Field(min_length=1, max_length=200)]
-"""An endpoint of Asterisk, or an account code."""
+"""An Asterisk endpoint or account code."""
 
 
 class HighestStep(StrEnum):

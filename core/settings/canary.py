@@ -20,7 +20,7 @@ _NOT_CALLED: Final = frozenset({NumberKind.EMERGENCY, NumberKind.MALFORMED, Numb
 
 
 def _callable(value: str) -> str:
-    """Validate a complete telephone number for canary calls. Emergency numbers are rejected. Raises ValueError."""
+    """Validate a complete telephone number for canary calls. Raises ValueError, including for an emergency number."""
     kind = parse(value).kind
     if kind is NumberKind.EMERGENCY:
         raise ValueError(
@@ -37,12 +37,12 @@ CanaryNumber = Annotated[str, AfterValidator(_callable)]
 
 
 class Answered(StrEnum):
-    """The side of the canary call whose recording is examined."""
+    """The end of the canary call whose recording is examined."""
 
     HERE = "here"
-    """This node answers, and records what arrives."""
+    """This node answers and records what arrives."""
     ELSEWHERE = "elsewhere"
-    """Another node answers, and plays back what arrives there."""
+    """Another node answers and plays back what arrives there."""
 
 
 class CanarySettings(Model):
@@ -57,12 +57,12 @@ class CanarySettings(Model):
     answers: bool = False
     """True if this node answers the canary of another node."""
     expect: Literal["licensed", "notice"] = "licensed"
-    """The sound that the called party is to hear."""
+    """The sound that the called party should hear."""
     timeout: Annotated[timedelta, Field(ge=timedelta(seconds=5), le=timedelta(minutes=2))] = timedelta(seconds=30)
-    """Time for the trunk to answer."""
+    """How long the trunk has to answer."""
     every: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=7))] = timedelta(minutes=15)
     result: Path = Path("/var/lib/idtone/canary.json")
-    """The file with the last result."""
+    """The file with the latest result."""
     spool: Path = Path("/var/spool/asterisk/outgoing")
     """The folder from which Asterisk reads call files. A node without ARI places its call with such a file."""
 
@@ -78,7 +78,7 @@ class CanarySettings(Model):
 
     @property
     def exported(self) -> bool:
-        """True if the exported hook includes the contexts of the canary."""
+        """True if the exported hook includes the canary's contexts."""
         return self.is_on or self.answers
 
     @property
@@ -86,9 +86,9 @@ class CanarySettings(Model):
         return f"PJSIP/{self.called_number}@{self.trunk}"
 
     def numbers(self) -> tuple[Number, Number] | None:
-        """Forwarding number and called number of the canary call, or None if no canary is configured.
+        """The canary call's forwarding number and called number, or None if no canary is configured.
 
-        The record of a canary call is recognized by these numbers.
+        These numbers identify the record of a canary call.
         """
         if self.forwarding_number is None or self.called_number is None:
             return None

@@ -25,9 +25,9 @@ class OpenIdSettings(Model):
     client_secret_file: Path | None = None
     """The file with the client's secret; None for a public client."""
     claim: str = "sub"
-    """The claim of the ID token with the user's name in the file of users."""
+    """The ID token claim that holds the user's name as in the user file."""
     acr: str | None = None
-    """The authentication context class that the provider must confirm; None: any."""
+    """The authentication context class that the provider must confirm; None accepts any."""
 
 
 class ConsoleSettings(Model):
@@ -35,9 +35,9 @@ class ConsoleSettings(Model):
 
     listen: ConsoleAddress = "127.0.0.1:8720"
     group: str | None = None
-    """The group whose members may connect to a Unix socket; None: only the console's own user."""
+    """The group whose members may connect to a Unix socket; None allows only the console's own user."""
     address: BrowserAddress | None = None
-    """The address in the browser, if there is a proxy in front of the console."""
+    """The address that browsers use, if there is a proxy in front of the console."""
     users: Path = Path("/var/lib/idtone/console-users.yaml")
     sign_in: SignInBy = SignInBy.PASSWORD
     proxy_header: str = "X-Remote-User"

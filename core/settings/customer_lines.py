@@ -37,23 +37,23 @@ class LinesSettings(Model):
     """Source of the table of customer lines. Without `source`, customers' numbers are not checked."""
 
     source: Annotated[str, AfterValidator(_source)] | None = None
-    """A YAML file, or the address of a database."""
+    """A YAML file or the address of a database."""
     query: Annotated[str, Field(min_length=1)] | None = None
     """The query for a database: `freepbx`, `wazo`, or an SQL query."""
     password_file: Path | None = None
     cache: Path = Path("/var/lib/idtone/lines")
     poll: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=1)
-    """Interval at which a database is read. A changed file is noticed within a second."""
+    """How often a database is read. A changed file is noticed within a second."""
 
     def is_database(self) -> bool:
         return self.source is not None and "://" in self.source
 
     def secret(self) -> str | None:
-        """Password of the database, or None if no file is set. Raises DocumentError if the file cannot be read."""
+        """Password for the database, or None if no file is set. Raises DocumentError if the file cannot be read."""
         return read_text(self.password_file, size_limit=4096).strip() if self.password_file else None
 
     def check(self) -> None:
-        """Check that `query` is set for a database, and only for a database. Raises DocumentError."""
+        """Check that `query` is set if the source is a database and only then. Raises DocumentError."""
         if self.is_database() and self.query is None:
             problem = Message("is not set, and lines.source is a database")
             remedy = Message("Write freepbx, wazo, or an SQL query of your own")

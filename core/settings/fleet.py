@@ -1,4 +1,4 @@
-"""Settings under `fleet`, which connect this node with the other nodes of the operator."""
+"""Settings under `fleet`, which connect this node with the operator's other nodes."""
 
 import os
 import stat
@@ -15,19 +15,19 @@ _DIGITS: Final = 2 * FLEET_KEY_BYTES
 
 
 class FleetSettings(Model):
-    """The shared key and the trunks between nodes, and the file of shared settings."""
+    """The key and settings file that the nodes share and the trunks between them."""
 
     key_file: Path | None = None
     """The file with the key that all nodes share."""
     trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
-    """The PJSIP endpoints of this node that lead to other nodes, and through which their calls arrive."""
+    """This node's PJSIP endpoints that lead to other nodes and through which their calls arrive."""
     settings: Path | None = None
-    """The signed file of settings; None if this node has only settings of its own."""
+    """The signed settings file; None if this node has only its own settings."""
     trust: VerifierLine | None = None
-    """The verifier key for the signature of that file."""
+    """The verifier key for that file's signature."""
 
     def key(self) -> bytes | None:
-        """Read the fleet key of `FLEET_KEY_BYTES` bytes; None if no trunk leads to another node.
+        """The fleet key of `FLEET_KEY_BYTES` bytes, read from its file; None if no trunk leads to another node.
 
         Raises DocumentError if trunks are set but no usable key exists.
         """
@@ -44,7 +44,7 @@ class FleetSettings(Model):
 def read_fleet_key(path: Path) -> bytes:
     """Read a fleet key from a file.
 
-    Raises DocumentError if the file cannot be read, is readable by other users, or has no valid key.
+    Raises DocumentError if the file is unreadable, is readable by other users or contains no valid key.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Settings under `policy`: the treatment of calls, and the parties that hear a sound."""
+"""Settings under `policy`: how calls are treated and which parties hear a sound."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -26,11 +26,11 @@ class HeardBy(StrEnum):
 
 
 class CallerHears(StrEnum):
-    """The caller's way to hear a sound before the parties are connected."""
+    """The way in which the caller hears a sound before the parties are connected."""
 
     EARLY_MEDIA = "early-media"
-    """The caller hears early media, like the ring-back tone. The caller's call is answered only when the parties are
-    connected.
+    """The caller hears the sound as early media, like the ringback tone. The caller's call is answered only when the
+    parties are connected.
     """
     ANSWERED = "answered"
     """The caller's call is answered first, for networks that block early media."""
@@ -56,27 +56,27 @@ class ToneSettings(Model):
 
 
 class Overload(StrEnum):
-    """Policy for new calls while `policy.waiting` calls wait for a verdict."""
+    """Policy for new calls while `policy.waiting` calls are waiting for a verdict."""
 
     SHED = "shed"
-    """The hook turns the call away at once, so that the network can try another route, or try again later."""
+    """The hook rejects the call at once, so that the network can try another route or retry later."""
     FALLBACK = "fallback"
     """The hook treats the call as if the service were down."""
 
 
 class SuspendedCalls(StrEnum):
-    """Policy for calls in progress whose number becomes suspended."""
+    """Policy for calls in progress when their number is suspended."""
 
     HANG_UP = "hang-up"
     LET_END = "let-end"
 
 
 class OwnSuspensions(StrEnum):
-    """Number of persons needed for `idtone suspend`, and for lifting such a suspension."""
+    """Number of people needed for `idtone suspend` and for lifting its suspensions."""
 
     ONE_PERSON = "one-person"
     TWO_PERSONS = "two-persons"
-    """One person asks, another approves."""
+    """One person asks, and another approves."""
 
     @property
     def persons(self) -> int:
@@ -86,16 +86,16 @@ class OwnSuspensions(StrEnum):
 class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
     fallback: Unlicensed = Unlicensed.NOTICE
-    """The hook's treatment of a call while the service is down."""
+    """How the hook treats a call while the service is down."""
     unreadable: Unreadable = Unreadable.REFUSE
     emergency_trunks: Annotated[tuple[TrunkName, ...], COMMA_LIST] = ()
     """PJSIP endpoints, resources of other technologies and contexts of Local channels that are trunks for emergency
-    calls; empty: all.
+    calls; empty means all.
     """
     foreign_numbers: Unlicensed = Unlicensed.REFUSE
-    """The treatment of a call whose number another member holds."""
+    """How to treat a call whose number another member holds."""
     unknown_numbers: Unlicensed = Unlicensed.REFUSE
-    """The treatment of an outgoing call whose number no member holds."""
+    """How to treat an outgoing call whose number no member holds."""
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
     """Maximum number of calls that may wait for a verdict at once."""
@@ -103,9 +103,9 @@ class PolicySettings(Model):
     suspended_calls: SuspendedCalls = SuspendedCalls.HANG_UP
     own_suspensions: OwnSuspensions = OwnSuspensions.ONE_PERSON
     contract_end: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=30)
-    """Time from a stop by `idtone suspend` until the contract must be ended. No law sets this term."""
+    """How soon after a stop by `idtone suspend` the contract must be ended. No law sets this period."""
     contractor_report: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=14)
-    """Time from such a stop until the contractor must be reported. No law sets this term either."""
+    """How soon after that stop the contractor must be reported. No law sets this period either."""
     refuse_cause: Annotated[int, Field(ge=1, le=127)] = CALL_REJECTED
     registry_stale: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     notify: NotifySettings = NotifySettings()
@@ -121,7 +121,7 @@ class PolicySettings(Model):
     silent: Annotated[tuple[NumberPattern, ...], COMMA_LIST] = Field(default=(), repr=False)
 
     def policy(self, member: str | None) -> Policy:
-        """Convert the settings into the rules of the decision. `member` is the id from `association.member`."""
+        """Convert the settings into the decision's policy. `member` is the id from `association.member`."""
         hearing = {direction: HeardBy(getattr(self.notify, direction)) for direction in Direction}
         tones = {
             (direction, party): getattr(getattr(self.tones, direction), party)

@@ -1,8 +1,8 @@
-"""Settings from `idtone.yaml` and from the files in `idtone.d` beside it.
+"""Settings from `idtone.yaml` and from the files in `idtone.d` next to it.
 
 Files in `idtone.d` override `idtone.yaml`, and environment variables override all files (`IDTONE_ARI_URL` sets
-`ari.url`). The shared settings of a fleet have the lowest priority (`shared_settings`). Secrets have no default. They
-are set by a file or by the environment.
+`ari.url`). The shared settings of a fleet have the lowest priority (`shared_settings`). Secrets have no default; they
+come from a file or the environment.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ from .values import (
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
 PASSPHRASE: Final = "IDTONE_PASSPHRASE"  # noqa: S105  the name of a variable
-"""The environment variable with a passphrase, so that a command does not ask for it. Other users could see it on a
-command line.
+"""The environment variable with a passphrase, so that a command does not ask for it. On a command line, other users
+could see it.
 """
 CONFIG: Final = "IDTONE_CONFIG"
 """The environment variable for the option --config."""
 MAIL_TO: Final = "IDTONE_MAIL_TO"
-"""The environment variable with the recipient of mails about failures."""
+"""The environment variable with the recipient of emails about failures."""
 _NO_SETTINGS: Final = (CONFIG, PASSPHRASE, MAIL_TO)
 
 
@@ -73,7 +73,7 @@ class AriSettings(Model):
     transport: Literal["auto", "websocket", "http"] = "auto"
 
     def secret(self) -> str:
-        """The ARI password. Raises DocumentError if no password is set, or if its file cannot be read."""
+        """The ARI password. Raises DocumentError if no password is set or its file cannot be read."""
         if self.password is not None:
             return self.password
         if self.password_file is None:
@@ -112,14 +112,14 @@ class Interface(StrEnum):
 
 
 class SoundsSettings(Model):
-    """Folder of the sound files, and folder of the operator's own tone profiles."""
+    """Folders of the sound files and of the operator's own tone profiles."""
 
     directory: Path = Path("/var/lib/asterisk/sounds/idtone")
     profiles: Path | None = None
 
 
 UNSIGNED: Final = "unsigned"
-"""The value of `trust` for an unsigned registry. Anyone who can write the file can change such a registry."""
+"""The value of `trust` for an unsigned registry, which anyone who can write its file can change."""
 
 
 class JournalSettings(Model):
@@ -129,7 +129,7 @@ class JournalSettings(Model):
 
 
 class RegistrySettings(Model):
-    """Source of the registry, and the key that verifies it."""
+    """Source of the registry and the key that verifies it."""
 
     source: RegistrySource = "/etc/idtone/registry"
     trust: str | None = None
@@ -162,7 +162,7 @@ class RegistrySettings(Model):
 
 
 class Exports(StrEnum):
-    """Number of persons needed to export evidence."""
+    """Number of people needed to export evidence."""
 
     ONE_PERSON = "one-person"
     TWO_PERSONS = "two-persons"
@@ -170,12 +170,12 @@ class Exports(StrEnum):
 
 
 class TimestampSettings(Model):
-    """Settings for a time-stamping authority (RFC 3161) that stamps the checkpoints of the log."""
+    """Settings for a time-stamping authority (RFC 3161) that stamps the log's checkpoints."""
 
     url: TimestampUrl | None = None
     every: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=31))] = timedelta(hours=1)
     root: Path | None = None
-    """The authority's root certificates (PEM), with which each reply is verified before it is kept."""
+    """The authority's root certificates (PEM). They verify each reply before it is stored."""
     user: str | None = None
     password_file: Path | None = None
 
@@ -185,7 +185,7 @@ class TimestampSettings(Model):
 
 
 class TokenSettings(Model):
-    """Settings for a PKCS#11 token that holds the log's key in place of a key file."""
+    """Settings for a PKCS#11 token that holds the log's key instead of a key file."""
 
     library: Path | None = None
     """The token's PKCS#11 library."""
@@ -200,24 +200,24 @@ class TokenSettings(Model):
 
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
-    """The address of this node's file, or of the PostgreSQL that several nodes share."""
+    """The address of this node's file or of the PostgreSQL that several nodes share."""
     others: Annotated[tuple[PostgreSQLUrl, ...], COMMA_LIST] = ()
-    """Other PostgreSQL servers with replicas of this fleet, which are only read; `url` may be among them."""
+    """Other PostgreSQL servers with replicas of this fleet, which are only read. They may include `url`."""
     spool: Path = Path("/var/lib/idtone/ledger.sqlite3")
     """The address of this node's file if `url` names PostgreSQL."""
     password_file: Path | None = None
     password: str | None = Field(default=None, repr=False)
     key_file: Path = Path("/var/lib/idtone/ledger.key")
     reserve: Annotated[Octets, Field(ge=0, le=2**40)] = 64 * 10**6
-    """Bytes that are kept free on the ledger's disk for evidence."""
+    """Bytes to keep free on the ledger's disk for evidence."""
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
-    """Time for which numbers can be opened; None means for ever."""
+    """How long numbers can be opened; None means forever."""
     exports: Exports = Exports.ONE_PERSON
     approval: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=365))] = timedelta(days=7)
-    """Time for which a request waits for an approval, and for which an approval counts."""
+    """How long a request waits for an approval, and how long an approval remains valid."""
     legal_bases: Path | None = None
-    """The file with the requirements of each legal basis of an export; None means `config/legal_bases.yaml`."""
+    """The file with the requirements for each legal basis of an export; None means `config/legal_bases.yaml`."""
     origin: LogName | None = None
     seen_file: Path | None = None
     witnesses: Annotated[tuple[WitnessLine, ...], COMMA_LIST] = ()
@@ -240,7 +240,7 @@ class LedgerSettings(Model):
         return read_text(self.password_file, size_limit=4096).strip()
 
     def log_origin(self, node: str) -> str:
-        """Origin line of this node's checkpoints (C2SP), which is the unique name of its log."""
+        """Origin line of this node's checkpoints (C2SP), which is its log's unique name."""
         return self.origin or re.sub(r"[\s+]+", "-", f"{node}/idtone")
 
     def token_public(self) -> Path:
@@ -252,7 +252,7 @@ class LedgerSettings(Model):
         return self.seen_file or self.key_file.with_name(f"{self.key_file.name}.seen")
 
     def cosigned_file(self) -> Path:
-        """File with the last checkpoint that witnesses cosigned."""
+        """File with the last checkpoint that witnesses have cosigned."""
         return self.key_file.with_name(f"{self.key_file.name}.cosigned")
 
     def stamps(self) -> Path:
@@ -288,7 +288,7 @@ class AssociationSettings(Model):
 
 
 class CustomersSettings(Model):
-    """Folder of the sealed customer forms, and the rules that check the forms."""
+    """Folder of the sealed customer forms and the rules that they are checked against."""
 
     directory: Path = Path("/var/lib/idtone/customers")
     rules: Path | None = None
@@ -306,7 +306,7 @@ class LogSettings(Model):
 
 class Settings(Model):
     node: str = Field(default_factory=platform.node)
-    """The name of this PBX in the evidence; by default the name in its ledger, else the host's name."""
+    """The name of this PBX in the evidence. By default, it is the name in the ledger; without one, the host name."""
     interface: Interface = Interface.ARI
     ari: AriSettings = AriSettings()
     agi: AgiSettings = AgiSettings()
@@ -353,7 +353,7 @@ class Settings(Model):
     def agi_secret(self) -> str:
         """Secret that the hook sends with each AGI request over TCP.
 
-        The secret is derived from the ARI password. It is empty for ARI, and for a Unix socket, where the kernel
+        The secret is derived from the ARI password. It is empty for ARI and for a Unix socket, where the kernel
         identifies the peer. Raises DocumentError if the password cannot be read.
         """
         if self.interface is not Interface.AGI or isinstance(self.agi.address(), Path):
@@ -375,7 +375,7 @@ class SharedSettings:
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Load the settings. If `path` is None, the default file is read, if it exists.
+    """Load the settings. If `path` is None, reads the default file if it exists.
 
     Raises DocumentError with all faults of the first source that has any: a file, the environment, or the shared
     settings.
@@ -398,7 +398,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
 def node_of_ledger(ledger: LedgerSettings) -> str | None:
     """Name of the node in its signed ledger, or None if no signed ledger can be read.
 
-    A machine with a new host name thus continues its evidence under the old name.
+    A machine with a new host name therefore continues its evidence under the old name.
     """
     path = ledger.own_url().partition("sqlite:///")[2]
     if not path or not os.path.exists(path):
@@ -449,16 +449,15 @@ def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Se
 
 
 def settings_folder(path: Path) -> Path:
-    """Folder of the files that override the settings file: `idtone.d` beside `idtone.yaml`."""
+    """Folder of the files that override the settings file: `idtone.d` next to `idtone.yaml`."""
     return path.with_suffix(".d")
 
 
 def settings_files(path: Path) -> list[Path]:
-    """The settings file and the files that override it, in order of increasing priority.
+    """The settings file and the files that override it, lowest priority first.
 
-    Hidden files do not count: editors and tools put their temporary files there. Raises DocumentError if the folder of
-    these files is closed to this user. `glob` would find nothing in it, and the service would run without the node's
-    own settings.
+    Hidden files are left out, because editors and tools put temporary files there. Raises DocumentError if this user
+    cannot read the folder: the service must not run without the node's own settings.
     """
     folder = settings_folder(path)
     try:
@@ -474,7 +473,7 @@ def settings_files(path: Path) -> list[Path]:
 
 
 def merge_trees(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two trees of settings. Values of `above` take precedence, and lists are not merged."""
+    """Merge two settings trees. Values in `above` take precedence, and lists are not merged."""
     laid = dict(below)
     for key, value in above.items():
         under = laid.get(key)
@@ -500,7 +499,7 @@ def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -
 
 
 def _overrides(environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """Read settings from the environment. Raises DocumentError for unknown variables with the prefix of idtone."""
+    """Read settings from the environment. Raises DocumentError for unknown variables with idtone's prefix."""
     names = {variable_name(location): location for location in locations()}
     ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name not in _NO_SETTINGS}
     if unknown := ours.keys() - names.keys():

@@ -8,7 +8,7 @@ The file is a signed note (`signed_notes`). Its text is
     ledger:                             a file of settings, from the fourth line on
       …
 
-So the line numbers of faults are those of the signed file.
+Line numbers in faults therefore refer to the signed file.
 """
 
 import hashlib
@@ -39,16 +39,17 @@ Location = tuple[str, ...]
 NODE_ALONE: Final[frozenset[Location]] = frozenset(
     {("node",), ("ledger", "origin"), ("fleet", "settings"), ("fleet", "trust")}
 )
-"""Keys that belong to a single node: its names, and the way in which it verifies the fleet's settings."""
+"""Keys that belong to a single node: its names and how it verifies the fleet's settings."""
 SECRET: Final[frozenset[Location]] = frozenset({("ari", "password"), ("ledger", "password")})
-"""Keys with secrets. Beside each is a key that names a file."""
+"""Keys with secrets. Each has a counterpart that names a file."""
 _MEMBERS: Final[frozenset[Location]] = frozenset({("association", "member")})
-"""Keys that name a member. Their differences are hidden, like numbers, because a node's report names no member."""
+"""Keys that name a member. Their differences are hidden, like numbers, because a node's report must not name a member.
+"""
 NOT_SHOWN: Final = "(not shown)"
 
 
 class FleetSettingsReport(TypedDict):
-    """A node's report on the shared settings. `overrides` lists the settings in which the node differs."""
+    """A node's report on the shared settings. `overrides` lists the settings that the node overrides."""
 
     version: int
     sha256: str
@@ -57,7 +58,7 @@ class FleetSettingsReport(TypedDict):
 
 
 def merged_with_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
-    """Combine the shared settings of the fleet with a node's own settings.
+    """Combine the fleet's shared settings with a node's own settings.
 
     `tree` contains the keys that the node sets itself. Raises DocumentError if the shared file cannot be used.
     """
@@ -82,9 +83,9 @@ def _of_trust(problem: str) -> DocumentError:
 
 
 def read_shared(path: Path, *keys: VerifierKey) -> SharedSettings:
-    """Read the shared settings, and verify the signature with one of the keys.
+    """Read the shared settings. Verifies their signature with one of the keys.
 
-    Without keys, nothing is verified. Raises DocumentError with file, line and field.
+    Verifies nothing if no keys are given. Raises DocumentError with file, line and field.
     """
     try:
         note = Note.parse(read_text(path, size_limit=NOTE_LIMIT).encode())
@@ -126,7 +127,7 @@ def _whole(path: Path, problem: str, remedy: str, line: int = 0) -> DocumentErro
 
 
 def check_shared(text: str, name: str) -> tuple[Settings, Mapping[str, Any]]:
-    """Validate the text of shared settings, and return the settings and their tree. Raises DocumentError."""
+    """Validate the text of shared settings. Returns the settings and their tree. Raises DocumentError."""
     tree = read_tree(text, name)
     settings = validate(tree, text, name, Settings, lambda _: _unfit(tree or {}))
     return settings, tree or {}
@@ -154,7 +155,7 @@ def _unfit(tree: Mapping[str, Any]) -> Iterator[ValidationFault]:
 
 
 def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: Iterable[Signer]) -> Note:
-    """Sign shared settings. Raises DocumentError if the settings do not suit every node."""
+    """Sign shared settings. Raises DocumentError if they do not suit every node."""
     yaml = yaml.rstrip("\n") + "\n"
     check_shared(yaml, name)
     if match := _NOT_IN_NOTES.search(yaml):
@@ -179,7 +180,7 @@ def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: I
 
 
 def differing_settings(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
-    """Keys whose values differ between two settings, with both values in JSON form.
+    """Keys whose values differ between two settings, each with both values in JSON form.
 
     Keys that belong to a single node are omitted. Telephone numbers and members are replaced by `NOT_SHOWN`.
     """
@@ -218,13 +219,13 @@ def overrides(settings: Settings) -> list[str]:
 
 
 def _short(texts: list[str]) -> list[str]:
-    """Limit the number and the length of the texts, because other nodes read them every second."""
+    """Limit the number and length of the texts, because other nodes read them every second."""
     more = len(texts) - _OVERRIDES_LIMIT
     return [each[:_TEXT_LIMIT] for each in texts[:_OVERRIDES_LIMIT]] + ([f"… {more} more"] if more > 0 else [])
 
 
 def fleet_settings_report(settings: Settings) -> FleetSettingsReport | None:
-    """Build this node's report on the shared settings, or None if the node has only its own settings.
+    """This node's report on the shared settings, or None if it has only its own settings.
 
     The report contains no secrets and no telephone numbers.
     """

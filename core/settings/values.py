@@ -57,11 +57,11 @@ def _ip_address(value: str, remedy: Message) -> ipaddress.IPv4Address | ipaddres
 
 
 _SOCKET: Final = re.compile(r"unix:/[A-Za-z0-9/._~@%+=-]+")
-"""A text that an application of the dialplan takes as one argument, unchanged."""
+"""Text that a dialplan application takes as one argument, unchanged."""
 
 
 def _listen_address(value: str) -> str:
-    """Validate that other machines cannot reach the address, because requests carry a secret in clear."""
+    """Validate that other machines cannot reach the address, because requests carry a secret in clear text."""
     remedy = Message("Write it like 127.0.0.1:4573, or unix:/run/idtone/agi.sock")
     if value.startswith("unix:"):
         # The kernel allows 107 bytes. The socket has a longer, temporary name until it is ready.
@@ -208,10 +208,10 @@ def _pattern(value: str) -> str:
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 TimestampUrl = HttpUrl
-"""A URL of http or https. Replies are signed, so http without TLS is allowed."""
+"""An http or https URL. Replies are signed, so http without TLS is allowed."""
 DeskUrl = Annotated[str, AfterValidator(_desk_url)]
 RegistrySource = Annotated[str, AfterValidator(_source)]
-"""A path, or an https address."""
+"""A path or an https address."""
 AgiAddress = Annotated[str, AfterValidator(_listen_address)]
 """A loopback address with a port, or `unix:` and an absolute path."""
 BrowserAddress = Annotated[str, AfterValidator(_browser_address)]
@@ -222,13 +222,13 @@ ConsoleAddress = Annotated[str, AfterValidator(_console_address)]
 TokenKeyText = Annotated[str, AfterValidator(_token_key)]
 MetricsAddress = Annotated[str, AfterValidator(_metrics_address)]
 WitnessLine = Annotated[str, AfterValidator(_witness)]
-"""The address, a space, and the verifier key of a witness."""
+"""A witness's address and verifier key, separated by a space."""
 EndpointName = Annotated[str, AfterValidator(_endpoint)]
 """The name of an endpoint in pjsip.conf."""
 TrunkName = Annotated[str, AfterValidator(_trunk)]
 """A PJSIP endpoint, the resource of another technology, or the context of a Local channel."""
 VerifierLine = Annotated[str, AfterValidator(_verifier)]
-"""A verifier key as one line, NAME+ID+BASE64. It is checked where it is used."""
+"""A verifier key as one line, NAME+ID+BASE64. It is validated where it is used."""
 PostgreSQLUrl = Annotated[str, AfterValidator(_postgresql_url)]
 """An address in libpq's form, without a password."""
 LogName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)]

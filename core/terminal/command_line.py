@@ -80,7 +80,7 @@ def refuse_terminal() -> None:
 
 
 def write_out(octets: bytes) -> None:
-    """Write the bytes of a file to standard output. Raises UsageError if standard output is a terminal."""
+    """Write a file's bytes to standard output. Raises UsageError if standard output is a terminal."""
     refuse_terminal()
     sys.stdout.buffer.write(octets)
     sys.stdout.buffer.flush()
@@ -93,7 +93,7 @@ def beside_output(output: Path) -> TextIO:
 
 @contextmanager
 def given_file(path: Path) -> Iterator[Path]:
-    """Yield the path of an input file. For `-`, standard input is copied to a temporary file."""
+    """Yield the path of an input file. For `-`, standard input is first copied to a temporary file."""
     if path != STREAM:
         yield path
         return
@@ -123,20 +123,20 @@ def listen_address(text: str) -> tuple[str, int]:
 
 
 _PLAIN: Final[Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
-"""Arguments of each Typer object: `help_page` writes the help, and a bug gives a plain traceback."""
+"""Arguments for every Typer object: `help_page` renders the help, and bugs show a plain traceback."""
 
 
 def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.Typer:
-    """Create a command group. Without a command, the group shows its help, or runs itself if `lone` is set.
+    """Create a command group. Without a command, it shows its help, or runs on its own if `lone` is set.
 
-    `order` lists the commands in the order of the help. By default they appear in the order in which they were added.
+    `order` sets the order of the commands in the help. By default, they appear in the order in which they were added.
     """
     kind = type(TranslatedGroup.__name__, (TranslatedGroup,), {"order": order}) if order else TranslatedGroup
     return typer.Typer(cls=kind, help=summary, no_args_is_help=not lone, **_PLAIN)
 
 
 def runs_alone(context: typer.Context) -> bool:
-    """True if a lone group runs without a subcommand.
+    """True if a lone group was called without a subcommand.
 
     Raises UsageError for an option before a subcommand, where the option would have no effect.
     """
@@ -153,7 +153,7 @@ def runs_alone(context: typer.Context) -> bool:
 
 
 def is_on_command_line(context: typer.Context, name: str) -> bool:
-    """True if the option was given on the command line, not by the environment or a default."""
+    """True if the option was given on the command line rather than by the environment or a default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -187,7 +187,7 @@ def lone_command(function: Callable[..., None], name: str | None = None) -> type
 
 
 def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
-    """Add commands whose modules are imported only when the command runs, which keeps the start fast.
+    """Add commands whose modules are imported only when they run, to keep startup fast.
 
     `commands` maps a name to `module:function` and a summary. The summary is the first paragraph of the function's
     docstring. The group's help and the shell's completion show it.
@@ -244,7 +244,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-"""Characters by which Python represents bytes of a file name that are not UTF-8."""
+"""Characters with which Python represents the bytes of a file name that are not UTF-8."""
 
 
 def say(text: str, /, **fields: Any) -> None:
@@ -264,11 +264,11 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 
 
 _UNFOLDED: Final = 2**20
-"""Columns of a screen that is wide enough for every line, so that rich folds no line."""
+"""Width of a screen in columns, large enough that rich never folds a line."""
 
 
 def screen(highlight: bool = True) -> Console:
-    """A rich console on standard output. Without a terminal, no line is cut, folded or padded."""
+    """A rich console on standard output. Without a terminal, lines are not cut, folded or padded."""
     from rich.console import Console  # not every command needs it
 
     if sys.stdout.isatty():
@@ -318,7 +318,7 @@ class Form(Enum):
 
 
 def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
-    """Output format that the options select. Raises UsageError if several are given."""
+    """Output format selected by the options. Raises UsageError if more than one is given."""
     chosen = [form for form, wanted in ((Form.JSON, as_json), (Form.CSV, as_csv), (Form.TSV, as_tsv)) if wanted]
     if len(chosen) > 1:
         options = " and ".join(f"--{each.value}" for each in chosen)
@@ -333,7 +333,7 @@ class Rows:
     """
 
     def __init__(self, columns: Sequence[str], form: Form = Form.TABLE, whole: Sequence[str] = ()) -> None:
-        """Set the columns. Columns in `whole` are never folded, even on a narrow terminal."""
+        """Set the columns. Those in `whole` are never folded, even on a narrow terminal."""
         self._columns, self._form, self._whole = columns, form, whole
         self._is_first = True
         self._widths = [0] * len(columns)
@@ -388,7 +388,7 @@ def pad_to_width(text: str, width: int) -> str:
 
 
 def checksum_line(sha256: str, path: Path) -> str:
-    """Line for `sha256sum -c`. A leading backslash marks a name with escapes."""
+    """Line in the format of `sha256sum -c`. A leading backslash marks an escaped name."""
     name = str(path)
     escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"
@@ -421,18 +421,18 @@ def working(what: str) -> Iterator[None]:
 
 
 def exit_negative() -> NoReturn:
-    """Exit with the code of a negative verdict."""
+    """Exit with the exit code for a negative verdict."""
     raise typer.Exit(NEGATIVE)
 
 
 THREADS_OF_NUMPY: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables that limit numpy's threads, for this program and its children. The matrices here are small; several threads
-would spin while they wait for each other, and take processor time from calls.
+would spin while waiting for each other and take processor time from calls.
 """
 
 
 def run(app: Callable[[], Any]) -> None:
-    """Run a command-line program. An IdtoneError, or a failure to write output, prints one message and exits with 2."""
+    """Run a command-line program. Prints a message and exits with 2 on IdtoneError or failed output."""
     make_ready()
     translate_libraries()
     for name in THREADS_OF_NUMPY:

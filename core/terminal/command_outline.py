@@ -1,7 +1,7 @@
 """Outlines of command functions for fast help and shell completion.
 
-Importing the module of a command takes several times as long as the help itself. The help therefore reads the source of
-the module, and evaluates only the names that the parameters need.
+Importing a command's module takes several times as long as rendering its help. The help therefore reads the module's
+source and evaluates only the names that the parameters need.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def outline(module: str, function: str) -> Callable[..., Any]:
 
 
 class _Names(dict[str, Any]):
-    """Values of a module's names, created on demand.
+    """The values of a module's names, created on demand.
 
     Functions and enumerations become outlines. Other classes are imported.
     """

@@ -26,7 +26,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
         "zxcvbn": "office",
     }
 )
-"""Library → extra. Other extras have their messages where their libraries are imported."""
+"""Library → extra. For other extras, the code that imports the library has its own message."""
 PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "mariadb": "idtone",
@@ -45,7 +45,7 @@ DEBIAN_ENVIRONMENT: Final = "/opt/venvs/idtone"
 
 
 def install_command(extra: str) -> str:
-    """Command that installs an extra: apt if idtone is a Debian package, otherwise pip."""
+    """Command that installs an extra, using apt if idtone is a Debian package and pip otherwise."""
     if sys.prefix == DEBIAN_ENVIRONMENT and extra in PACKAGES:
         return f"apt install ./{PACKAGES[extra]}_{__version__}*.deb"
     return f"pip install 'idtone[{extra}]'"
@@ -58,7 +58,7 @@ def not_installed(error: ModuleNotFoundError) -> UsageError | None:
 
 
 def require(library: str) -> None:
-    """Raise UsageError with the extra to install, if the library is missing."""
+    """Raise UsageError that names the extra to install if the library is missing."""
     if find_spec(library) is None:
         raise _missing(library)
 

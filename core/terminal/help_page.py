@@ -7,7 +7,7 @@ from unicodedata import east_asian_width
 from ..translation import paragraphs, template, translated
 
 _NAMES: Final = 24
-"""Width of the column of names, in cells. The text for a longer name begins on the next line."""
+"""Width of the name column in cells. The text for a longer name begins on the next line."""
 _INDENT: Final = "  "
 _COMMANDS: Final = template("Commands")
 _ARGUMENTS: Final = template("Arguments")
@@ -59,7 +59,7 @@ def _is_japanese(character: str) -> bool:
 
 
 def help_page(command: Any, context: Any, usage: str, width: int) -> str:
-    """Render the help of a command: usage, description, subcommands, arguments and options."""
+    """Render a command's help: usage, description, subcommands, arguments and options."""
     parts = ["\n".join(wrapped(usage, width))]
     parts += ["\n".join(wrapped(paragraph, width)) for paragraph in paragraphs(command.help or "")]
     panels: dict[str, list[Row]] = {}

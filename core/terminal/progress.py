@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def progress() -> Progress:
-    """A display of progress bars that disappears when it ends."""
+    """A progress display that disappears when it finishes."""
     from rich.console import Console
     from rich.progress import Progress
 

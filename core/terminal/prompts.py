@@ -1,4 +1,4 @@
-"""Prompts for sensitive values, and checks of texts that are stored permanently."""
+"""Prompts for sensitive values and validates text that will be stored permanently."""
 
 import os
 import re
@@ -52,13 +52,13 @@ def parse_day(text: str, option: str) -> date:
 def ask_number() -> Number:
     """Prompt for a telephone number. Raises UsageError.
 
-    A command-line argument would be stored in the shell's history, and other users could see it.
+    A command-line argument would be saved in the shell history and visible to other users.
     """
     return number_of(ask_line("Number"))
 
 
 def ask_entries(file: Path | None) -> list[str]:
-    """Read entries of telephone numbers from a file, a prompt or standard input. Raises UsageError.
+    """Read telephone number entries from a file, a prompt or standard input. Raises UsageError.
 
     Commas or line ends separate the entries.
     """
@@ -72,9 +72,9 @@ def ask_entries(file: Path | None) -> list[str]:
 
 
 def entries_of(lines: Iterable[str]) -> list[str]:
-    """Parse entries of telephone numbers from lines as people write or paste them.
+    """Parse telephone number entries from lines as people write or paste them.
 
-    `#` begins a comment. Raises UsageError if there is no entry, or if only a space separates two entries.
+    `#` begins a comment. Raises UsageError if there is no entry or if only a space separates two entries.
 
         03-1234-0100〜0199                  a range; the end may leave out what it has in common with the start
         03-1234-0100から0199まで             the same
@@ -147,7 +147,7 @@ _ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": Fal
 def ask_secret(question: str, twice: bool = False) -> str:
     """Prompt for a secret without echo. Raises typer.Abort without a terminal.
 
-    With `twice`, the secret is asked for twice until the two entries match.
+    With `twice`, asks for the secret twice, until both entries match.
     """
     shown = translated(question)
     while True:
@@ -158,9 +158,9 @@ def ask_secret(question: str, twice: bool = False) -> str:
 
 
 def ask_passphrase(whose: str, twice: bool = False) -> str:
-    """Passphrase from the environment, or from a prompt. Raises TrustError without a terminal.
+    """Passphrase from the environment or a prompt. Raises TrustError without a terminal.
 
-    With `twice`, the passphrase is for a new key: a suggestion is shown, and the passphrase is asked for twice.
+    Use `twice` for a new key: it shows a suggested passphrase and asks for the passphrase twice.
     """
     given = os.environ.get(PASSPHRASE)
     if given is not None:

@@ -13,7 +13,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> str:
-    """CSV text of rows. An apostrophe is put in front of a text that a spreadsheet would read as a formula."""
+    """CSV text of rows. Text that a spreadsheet would read as a formula is prefixed with an apostrophe."""
     made = io.StringIO()
     csv.writer(made).writerows(map(_no_formulas, rows))
     return made.getvalue()

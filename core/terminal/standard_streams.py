@@ -14,7 +14,7 @@ from ..translation import Message
 
 
 def reader_is_open(wait_s: float) -> bool:
-    """Wait until the reader of standard output closes it, for at most `wait_s` seconds.
+    """Wait up to `wait_s` seconds for the reader of standard output to close it.
 
     Returns False if the output is closed.
     """
@@ -26,7 +26,7 @@ def reader_is_open(wait_s: float) -> bool:
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output or error. After the reader has closed it, further text is dropped silently."""
+    """Standard output or error. Once the reader has closed it, text is dropped silently."""
 
     is_read = True
 
@@ -48,7 +48,7 @@ class _Output(io.TextIOWrapper):
             self._drop()
 
     def _drop(self) -> None:
-        """Redirect further output to /dev/null. Python flushes once more at exit, and that flush would fail."""
+        """Redirect all later output to /dev/null. Python flushes once more at exit, and that flush would fail."""
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self.fileno())
         os.close(null)
@@ -73,7 +73,7 @@ class _StandardOutput(_Output):
 def make_ready() -> None:
     """Prepare the standard streams and SIGTERM.
 
-    Every character becomes printable, and SIGTERM ends a command through its `finally` blocks.
+    Afterwards, every character can be printed, and SIGTERM ends a command through its `finally` blocks.
     """
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  open as long as the process runs

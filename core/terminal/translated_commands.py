@@ -1,4 +1,4 @@
-"""Typer commands and groups whose help and usage errors follow the language of the environment."""
+"""Typer commands and groups with help and usage errors in the language of the environment."""
 
 import shutil
 import sys
@@ -13,7 +13,7 @@ from ..translation import is_japanese, paragraphs, template, translated
 from .usage_errors import usage_message
 
 _OwnError: Any = typer.BadParameter.__base__
-"""Typer's base of all usage errors, which it does not export under a name."""
+"""Typer's base class of all usage errors, which it does not export under a name."""
 
 
 _USAGE: Final = template("Usage:")
@@ -34,7 +34,7 @@ class _UseError(_OwnError):  # type: ignore[misc]  # Typer exports no name of it
 
 @contextmanager
 def _own_errors() -> Iterator[None]:
-    """Convert usage errors of Typer into `_UseError`.
+    """Convert Typer's usage errors into `_UseError`.
 
     A group without a command shows its help, which Typer treats as an error.
     """
@@ -109,7 +109,7 @@ class TranslatedGroup(_Translated, typer.core.TyperGroup):
 
 
 def _translate(command: Any) -> None:
-    """Translate the help of a command, its parameters and its subcommands."""
+    """Translate the help for a command, its parameters and its subcommands."""
     if not is_japanese():
         return
     if command.help:

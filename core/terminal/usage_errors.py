@@ -37,7 +37,7 @@ _TEMPLATES: Final = (
 
 
 def usage_message(text: str) -> str:
-    """Translatable message for an error text of Typer. An unknown text is returned unchanged."""
+    """Translatable message for one of Typer's error texts. Unknown text is returned unchanged."""
     for known in _TEMPLATES:
         if found := _pattern(known).fullmatch(text):
             return Message(known, **{name: usage_message(value) for name, value in found.groupdict().items()})

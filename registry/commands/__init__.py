@@ -1,4 +1,4 @@
-"""The commands `idtone registry`, which show and check the content of a registry."""
+"""The `idtone registry` commands, which show and check the content of a registry."""
 
 from idtone.core.terminal import command_line
 

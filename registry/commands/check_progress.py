@@ -1,4 +1,4 @@
-"""Progress display for commands that read and check a registry, because a million numbers take seconds."""
+"""Progress display for commands that read and check a registry. A million numbers take seconds."""
 
 from contextlib import AbstractContextManager
 

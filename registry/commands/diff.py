@@ -1,4 +1,4 @@
-"""The command `idtone registry diff`, which lists the differences between two editions."""
+"""The `idtone registry diff` command, which lists the differences between two editions."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def diff(
 
 
 def _role(path: Path) -> str:
-    """Role of a file according to its name. A registry may have any name."""
+    """A file's role according to its name. A registry may have any name."""
     named = (role for role, file in tuf_roles.DELEGATED.items() if path.name.endswith(file))
     return next(named, tuf_roles.REGISTRY)

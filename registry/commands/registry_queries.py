@@ -93,7 +93,7 @@ class _Kind(Enum):
 
 
 def _kind(text: str) -> _Kind:
-    """Kind of a document according to its top-level keys; a registry if no key is known."""
+    """A document's kind according to its top-level keys; a registry if no key is known."""
     found = set(_TOP.findall(text))
     return next((kind for kind, keys in _KEYS.items() if keys & found), _Kind.REGISTRY)
 
@@ -183,7 +183,7 @@ def show(
 
 
 def _tree(found: NumberReport, document: RegistryDocument) -> Tree:
-    """Tree that shows the wholesale chain of a number, from its holder down to the member in charge."""
+    """Tree that shows a number's wholesale chain, from its holder down to the member in charge."""
     from rich.text import Text
     from rich.tree import Tree
 

@@ -16,12 +16,12 @@ from idtone.ledger.keys.log_keys import LogKeys
 PATH: Final = "/documents"
 TYPE: Final = "application/vnd.c2sp.signed-note"
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
-"""Maximum number of bytes of an answer."""
+"""Maximum size of an answer in bytes."""
 _WITHIN_S: Final = 10.0
 
 
 def member_of(settings: Settings) -> str:
-    """Id of the operator in the registry. Raises DocumentError if `association.member` is not set."""
+    """The operator's id in the registry. Raises DocumentError if `association.member` is not set."""
     if settings.association.member is None:
         raise DocumentError(
             [
@@ -39,9 +39,9 @@ def member_of(settings: Settings) -> str:
 
 
 def document_signer(settings: Settings) -> NoteSigner:
-    """Signer of this node's documents: the ledger's key under the name MEMBER/NODE.
+    """Signer for this node's documents: the ledger's key under the name MEMBER/NODE.
 
-    Raises DocumentError, and LedgerError if the key does not exist.
+    Raises DocumentError, or LedgerError if the key does not exist.
     """
     name = f"{member_of(settings)}/{'-'.join(settings.node.replace('+', '-').split())}"
     successor_trees = successor_trees_of(settings.ledger, settings.node)
@@ -51,10 +51,10 @@ def document_signer(settings: Settings) -> NoteSigner:
 
 
 def send(settings: Settings, octets: bytes) -> dict[str, Any]:
-    """Send a signed document, and return the desk's answer.
+    """Send a signed document. Returns the desk's answer.
 
-    A document that was sent before is answered again, but not recorded twice. Raises DocumentError, and TrustError if
-    the desk is unreachable or rejects the document.
+    A document that was sent before is answered again but not recorded twice. Raises DocumentError, or TrustError if the
+    desk is unreachable or rejects the document.
     """
     return _answer(settings, "POST", PATH, octets)
 
@@ -62,7 +62,7 @@ def send(settings: Settings, octets: bytes) -> dict[str, Any]:
 def ask(settings: Settings, path: str) -> dict[str, Any]:
     """Send a GET request that needs no signature, for example for the desk's public keys.
 
-    `path` is the path in the URL. Raises DocumentError and TrustError.
+    `path` is the URL's path. Raises DocumentError or TrustError.
     """
     return _answer(settings, "GET", path, None)
 

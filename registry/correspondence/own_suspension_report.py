@@ -1,6 +1,6 @@
 """Report to the association that the operator has suspended numbers itself.
 
-The report contains no telephone numbers. It contains the reference by which the police can identify their request.
+The report contains no telephone numbers, only the reference that the police can identify their request by.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ KIND: Final = "own-suspension"
 class OwnSuspensionReport(Model):
     """Report on a suspension by the operator.
 
-    `id` is the member's id of the suspension. `numbers` is the count of its numbers. `in_force` is the time at which
-    the node confirmed the suspension. `over` is the time from which calls are connected again. A later report with the
-    same id replaces an earlier one.
+    `id` is the member's id for the suspension. `numbers` is how many numbers it covers. `in_force` is when the node
+    confirmed the suspension. `over` is when calls are connected again. A later report with the same id replaces an
+    earlier one.
     """
 
     id: Annotated[str, Field(pattern=r"^s-[0-9a-f]{8}$")]

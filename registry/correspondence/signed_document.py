@@ -64,9 +64,9 @@ def sign_document(kind: str, member: str, content: Mapping[str, Any], signer: No
 
 
 def verified_document(octets: bytes, keys_of: Callable[[str], Iterable[VerifierKey]]) -> SignedDocument:
-    """Parse a document, and verify that a key of its member has signed it. Raises TrustError.
+    """Parse a document and verify that one of its member's keys has signed it. Raises TrustError.
 
-    `keys_of` returns the keys of a member by its id.
+    `keys_of` returns a member's keys by its id.
     """
     try:
         note = Note.parse(octets)
@@ -90,7 +90,7 @@ def verified_document(octets: bytes, keys_of: Callable[[str], Iterable[VerifierK
 
 
 def _fields(text: str) -> dict[str, Any]:
-    """Fields of a document. Raises TrustError unless the text has exactly the form that `sign_document` writes."""
+    """A document's fields. Raises TrustError unless the text has exactly the form written by `sign_document`."""
     header, _, rest = text.partition("\n")
     line = rest.removesuffix("\n")
     try:

@@ -1,4 +1,4 @@
-"""Confirmation to the association that a node has applied suspensions, or their ends."""
+"""Confirmation to the association that a node has applied or lifted suspensions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ STOPS_LIMIT: Final = 500
 class ConfirmedStop(Model):
     """A suspension that the node confirms.
 
-    `calls_ended` counts the calls in progress that the node ended because of the suspension, without calls that an
-    earlier document counted.
+    `calls_ended` counts the calls in progress that the node ended because of the suspension, excluding those counted in
+    an earlier document.
     """
 
     reference: Text
@@ -31,10 +31,9 @@ class ConfirmedStop(Model):
 class SuspensionConfirmation(Model):
     """Confirmation of one edition of the suspension list.
 
-    `sha256` and `issued` describe the suspensions.yaml in use. `registry_version` is the version of the registry at
-    that time. `in_use` is the time at which the node began to use the file. `stops` are the suspensions that the node
-    confirms for the first time. `lifts` are the references of suspensions that the node confirmed earlier and that are
-    no longer in the file.
+    `sha256` and `issued` describe the suspensions.yaml in use. `registry_version` is the registry's version at that
+    time. `in_use` is when the node began to use the file. `stops` are the suspensions that the node confirms for the
+    first time. `lifts` are the references of suspensions that it confirmed earlier and that are no longer in the file.
     """
 
     sha256: Sha256

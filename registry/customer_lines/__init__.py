@@ -1,1 +1,1 @@
-"""Telephone numbers that each line of the operator's customers may present."""
+"""Telephone numbers that each customer line may present."""

@@ -1,7 +1,6 @@
-"""Consistency rules between the entries of a table of customer lines.
+"""Consistency rules for the entries of a table of customer lines.
 
-At any time, a number belongs to one customer, and so does a line. Otherwise one customer could present another
-customer's numbers.
+At any time, each number and each line belongs to one customer. Otherwise, one customer could present another's numbers.
 """
 
 from collections import defaultdict
@@ -16,13 +15,13 @@ from idtone.core.yaml_documents import ValidationFault
 from .lines_document import Entry, LinesDocument, Period, entry_of, number_fault
 
 Placed = tuple[int, int, int]
-"""The first number, the last number and the item of a span."""
+"""First number, last number and item of a span."""
 
 
 class EntryFault(NamedTuple):
     """A fault in an entry of the table.
 
-    `entry` is the position of the entry, `field` is a key of the entry, and `position` is a place in that key's list.
+    `entry` is the position of the entry, `field` is one of its keys, and `position` is an index into that key's list.
     """
 
     entry: int
@@ -35,8 +34,7 @@ class EntryFault(NamedTuple):
 def pieces(placed: Sequence[Placed]) -> Iterator[tuple[int, int, tuple[int, ...]]]:
     """Split spans into disjoint spans, each with the items of all spans that cover it.
 
-    The input must be sorted by first number. The function equals `number_spans.disjoint`, but is fast if few spans
-    overlap.
+    The input must be sorted by first number. Equivalent to `number_spans.disjoint` but fast if few spans overlap.
     """
     at, count = 0, len(placed)
     while at < count:
@@ -54,7 +52,7 @@ def pieces(placed: Sequence[Placed]) -> Iterator[tuple[int, int, tuple[int, ...]
 
 
 def document_faults(document: LinesDocument) -> Iterator[ValidationFault]:
-    """Faults of a table, beyond the faults of single values."""
+    """Faults in a table, beyond those in individual values."""
     unread = False
     for at, read in enumerate(document.lines):
         for position, text in enumerate(read.numbers):
@@ -113,7 +111,7 @@ def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
 
 
 def _against(entries: Sequence[Entry], items: Iterable[int]) -> Iterator[int]:
-    """Entries that belong to another customer than an earlier entry for the same time."""
+    """Entries that belong to a different customer than an earlier entry for the same time."""
     before: dict[str, list[Period]] = {}
     for at in sorted(set(items)):
         entry = entries[at]

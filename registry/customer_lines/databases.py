@@ -1,4 +1,4 @@
-"""Database queries for the table of lines, on SQLite, PostgreSQL, MariaDB and MySQL."""
+"""Queries the table of lines in SQLite, PostgreSQL, MariaDB and MySQL databases."""
 
 import re
 import sqlite3
@@ -16,17 +16,17 @@ READ_WITHIN_S: Final = 60
 _DIGITS: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
 
 Rows = tuple[Sequence[str], list[Sequence[Any]]]
-"""The names of the columns, and the rows."""
+"""The column names and the rows."""
 
 
 def place_of(url: str) -> str:
-    """URL of the database for messages, without user, password and parameters."""
+    """URL of the database for messages, without user, password or parameters."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def rows_of(url: str, password: str | None, query: str) -> Rows:
-    """Run a query, and return its columns and rows. Raises DocumentError, which quotes no row."""
+    """Run a query. Returns its columns and rows. Raises DocumentError, which never quotes a row."""
     read = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}[urlsplit(url).scheme]
     return read(url, password, query)
 

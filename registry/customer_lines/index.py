@@ -1,7 +1,7 @@
 """The compiled table of customer lines: sorted arrays for decisions, and their binary format.
 
 Reading a million numbers takes seconds. Another process therefore compiles the table (`line_compiler`), and the service
-reads the result. Only a checksum protects the result, because it lies in the service's own folder.
+reads the result. Only a checksum protects the result, because it is in the service's own folder.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from .consistency import pieces
 from .lines_document import ALWAYS, Entry, Period
 
 _MAGIC: Final = b"idtone lines 4\n"
-"""The name of the format. Raise its number when the format changes."""
+"""The format's name. Increment its number when the format changes."""
 _NAMES_AT_ONCE: Final = 1000
-"""Maximum number of names in one line of JSON, so that no single step of reading delays the event loop."""
+"""Maximum number of names per JSON line, so that no single reading step delays the event loop."""
 
 _WHOLE: Final = "."
-"""The last character of a text that contains all numbers of its run."""
+"""Last character of a text that contains all of its run's numbers."""
 _MOST_IN_TEXT: Final = 100
-"""Maximum number of intervals that a text contains. For a longer run the arrays are faster."""
+"""Maximum number of intervals in a text. For longer runs, the arrays are faster."""
 
 _INCOMING: Final = Direction.INCOMING
 _NOT_ITS_OWN: Final = Reason.NUMBER_OF_ANOTHER_CUSTOMER
@@ -43,7 +43,7 @@ _ALLOWED: Final = (None, None)
 
 
 class Totals(NamedTuple):
-    """Totals of a table. `unchecked` counts the entries without a recorded check."""
+    """A table's totals. `unchecked` counts the entries without a recorded check."""
 
     customers: int
     lines: int
@@ -56,8 +56,8 @@ class Totals(NamedTuple):
 class Runs:
     """Number intervals in runs, each with its term (a customer and a period).
 
-    The intervals of a run are ascending, and disjoint or equal. `runs` has three values for each run: its start, its
-    end, and the term of all its intervals, or -1 if the terms differ.
+    A run's intervals are ascending and either disjoint or equal. `runs` has three values for each run: its start, its
+    end, and the term of all its intervals (-1 if they differ).
     """
 
     runs: array[int]
@@ -71,11 +71,11 @@ class LinesIndex:
 
     A *term* is a customer with a period. A line has one run of numbers, and lines with the same entries share a run.
 
-    The arrays contain everything. In addition, each run has a text: its customer, its place, and the single numbers
+    The arrays contain everything. In addition, each run has a text: its customer, its position, and the single numbers
     that belong to the customer without a time limit (`c-1;0;+81312345678+81312345679`). Finding a number in the text
-    takes a third of the time of a search in the arrays, which exceed the processor's cache. The search is exact,
-    because no complete Japanese number begins another one. If the run has no other numbers, its text ends with a full
-    stop, and a number that is missing from such a text does not belong to the customer.
+    takes a third of the time of searching the arrays, which do not fit in the processor's cache. The search is exact,
+    because no complete Japanese number is a prefix of another. If the run has no other numbers, its text ends with a
+    period, and any number missing from it does not belong to the customer.
     """
 
     __slots__ = (
@@ -97,11 +97,11 @@ class LinesIndex:
         endpoints: Iterable[tuple[str, int]],
         accounts: Iterable[tuple[str, int]],
     ) -> None:
-        """Set the arrays of the table.
+        """Set the table's arrays.
 
-        `origin` is the digest of the source. `periods` has two values for each term. The holder of a span in `numbers`
-        is an index into `tenures`, the terms in which customers have the numbers. `endpoints` and `accounts` map each
-        line to its run.
+        `origin` is the source's digest. `periods` has two values for each term. A span's holder in `numbers` is an
+        index into `tenures`, the terms in which customers have the numbers. `endpoints` and `accounts` map each line to
+        its run.
         """
         self.origin, self.totals = origin, totals
         self._fixed = customers, term_customers, periods, tenures, texts
@@ -112,14 +112,14 @@ class LinesIndex:
         self._periods = {
             term: period for term, period in enumerate(zip(moments, moments, strict=True)) if period != ALWAYS
         }
-        """Period of each term that has limits."""
+        """Period of each term with a time limit."""
         self._lines, self._numbers = lines, numbers
         self._endpoints, self._accounts = _lines_of(endpoints, texts), _lines_of(accounts, texts)
         self._owners: list[str | tuple[int, ...] | None] = [None, *map(self._owner, tenures)]
-        """Owner of each tenure, at its number + 1."""
+        """Owner of each tenure, at its index + 1."""
 
     def _owner(self, tenure: tuple[int, ...]) -> str | tuple[int, ...] | None:
-        """Customer who has the numbers without a time limit, or else the terms."""
+        """Customer who has the numbers, if there is only one and no time limit; otherwise, the tenure's terms."""
         return tenure if len(tenure) > 1 or tenure[0] in self._periods else self._customers[tenure[0]]
 
     def __repr__(self) -> str:
@@ -128,10 +128,10 @@ class LinesIndex:
     def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         """Check whether the caller's line may present the forwarding number.
 
-        Returns the reason for a refusal, or None if the line may present the number, and the customer, or None if the
-        customer is unknown. The endpoint decides if the table contains it, or else the account code. An incoming call
-        arrives through a trunk, not through a customer's line. The call may therefore present its number, and belongs
-        to the customer who has that number.
+        Returns two values: the reason for a refusal (None if the line may present the number) and the customer (None if
+        unknown). If the table contains the endpoint, the endpoint decides; otherwise, the account code does. An
+        incoming call arrives through a trunk rather than a customer's line. It may therefore present its number and
+        belongs to the customer who has that number.
         """
         if call.direction is _INCOMING:
             return None, self.customer_of(call.forwarding_number, now)
@@ -157,7 +157,7 @@ class LinesIndex:
         return _NOT_ITS_OWN, self._customer_of_run(run, now)
 
     def customer_of(self, number: Number, now: datetime) -> str | None:
-        """Customer who has the number now, or None."""
+        """Customer who has the number at `now`, or None."""
         e164 = number.e164
         if not e164:
             return None
@@ -167,7 +167,7 @@ class LinesIndex:
         return owner
 
     def customer_of_line(self, endpoint: str, account: str, now: datetime) -> str | None:
-        """Customer who has the line now, or None if the line is unknown."""
+        """Customer who has the line at `now`, or None if the line is unknown."""
         line = self._endpoints.get(endpoint) or self._accounts.get(account)
         return self._customer_of_run(_run(line), now) if line else None
 
@@ -188,14 +188,14 @@ class LinesIndex:
     # -- for the hook, while the service is down -----------------------------------------------------------------------
 
     def groups_of_endpoints(self) -> Iterator[tuple[str, int]]:
-        """Pairs of an endpoint and its run of numbers."""
+        """Endpoints, each with its run of numbers."""
         return ((name, _run(line)) for name, line in self._endpoints.items())
 
     def groups_of_accounts(self) -> Iterator[tuple[str, int]]:
         return ((name, _run(line)) for name, line in self._accounts.items())
 
     def spans_of_groups(self) -> Iterator[Iterator[tuple[NumberSpan, calls.Period]]]:
-        """Number ranges of each run, with the periods in which they may be presented, in ascending order."""
+        """Number ranges of each run, in ascending order, with the periods in which they may be presented."""
         spans = self._lines
         return (
             (
@@ -238,7 +238,7 @@ class LinesIndex:
 
     @classmethod
     def unpack(cls, octets: bytes) -> LinesIndex:
-        """Decode a table from `pack` in small steps, so that other threads can run. Raises ValueError."""
+        """Decode a table from `pack` in small steps so that other threads can run. Raises ValueError."""
         head, lines, arrays = unpacked_table(_MAGIC, octets, "table of lines")
         names: list[list[str]] = [[], [], [], []]
         for line in lines:
@@ -279,7 +279,7 @@ def _run(text: str) -> int:
 
 
 class _Terms:
-    """Numbers the pairs of customer and period."""
+    """Assigns numbers to the customer-period pairs."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.customers: dict[str, int] = {}
@@ -404,7 +404,7 @@ def _union(entries: Iterable[Entry]) -> Iterator[tuple[int, int]]:
 
 
 class NoLines:
-    """Replacement for a table of lines that was never read: no outgoing call may present a number."""
+    """Stands in for a table of lines that was never read. No outgoing call may present a number."""
 
     def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         return _ALLOWED if call.direction is _INCOMING else (Reason.LINES_MISSING, None)

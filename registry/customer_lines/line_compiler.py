@@ -1,11 +1,11 @@
 """Compiles the table of customer lines in a separate process.
 
-A large table or a hanging database therefore delays no call.
+A large table or a hanging database therefore never delays a call.
 
     python -m idtone.registry.customer_lines.line_compiler       the source as JSON on standard input
 
-Standard output has the compiled table (exit 0), the faults as JSON (exit 1), or nothing if the table is unchanged (exit
-3).
+Standard output contains the compiled table (exit 0), the faults as JSON (exit 1), or nothing if the table is unchanged
+(exit 3).
 """
 
 import json
@@ -25,7 +25,7 @@ FAULTS, UNCHANGED = 1, 3
 def compile_in_process(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
     """Compile the table of lines in another process. Raises DocumentError.
 
-    The result is None if the source still has the digest `known`. Otherwise, it is from `LinesIndex.pack`.
+    Returns None if the source still has the digest `known`; otherwise, bytes from `LinesIndex.pack`.
     """
     asked = json.dumps({"source": source, "query": query, "password": password, "known": known})
     command = [sys.executable, "-m", __name__]
@@ -47,7 +47,7 @@ def compile_in_process(source: str, query: str | None, password: str | None, kno
 def compile_here(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
     """Compile the table of lines in this process. Raises DocumentError.
 
-    The result is None if the source still has the digest `known`.
+    Returns None if the source still has the digest `known`.
     """
     from .index import compile_lines
     from .read_line_table import read

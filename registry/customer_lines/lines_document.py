@@ -16,14 +16,14 @@ from ..model import Day, Id, Text, day_begins
 from ..number_notation import read_span
 
 _NAME_LIMIT: Final = 79
-"""Maximum number of characters of the name of an endpoint or an account code, as in Asterisk."""
+"""Maximum length of an endpoint name or account code in characters, as in Asterisk."""
 _NUMBER_LIKE: Final = re.compile(r"[0-9._-]{9,}")
 _NUMBER: Final = re.compile(r"[0-9]{5,}(?=[0-9]{4})")
 _ASTERISK_PATTERN: Final = re.compile(r"_([+0-9]+)(X+)")
 
 
 def name_of_line(value: str) -> str:
-    """Validate the name of an endpoint or an account code. Raises ValueError."""
+    """Validate an endpoint name or account code. Raises ValueError."""
     if not value.strip() or value != value.strip() or len(value) > _NAME_LIMIT or not value.isprintable():
         raise ValueError(
             Message("is not the name of an endpoint or an account code"),
@@ -33,14 +33,14 @@ def name_of_line(value: str) -> str:
 
 
 def masked_name(name: str) -> str:
-    """Name of a line with most of its digits hidden, because it may be a telephone number."""
+    """A line's name with most of its digits hidden, because it may be a telephone number."""
     return _NUMBER.sub("…", name)
 
 
 def customer_id(value: str) -> str:
     """Validate a customer id. Raises ValueError for an id that looks like a telephone number.
 
-    Evidence keeps customer ids in clear.
+    Evidence contains customer ids in clear text.
     """
     if _NUMBER_LIKE.fullmatch(value):
         raise ValueError(
@@ -61,7 +61,7 @@ CustomerId = Annotated[Id, AfterValidator(customer_id)]
 
 
 class NumbersCheck(Model):
-    """Proof that the customer may present the numbers: the person who checked, the day and the document."""
+    """Proof that the customer may present the numbers: who checked it, the day and the document."""
 
     by: Text
     day: Day
@@ -69,9 +69,9 @@ class NumbersCheck(Model):
 
 
 class LineEntry(Model):
-    """Numbers, and the lines that may present them from the day `from` until the day `until` (exclusive, in Japan).
+    """Numbers and the lines that may present them from the day `from` until the day `until` (exclusive, in Japan).
 
-    Without endpoints and account codes, every line of the customer may present the numbers.
+    Without endpoints or account codes, all of the customer's lines may present the numbers.
     """
 
     customer: CustomerId | None = None
@@ -88,7 +88,7 @@ class LinesDocument(Model):
 
 
 ALWAYS: Final = (-(2**62), 2**62)
-"""The period of an entry without days."""
+"""The period of an entry without dates."""
 Period = tuple[int, int]
 """A period from one time to another (exclusive), in Unix seconds."""
 
@@ -102,7 +102,7 @@ def period_of(start: date | None, until: date | None) -> Period:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a file or a database, with its numbers as spans."""
+    """An entry from a file or database, with its numbers as spans."""
 
     customer: str | None
     endpoints: tuple[str, ...]
@@ -117,7 +117,7 @@ class Entry:
 
 
 def entry_of(read: LineEntry) -> Entry:
-    """Convert an entry of a file. Raises NumberError for an unreadable number."""
+    """Convert an entry from a file. Raises NumberError for an unreadable number."""
     return Entry(
         read.customer,
         read.endpoints,

@@ -1,6 +1,6 @@
 """The table of customer lines in use, with a cache of the last good edition.
 
-The cache serves the next start, because the source may be unreachable then.
+A restart uses the cache, because the source may be unreachable.
 """
 
 import hashlib
@@ -31,12 +31,11 @@ _NONE: Final = NoLines()
 class LinesSource:
     """The table of lines in use.
 
-    `current` is the edition that decisions use. `trouble` is the reason why the newest edition is not in use, or empty
-    if it is.
+    `current` is the edition that decisions use. `trouble` says why the newest edition is not in use; empty if it is.
     """
 
     def __init__(self, settings: LinesSettings, clock_s: Callable[[], float] = time.monotonic) -> None:
-        """Check the settings, without reading the source. Raises DocumentError."""
+        """Check the settings without reading the source. Raises DocumentError."""
         settings.check()
         assert settings.source
         self._settings, self._source = settings, settings.source
@@ -46,21 +45,21 @@ class LinesSource:
         self._refreshing = threading.Lock()
         self._begun = False
         self._has_kept = False
-        """True if the cache had an edition at the start."""
+        """True if the cache had an edition at startup."""
         self.current: LinesIndex | NoLines = _NONE
         self.taken: datetime | None = None
         self.trouble = ""
 
     @property
     def index(self) -> LinesIndex | None:
-        """Edition in use, or None if no edition was ever read."""
+        """Edition in use, or None if none was ever read."""
         return self.current if isinstance(self.current, LinesIndex) else None
 
     def refresh(self) -> bool:
-        """Read the source if it is due, or if the file has changed. True if a new edition is now in use.
+        """Read the source if it is due or its file has changed. Returns True if a new edition is now in use.
 
-        The method blocks, so call it from a worker thread. If the source is a database, or an unchanged or unusable
-        file, the first call uses the edition in the cache.
+        Blocks, so call it from a worker thread. If the source is a database or an unchanged or unusable file, the first
+        call uses the cached edition.
         """
         with self._refreshing:
             if not self._begun:
@@ -137,7 +136,7 @@ class LinesSource:
 
     @property
     def _cache(self) -> Path:
-        """Cache file, named after the source and the query, so that it never serves another table."""
+        """Cache file, named after the source and the query so that it is never used for another table."""
         name = hashlib.sha256(f"{self._source}\n{self._settings.query}".encode()).hexdigest()[:16]
         return self._settings.cache / f"{name}.lines"
 

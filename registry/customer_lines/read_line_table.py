@@ -1,4 +1,4 @@
-"""Reader for the table of customer lines, from a YAML file or a database."""
+"""Reads the table of customer lines from a YAML file or a database."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -18,14 +18,14 @@ from .ready_queries import READY
 
 
 class UnparsedTable:
-    """Unparsed content of a source. `origin` is the digest of the content."""
+    """A source's unparsed content. `origin` is its digest."""
 
     def __init__(self, name: str, content: str | tuple[Sequence[str], Sequence[Sequence[Any]]]) -> None:
         self.name, self._content = name, content
         self.origin = digest_of_text(content) if isinstance(content, str) else _digest_of_rows(*content)
 
     def entries(self) -> list[Entry]:
-        """Parse the entries of the table. Raises DocumentError with the place of each fault."""
+        """Parse the table's entries. Raises DocumentError with the location of each fault."""
         if isinstance(self._content, str):
             return entries_of(parse(self._content, self.name, LinesDocument, document_faults))
         return rows.entries_of(*self._content, self.name)
@@ -39,7 +39,7 @@ def read(source: str, query: str | None, password: str | None) -> UnparsedTable:
 
 
 def read_as_set(settings: LinesSettings) -> UnparsedTable:
-    """Read the source that the settings name, without parsing it. Raises DocumentError."""
+    """Read the source named by the settings without parsing it. Raises DocumentError."""
     settings.check()
     if settings.source is None:
         raise DocumentError(
@@ -58,7 +58,7 @@ def read_as_set(settings: LinesSettings) -> UnparsedTable:
 
 
 def file_text(path: Path) -> str:
-    """Read the file of the table. Raises DocumentError, also for a pipe, which would block."""
+    """Read the table's file. Raises DocumentError, including for a pipe, which would block."""
     if path.exists() and not path.is_file():
         raise DocumentError(
             [Fault(str(path), 0, 0, "", Message("it is not a regular file"), Message("Put the table's file there"))]

@@ -1,8 +1,8 @@
 """Ready-made queries for the databases of FreePBX and Wazo.
 
 `freepbx`: the tables of FreePBX's module `core` (module.xml), in MariaDB. A device may present each number whose
-inbound route leads to its extension. It may also present the outbound caller id of its extension if an inbound route
-has that number: a number in the field "Outbound CID" alone is not enough.
+inbound route leads to its extension. It may also present its extension's outbound caller id if an inbound route has
+that number; a number in the "Outbound CID" field alone is not enough.
 
 `wazo`: the tables of Wazo (xivo-manage-db), in PostgreSQL. A SIP line may present each number whose incoming calls go
 to its tenant. The tenant is the customer.
@@ -17,7 +17,7 @@ def _plain(column: str) -> str:
 
 
 _OUTBOUND: Final = "u.outboundcid"
-"""`"Name" <0312345678>`, or the number alone."""
+"""`"Name" <0312345678>` or the number alone."""
 
 FREEPBX: Final = f"""
 SELECT d.id AS endpoint, a.data AS account, i.extension AS number

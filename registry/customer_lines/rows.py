@@ -1,4 +1,4 @@
-"""Conversion of database rows into entries. Each fault names the row and the column."""
+"""Converts database rows into entries. Each fault names the row and column."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -15,7 +15,7 @@ from .consistency import entry_faults
 from .lines_document import CustomerId, Entry, LineName, Period, period_of, span_of
 
 COLUMNS: Final = ("endpoint", "account", "customer", "number", "valid_from", "valid_until", "checked_by", "checked_day")
-"""Columns that a query may return, in any order. `number` and a column before it are required."""
+"""Columns that a query may return, in any order. `number` and at least one of those before it are required."""
 _FAULT_LIMIT: Final = 200
 _ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "endpoint": TypeAdapter(LineName),
@@ -29,7 +29,7 @@ _FIELDS: Final = {"endpoints": "endpoint", "accounts": "account", "numbers": "nu
 
 
 def entries_of(columns: Sequence[str], rows: Iterable[Sequence[Any]], name: str) -> list[Entry]:
-    """Convert rows into entries. Raises DocumentError, with `name` as the file.
+    """Convert rows into entries. Raises DocumentError with `name` as the file.
 
     Rows that differ only in their number form one entry.
     """
@@ -66,7 +66,7 @@ def _positions(columns: Sequence[str], name: str) -> Mapping[str, int]:
 
 
 _Key = tuple[str | None, str | None, str | None, Period, bool]
-"""The values that rows of one entry share: endpoint, account, customer, period, and True if the entry was checked."""
+"""Values shared by the rows of an entry: endpoint, account, customer, period and whether the entry was checked."""
 
 
 class _Rows:
@@ -75,7 +75,7 @@ class _Rows:
         self._positions, self._name = positions, name
         self._spans: dict[_Key, list[NumberSpan]] = {}
         self._rows: dict[_Key, list[int]] = {}
-        """The row of each span; for an entry without numbers, its first row."""
+        """The row of each span, or the first row for an entry without numbers."""
         self._good: dict[tuple[str, str], Any] = {}
 
     def read(self, at: int, row: Sequence[Any]) -> None:

@@ -1,9 +1,9 @@
-"""Exchange of the operator's suspensions within a fleet, so that all nodes refuse a number.
+"""Exchanges the operator's suspensions within a fleet, so that all nodes refuse a number.
 
-The module decides what a node sends to the others, and what it accepts from them. Each node sends all that it knows, so
-a node that was unreachable learns everything from any other node. Acts (an approval, a lift, a closed duty) are only
-added to a suspension, so nodes agree in whatever order they learn of them. Each node reports when it began to refuse
-the calls itself.
+The module decides what a node sends to the others and what it accepts from them. Each node sends everything it knows,
+so a node that was unreachable can catch up from any other node. Acts (an approval, a lift, a closed duty) are only ever
+added to a suspension, so nodes agree regardless of the order in which they learn of them. Each node reports when it
+began to refuse the calls itself.
 """
 
 import base64
@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from .own_suspension import Duty, NodeConfirmation, OwnSuspension, OwnSuspensions
 
 TOLD_LIMIT: Final = 200_000
-"""Maximum number of octets of one node's report, before compression."""
+"""Maximum size of a node's report in octets, before compression."""
 _NONCE_BYTES: Final = 12
 _ACTS: Final = ("approved", "withdrawn", "lift_asked", "lifted")
 
@@ -39,7 +39,7 @@ class SuspensionSeal:
         return base64.b64encode(nonce + self._cipher.encrypt(nonce, octets, node.encode())).decode()
 
     def opened(self, node: str, text: object) -> OwnSuspensions | None:
-        """Decrypt the report of a node; None if the report is not authentic or cannot be read."""
+        """Decrypt a node's report; None if it is not authentic or cannot be read."""
         try:
             octets = base64.b64decode(str(text), validate=True)
             plain = self._cipher.decrypt(octets[:_NONCE_BYTES], octets[_NONCE_BYTES:], node.encode())
@@ -51,7 +51,7 @@ class SuspensionSeal:
 
 
 def suspensions_to_send(held: OwnSuspensions, node: str) -> OwnSuspensions:
-    """Suspensions that this node sends to the others, newest last: those that stop calls, and the latest that are over.
+    """Suspensions that this node sends to the others, newest last: those that stop calls and the latest that are over.
 
     `TOLD_LIMIT` bounds their total size.
     """
@@ -70,9 +70,9 @@ def suspensions_to_send(held: OwnSuspensions, node: str) -> OwnSuspensions:
 
 
 def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensions | None]) -> OwnSuspensions:
-    """Merge the node's own suspensions with the reports of the other nodes.
+    """Merge the node's own suspensions with the other nodes' reports.
 
-    `others` holds the report of each node, or None for a report that does not count.
+    `others` holds each node's report, or None for a report that does not count.
     """
     by_id = {each.id: each for each in held.suspensions}
     for name, says in others.items():
@@ -107,7 +107,7 @@ def _merged(mine: OwnSuspension, other: OwnSuspension) -> OwnSuspension:
 
 
 def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
-    """Duties of both lists, each kind once. A duty is closed if it is closed in one of the lists."""
+    """Duties from both lists, each kind once. A duty is closed if it is closed in either list."""
     found = {duty.kind: duty for duty in mine}
     for duty in others:
         if duty.kind not in found or (duty.closed and not found[duty.kind].closed):
@@ -116,7 +116,7 @@ def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
 
 
 def _confirmed(one: OwnSuspension, said: Mapping[str, Mapping[str, OwnSuspension]]) -> OwnSuspension:
-    """Suspension with the confirmations of the other nodes. A node that has sent nothing has not confirmed it."""
+    """Suspension with the other nodes' confirmations. A node that has sent nothing has not confirmed it."""
     known = {each.node: each for each in one.elsewhere}
     for name, by_id in said.items():
         if theirs := by_id.get(one.id):

@@ -1,4 +1,4 @@
-"""Look-up of the numbers that this node's operator has suspended. Implements `OwnStops` of the decision."""
+"""Looks up the numbers that this node's operator has suspended. Implements the decision's `OwnStops`."""
 
 import hashlib
 from bisect import bisect_right
@@ -13,7 +13,7 @@ from idtone.core.numbers import Number
 from .own_suspension import OwnSuspension
 
 ALWAYS_SINCE: Final = datetime.fromtimestamp(0, UTC)
-"""The start time of every stop in a look-up. A stop does not depend on the clock: it counts until it is lifted or taken
+"""Start time of every stop in a look-up. Stops do not depend on the clock: they apply until they are lifted or taken
 over.
 """
 
@@ -37,7 +37,7 @@ class OwnStopIndex:
             self._covering.append(covering)
         text = " ".join(f"{span.first}-{span.last}:{each.own}" for span, each in self._placed)
         self.digest: str = hashlib.sha256(text.encode()).hexdigest() if placed else ""
-        """The digest of the stops; empty without a stop."""
+        """Digest of the stops; empty if there are none."""
 
     def __bool__(self) -> bool:
         return bool(self._placed)

@@ -30,11 +30,11 @@ from .suspension_states import DUTY_WORDS, STATE_WORDS, DutyKind, SuspensionStat
 
 ID_BYTES: Final = 4
 LEAST_ID: Final = 6
-"""Minimum number of characters of an id that a person has to give."""
+"""Minimum number of characters of an id that a person has to enter."""
 
 
 class Act(Model):
-    """An act on a suspension: the person, the time and, if required, the reason."""
+    """An action on a suspension: who took it, when and, if required, why."""
 
     at: AwareDatetime
     by: str
@@ -54,7 +54,7 @@ class Act(Model):
 class Duty(Model):
     """A duty of the operator, to be done by the day `due` in Japan.
 
-    `on` is the day on which the duty was done, and `document` proves it.
+    `on` is the day on which it was done, and `document` proves that.
     """
 
     kind: DutyKind
@@ -68,7 +68,7 @@ class Duty(Model):
 
 
 class NodeConfirmation(Model):
-    """Report of another node on a suspension. `in_force` is None if that node has not confirmed it."""
+    """Another node's report on a suspension. `in_force` is None if that node has not confirmed it."""
 
     node: str
     in_force: AwareDatetime | None = None
@@ -85,13 +85,13 @@ Span = tuple[int, int]
 class OwnSuspension(Model):
     """A suspension by this node's operator.
 
-    `numbers` are the numbers of one act: one number, or all numbers of a customer. `requested` is the time of the
+    `numbers` are the numbers of one act: a single number or all of a customer's numbers. `requested` is the time of the
     police request.
 
     `in_force` and `over` are the times at which this node began and stopped refusing the calls. `by_service` is True if
-    the service confirmed the suspension. Otherwise the command did, for the calls that the hook decides. `covered` are
+    the service confirmed the suspension. Otherwise, the command did, for the calls that the hook decides. `covered` are
     the numbers for which the association's own suspension is in force. `home` is the node on which the suspension was
-    ordered, or empty for this node. `elsewhere` holds the confirmations of the other nodes.
+    ordered, or empty for this node. `elsewhere` holds the other nodes' confirmations.
     """
 
     id: str
@@ -135,19 +135,19 @@ class OwnSuspension(Model):
 
     @property
     def stops(self) -> bool:
-        """True if calls of the numbers must be refused because of this suspension."""
+        """True if calls with the numbers must be refused because of this suspension."""
         return self.state in (SuspensionState.APPROVED, SuspensionState.IN_FORCE)
 
     @property
     def is_live(self) -> bool:
         """True if the suspension was neither withdrawn nor lifted.
 
-        It then stops calls on some node, was taken over by the association, or waits for its approval.
+        It then stops calls on some node, was taken over by the association, or is waiting for approval.
         """
         return not self.withdrawn and not self.lifted
 
     def waiting_nodes(self) -> list[str]:
-        """Other nodes that have not confirmed the suspension, or its end."""
+        """Other nodes that have not confirmed the suspension or its end."""
         if self.lifted:
             return [each.node for each in self.elsewhere if each.in_force and not each.over]
         if not self.approved or self.withdrawn:
@@ -160,7 +160,7 @@ class OwnSuspension(Model):
         return sum(last - first + 1 for first, last in self.numbers)
 
     def spans(self) -> Iterator[NumberSpan]:
-        """Number ranges that the suspension stops, without ranges that the association suspends itself."""
+        """Number ranges that the suspension stops, excluding those that the association suspends itself."""
         if self.stops:
             yield from without((NumberSpan(*each) for each in self.numbers), self.covered)
 
@@ -169,7 +169,7 @@ class OwnSuspension(Model):
 
     @property
     def is_open(self) -> bool:
-        """True if calls are refused, or if an approval, the end of the refusals or a duty is pending."""
+        """True if calls are refused or if an approval, the end of the refusals or a duty is pending."""
         waits = self.stops or self.state is SuspensionState.ASKED or (self.lifted is not None and self.over is None)
         return waits or bool(self.open_duties())
 
@@ -190,7 +190,7 @@ class OwnSuspensions(Model):
         return found[0]
 
     def put(self, changed: OwnSuspension) -> OwnSuspensions:
-        """Copy of the file in which a suspension is replaced or, if it is new, appended."""
+        """Copy of the file with a suspension replaced or, if it is new, appended."""
         if all(each.id != changed.id for each in self.suspensions):
             return self.model_copy(update={"suspensions": (*self.suspensions, changed)})
         kept = tuple(changed if each.id == changed.id else each for each in self.suspensions)
@@ -234,7 +234,7 @@ def ordered(
 
 
 def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
-    """Approve a suspension, or its requested end. Raises UsageError, also if the same person asked for it."""
+    """Approve a suspension or its requested end. Raises UsageError, including if the same person requested it."""
     if one.state is SuspensionState.ASKED:
         _another(by, one.asked)
         return one.model_copy(update={"approved": by})
@@ -253,7 +253,7 @@ def _another(by: Act, asked: Act) -> None:
 def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
     """Lift a suspension. Raises UsageError.
 
-    If two persons are needed, the lift is only requested. A suspension that was never approved is withdrawn.
+    If two people are needed, this only requests the lift. A suspension that was never approved is withdrawn.
     """
     if one.state is SuspensionState.ASKED:
         return one.model_copy(update={"withdrawn": by})
@@ -278,7 +278,7 @@ def put_to_use(
 def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) -> OwnSuspension:
     """Record that the association has suspended some of the numbers itself.
 
-    The association's suspension then refuses the calls of those numbers, in place of this suspension.
+    The association's suspension then refuses calls with those numbers, instead of this suspension.
     """
     if not one.stops:
         return one

@@ -1,8 +1,8 @@
-"""Ledger records of the acts on this node's own suspensions.
+"""Ledger records of the actions on this node's own suspensions.
 
 Each act is a `duty` record with the id of the suspension. The record contains no telephone number. If there are few
-numbers, it contains a token of each number, made with the key of that day. With this key, a person can check whether
-the act concerns a certain number.
+numbers, it contains a token for each, made with that day's key. Anyone with this key can check whether the act concerns
+a certain number.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ LIFT_IN_FORCE: Final = "suspension-lift-in-force"
 DUTY_CLOSED: Final = "suspension-duty-closed"
 PAPER: Final = "suspension-paper"
 TOKENS_LIMIT: Final = 100
-"""Maximum number of numbers for which an act has tokens."""
+"""Maximum number of numbers for which an act contains tokens."""
 
 
 def act_details(one: OwnSuspension) -> dict[str, Scalar]:
@@ -46,7 +46,7 @@ def act_details(one: OwnSuspension) -> dict[str, Scalar]:
 
 
 def ordered_step(act_id: str, at: datetime, by: Person, one: OwnSuspension, key: DayKey | None) -> Step:
-    """Ledger record of the order of a suspension. `key` is the key of the day."""
+    """Ledger record for ordering a suspension. `key` is the day's key."""
     act = APPROVED if one.approved else ASKED
     details = act_details(one)
     if key and (tokens := [key.token(number) for number in single_numbers(one)]):
@@ -55,7 +55,7 @@ def ordered_step(act_id: str, at: datetime, by: Person, one: OwnSuspension, key:
 
 
 def single_numbers(one: OwnSuspension) -> Iterator[Number]:
-    """The numbers of the suspension, or nothing if there are more than `TOKENS_LIMIT`."""
+    """The suspension's numbers, or none if there are more than `TOKENS_LIMIT`."""
     if one.count <= TOKENS_LIMIT:
         for first, last in one.numbers:
             for each in range(first, last + 1):

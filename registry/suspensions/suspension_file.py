@@ -1,7 +1,7 @@
-"""The file of this node's own suspensions, beside the ledger and readable only by the service's user.
+"""The file of this node's own suspensions, next to the ledger and readable only by the service's user.
 
-The file contains telephone numbers. Commands and the service change the file under a lock. Each change replaces the
-file atomically, so it stays complete even if a program dies during the change.
+The file contains telephone numbers. Commands and the service change it under a lock. Each change replaces it
+atomically, so it stays complete even if a program dies during the change.
 """
 
 import fcntl
@@ -65,7 +65,7 @@ class SuspensionDraft:
 
 @contextmanager
 def changing(path: Path) -> Iterator[SuspensionDraft]:
-    """Change the suspension file atomically. An exception inside the block leaves the file unchanged.
+    """Change the suspension file atomically. An exception inside the block leaves it unchanged.
 
     Blocks while another program changes the file. Raises UsageError.
     """
@@ -88,10 +88,10 @@ def changing(path: Path) -> Iterator[SuspensionDraft]:
 
 
 class StopsInUse:
-    """Suspensions of the operator that decisions use. `index` is replaced only if the suspensions differ."""
+    """The operator's suspensions as decisions use them. `index` is replaced only if they differ."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file. Raises UsageError if it is unusable, because suspended numbers would be connected."""
+        """Read the file. Raises UsageError if it is unusable; otherwise, suspended numbers would be connected."""
         self.path = path
         self.index = NO_STOPS
         self._seen: tuple[int, ...] = ()

@@ -14,7 +14,7 @@ from .own_suspension import Act, Duty, OwnSuspension
 from .suspension_states import DutyKind, SuspensionState
 
 NOTE_TEXT: Final = "idtone suspension paper v1\n{id}\n{digest}\n"
-"""The note that the ledger's key signs; the digest is that of the PDF."""
+"""The note that the ledger's key signs. `digest` is the PDF's digest."""
 _STATES: Final = {
     SuspensionState.ASKED: "請求済み(2 人目の承認待ち) / asked, waits for the second person",
     SuspensionState.APPROVED: "承認済み(停止前) / approved, not in force yet",
@@ -105,7 +105,7 @@ def suspension_paper(
 
 
 def _elsewhere(one: OwnSuspension) -> tuple[Section, ...]:
-    """Section with the confirmations of the other nodes, if there are any."""
+    """Section with the other nodes' confirmations, if any."""
     if not one.elsewhere:
         return ()
     rows = [

@@ -1,4 +1,4 @@
-"""The states of a node's own suspension, its duties, and their names for people.
+"""States and duties of a node's own suspension, with their names for people.
 
 The module imports little, because `idtone status` shows them.
 """
@@ -11,9 +11,9 @@ from idtone.core.translation import template
 
 class SuspensionState(StrEnum):
     ASKED = "asked"
-    """One person has ordered it, and another person has to approve it."""
+    """One person has ordered it, and another has to approve it."""
     APPROVED = "approved"
-    """It is approved; no node has confirmed yet that it is in use."""
+    """It is approved, but no node has confirmed yet that it is in use."""
     IN_FORCE = "in-force"
     TAKEN_OVER = "taken-over"
     """The association's own suspension of all its numbers is in force. From then on, only the association's suspension
@@ -21,14 +21,14 @@ class SuspensionState(StrEnum):
     """
     LIFTED = "lifted"
     WITHDRAWN = "withdrawn"
-    """It was asked for, and withdrawn before an approval."""
+    """It was requested but withdrawn before it was approved."""
 
 
 class DutyKind(StrEnum):
     """A duty of the operator that follows a suspension."""
 
     CONTRACT_END = "contract-end"
-    """The contract of the numbers' customer ends (契約解除)."""
+    """The contract with the numbers' customer ends (契約解除)."""
     CONTRACTOR_REPORT = "contractor-report"
     """The operator reports the contractor (契約者の報告)."""
 

@@ -1,1 +1,1 @@
-"""Download and verification of the signed registry with The Update Framework (docs/adr/0008)."""
+"""Downloads and verifies the signed registry with The Update Framework (docs/adr/0008)."""

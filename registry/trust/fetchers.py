@@ -21,13 +21,13 @@ from idtone.core.http.https_pool import https_pool
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 10.0
-"""Time limit for the metadata in seconds, without the files themselves."""
+"""Time limit for the metadata in seconds, excluding the files themselves."""
 FILE_S: Final = 60.0
 """Time limit for each file of up to 64 MB, in seconds."""
 SILENCE_S: Final = 4.0
-"""Time for which a server may be silent, in seconds; short enough for two requests within `LOOK_S`."""
+"""How long a server may be silent, in seconds; short enough for two requests within `LOOK_S`."""
 PAUSES_S: Final = (0.2, 0.5)
-"""Pauses before the second and the third try, in seconds."""
+"""Pauses before the second and third attempts, in seconds."""
 CHUNK: Final = 400_000
 _NOT_FOUND: Final = 404
 _ELSEWHERE: Final = 300
@@ -47,7 +47,7 @@ class Deadline:
         self._within_s, self._at_s = seconds, self._clock_s() + seconds
 
     def left_s(self) -> float:
-        """Remaining seconds. Raises SlowRetrievalError after the deadline."""
+        """Seconds left. Raises SlowRetrievalError after the deadline."""
         left_s = self._at_s - self._clock_s()
         if left_s <= 0:
             raise SlowRetrievalError(f"it takes longer than {self._within_s:g} s")
@@ -55,7 +55,7 @@ class Deadline:
 
 
 class FolderFetcher(FetcherInterface):
-    """Reads `file:` URLs below one folder."""
+    """Reads `file:` URLs inside one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
@@ -81,10 +81,9 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class HttpsFetcher(FetcherInterface):
-    """Reads `https:` URLs through the proxy from the environment.
+    """Reads `https:` URLs through the proxy set in the environment.
 
-    The fetcher retries failures that may pass, and follows no redirects. The deadline does not cover host name
-    resolution.
+    Retries failures that may be temporary and follows no redirects. The deadline does not cover host name resolution.
     """
 
     def __init__(self, host: str, deadline: Deadline) -> None:
@@ -129,7 +128,7 @@ def _body(url: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 
 
 class Bounded(FetcherInterface):
-    """Wraps a fetcher, and stops it at the deadline."""
+    """Wraps a fetcher and stops it at the deadline."""
 
     def __init__(self, fetcher: FetcherInterface, deadline: Deadline) -> None:
         self._fetcher = fetcher
@@ -145,7 +144,7 @@ class Bounded(FetcherInterface):
 
 
 def base_url(source: str) -> str:
-    """URL of a source, which is an `https:` URL or the path of a folder."""
+    """URL of a source, which is given as an `https:` URL or a folder path."""
     return source.rstrip("/") if source.startswith("https://") else Path(source).resolve().as_uri()
 
 

@@ -1,4 +1,4 @@
-"""Verification of the public list of licensed operators on the association's web site.
+"""Verifies the public list of licensed operators on the association's website.
 
 index.html            for people
 operators.json        for programs: the signed list without the members that have been stopped since it was signed
@@ -9,7 +9,7 @@ proof/registry.json   what was signed, with the SHA-256 of proof/operators.json
 proof/snapshot.json   which versions belong together
 proof/timestamp.json  that this is the latest
 
-The site can leave an operator out. It cannot add one, or change its entry.
+The site can omit an operator but cannot add one or change an entry.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Client that downloads, verifies and caches the association's publication.
 
-The client accepts a complete and consistent edition, or nothing. python-tuf verifies the edition by TUF's client
-workflow. The cache holds the latest versions seen, so that no older version is accepted after a restart.
+The client accepts only complete and consistent editions. python-tuf verifies them according to TUF's client workflow.
+The cache holds the latest versions seen, so that no older version is accepted after a restart.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from . import tuf_roles
 from .fetchers import FILE_S, LOOK_S, Deadline, base_url, fetcher
 
 LARGEST: Final = 64 * 1024 * 1024
-"""Maximum number of octets of a target, the same limit as for documents."""
+"""Maximum size of a target in octets, the same as for documents."""
 _CONFIG: Final = UpdaterConfig(
     max_root_rotations=64,
     max_delegations=4,
@@ -57,7 +57,7 @@ def _name(user: int) -> str:
 class Published:
     """A published edition in the cache.
 
-    `sha256` maps each file to its digest. `expires` is the earliest expiry of the signatures.
+    `sha256` maps each file to its digest. `expires` is the earliest signature expiry.
     """
 
     folder: Path
@@ -67,7 +67,7 @@ class Published:
     """The digest of the verified metadata (`used_registries`)."""
 
     def path(self, file: str) -> Path:
-        """Path of a file. Its name contains the digest, so the next edition never overwrites a kept file."""
+        """Path of a file. Its name contains the digest, so a later edition never overwrites a stored file."""
         return self.folder / f"{self.sha256[file]}.{file}"
 
     @property
@@ -76,7 +76,7 @@ class Published:
         return hashlib.sha256("\n".join(sorted(self.sha256.values())).encode("ascii")).hexdigest()
 
     def octets(self, file: str) -> bytes:
-        """Content of a file of the edition. Raises TrustError if it differs from the verified content."""
+        """Content of one of the edition's files. Raises TrustError if it differs from the verified content."""
         try:
             octets = self.path(file).read_bytes()
         except OSError as error:
@@ -86,9 +86,9 @@ class Published:
         return octets
 
     def checked_size(self, file: str) -> int:
-        """Size of a file in bytes, after a check of its digest. Raises TrustError if the digest differs.
+        """Size of a file in bytes. Verifies its digest first. Raises TrustError if the digest differs.
 
-        The file is never in memory as a whole.
+        The whole file is never loaded into memory.
         """
         try:
             with self.path(file).open("rb") as opened:
@@ -113,7 +113,7 @@ class Published:
         )
 
     def read(self, file: str) -> str:
-        """Text of a file of the edition. Raises TrustError if it differs from the verified content."""
+        """Text of one of the edition's files. Raises TrustError if it differs from the verified content."""
         return self.text(file, self.octets(file))
 
     def text(self, file: str, octets: bytes) -> str:
@@ -125,7 +125,7 @@ class Published:
 
 
 def trusted_root(path: Path) -> bytes:
-    """Bytes of a root metadata file. Raises OSError, and TrustError if the file is not root metadata."""
+    """Bytes of a root metadata file. Raises OSError, or TrustError if it is not root metadata."""
     octets = path.read_bytes()
     try:
         is_root = isinstance(Metadata[Any].from_bytes(octets).signed, Root)
@@ -141,7 +141,7 @@ def trusted_root(path: Path) -> bytes:
 
 
 class PublicationClient:
-    """Client for a TUF repository with the registry. Not thread-safe."""
+    """Client for the TUF repository that contains the registry. Not thread-safe."""
 
     def __init__(
         self,
@@ -151,9 +151,9 @@ class PublicationClient:
         fetch: FetcherInterface | None = None,
         used_for: timedelta | None = None,
     ) -> None:
-        """Set the root metadata file, the source and the cache folder, which must serve no other purpose.
+        """Set the root metadata file, the source and the cache folder, which must not be used for anything else.
 
-        Evidence may show a registry until `used_for` after its last use, or without limit if `used_for` is None.
+        Evidence may refer to a registry until `used_for` after its last use, or forever if `used_for` is None.
         """
         self._root = root
         self.source = source
@@ -163,13 +163,13 @@ class PublicationClient:
         self._deadline = Deadline()
         self._fetcher = fetch or fetcher(source, self._deadline)
         self._timestamp: bytes | None = None
-        """The timestamp of the last `update`; None if it failed."""
+        """The timestamp from the last `update`; None if that failed."""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the cache between `update` and `keep`. Raises TrustError.
 
-        Meanwhile, no other program can fetch, keep an older edition after a newer one, or remove files that are being
+        Meanwhile, no other program can fetch, store an older edition after a newer one, or remove files that are being
         read.
         """
         self._refuse_root()
@@ -183,12 +183,12 @@ class PublicationClient:
     def last_good(self) -> Published | None:
         """The last good edition, however old, or None. Raises TrustError if it is damaged.
 
-        The edition was verified before it was kept, and only this program writes to the cache.
+        It was verified before it was stored, and only this program writes to the cache.
         """
         return self._read_kept(lambda kept: kept)
 
     def last_good_stops(self) -> Published | None:
-        """Newer edition whose suspensions were in use together with the last good edition, or None.
+        """Newer edition whose suspensions were in use alongside the last good edition, or None.
 
         Raises TrustError if the edition is damaged.
         """
@@ -217,8 +217,7 @@ class PublicationClient:
     def check_usable(self) -> None:
         """Check that this user can read and update the cache. Raises TrustError.
 
-        Without access to the cache, the service would have no registry. A cache that is missing or damaged is fetched
-        again.
+        Without access to the cache, the service would have no registry. A missing or damaged cache is fetched again.
         """
         files = (self._cache / _LOCK, self._cache / tuf_roles.KEPT)
         try:
@@ -243,9 +242,7 @@ class PublicationClient:
         )
 
     def _refuse_root(self) -> None:
-        """Raise TrustError if root would write into another user's folder, because root's files would lock that user
-        out.
-        """
+        """Raise TrustError if root would write to another user's folder, where root's files would lock the user out."""
         folder = next(each for each in (self._cache, *self._cache.absolute().parents) if each.exists())
         owner = folder.stat().st_uid
         if os.geteuid() == 0 and owner:
@@ -259,7 +256,7 @@ class PublicationClient:
     def update(self) -> Published:
         """Download and verify the publication. Raises TrustError.
 
-        The kept edition stays in use until the next `keep`.
+        The stored edition stays in use until the next `keep`.
         """
         self._timestamp = None
         with self._explained():
@@ -283,7 +280,7 @@ class PublicationClient:
             return published
 
     def _files(self, updater: Updater) -> dict[str, TargetFile]:
-        """Published files, without optional files that do not exist.
+        """Published files, excluding optional ones that do not exist.
 
         A file that was published before is required. If a list could disappear, the calls that it stops would be
         connected.
@@ -297,7 +294,7 @@ class PublicationClient:
         }
 
     def is_unchanged(self) -> bool:
-        """True if the source still has the timestamp that the last `update` verified, so nothing has changed.
+        """True if nothing has changed: the source still has the timestamp that the last `update` verified.
 
         The file itself is read, because a mounted share may report an old modification time. Raises TrustError if the
         timestamp cannot be read.
@@ -312,7 +309,7 @@ class PublicationClient:
     def master(self, tone: str, folder: Path) -> Path:
         """Download the published master recording of a sound into `folder`.
 
-        Raises TrustError, also if the association does not publish the master.
+        Raises TrustError, including if the association does not publish the master.
         """
         with self._explained():
             updater = self._refreshed()
@@ -334,8 +331,8 @@ class PublicationClient:
     def refusals(self) -> bytes | None:
         """Published list of refused contractors, or None. Raises TrustError.
 
-        The file stays in the cache. This client needs its own cache, because `keep` would remove the file from the
-        registry's cache.
+        The file stays in the cache. The client needs a separate cache for this, because `keep` would remove the file
+        from the registry's cache.
         """
         with self._explained():
             updater = self._refreshed()
@@ -395,7 +392,7 @@ class PublicationClient:
         return target
 
     def _verified(self) -> dict[str, Any]:
-        """Verified content of each role's metadata."""
+        """Each role's verified metadata content."""
         roles = self._contents(_TOP)
         return roles | self._contents(
             name for name in tuf_roles.DELEGATED if name in roles["targets"].delegations.roles
@@ -406,7 +403,7 @@ class PublicationClient:
         return {role: Metadata[Any].from_file(str(file)).signed for role, file in files.items()}
 
     def _check_keys(self, roles: Mapping[str, Any]) -> None:
-        """Reject a key that is listed under two ids, because python-tuf counts ids for the threshold, not keys."""
+        """Reject a key listed under two ids, because python-tuf's threshold counts ids rather than keys."""
         root, targets = roles["root"], roles["targets"]
         for name in roles:
             parent = targets if name in tuf_roles.DELEGATED else root
@@ -421,7 +418,7 @@ class PublicationClient:
                 )
 
     def keep(self, published: Published, stops_of: Published | None = None) -> None:
-        """Make an edition the last good one, and remove files that it does not need. Raises TrustError.
+        """Make an edition the last good one and remove files that it does not need. Raises TrustError.
 
         The files of the edition must have been read without a fault. `stops_of` is a newer edition whose suspensions
         are in use, but whose members are not loaded yet.
@@ -463,7 +460,7 @@ def _as_kept(published: Published) -> dict[str, Any]:
 
 
 def _inmost(error: BaseException) -> str:
-    """Text of the innermost error of python-tuf."""
+    """Text of python-tuf's innermost error."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:300]

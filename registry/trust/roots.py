@@ -1,4 +1,4 @@
-"""The association's root metadata: a copy from a trusted source, and its successors."""
+"""The association's root metadata: a copy from a trusted source and its successors."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def read_metadata(path: Path, kind: type[Any]) -> Metadata[Any]:
 
 
 def verified_successor(root: Metadata[Root], later: Metadata[Root]) -> Metadata[Root]:
-    """Verify that the keys of both roots have signed the later root, and return it. Raises TrustError."""
+    """The later root, after verifying that the keys of both roots have signed it. Raises TrustError."""
     unfit = f"root {later.signed.version} was not signed by the keys of the root before it"
     if type(later.signed) is not Root or later.signed.version != root.signed.version + 1:
         raise TrustError(unfit)

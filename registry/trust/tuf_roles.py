@@ -8,7 +8,7 @@
     snapshot          (duty)     which versions belong together
     timestamp         (duty)     which snapshot is the latest
 
-There are three sets of keys: the duty staff can stop the calls of a number at night, but cannot grant a licence.
+There are three sets of keys, so that the duty staff can stop a number's calls at night but cannot grant a licence.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Keys(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The keys that sign a role, and how long a signature is valid."""
+    """The keys that sign a role and how long a signature is valid."""
 
     keys: Keys
     lasts: timedelta
@@ -46,7 +46,7 @@ DELEGATED: Final = {
 }
 """Role → the file that it signs."""
 OPTIONAL: Final = frozenset({NEVER_ORIGINATES_FILE})
-"""Files that a repository may lack at first. Once published, a file stays."""
+"""Files that a repository may lack at first. Once published, a file must stay."""
 OPERATORS_FILE: Final = "operators.json"
 REFUSALS_FILE: Final = "refusals.list"
 TONES: Final = "tones"
@@ -56,16 +56,16 @@ PATHS: Final = {
     NEVER_ORIGINATES: [NEVER_ORIGINATES_FILE],
 }
 """Role → all files that it may sign. `registry`: the registry, the public list made from it, and the masters that it
-names. `suspensions`: the suspensions, and the list of refused contractors. `never-originates`: the numbers that never
+names. `suspensions`: the suspensions and the list of refused contractors. `never-originates`: the numbers that never
 originate.
 """
 
 KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 4}
-"""The number of keys of each set in a new repository. Two duty keys sign every five days at the latest, because nodes
-warn two days before the end. With only two duty officers, one who is ill at New Year would let all licences expire.
+"""The number of keys in each set of a new repository. Two duty keys sign at least every five days, because nodes warn
+two days before the end. If there were only two duty officers and one was ill at New Year, all licences would expire.
 """
 THRESHOLD: Final = 2
-"""Number of keys of each set that must sign."""
+"""Number of keys in each set that must sign."""
 ROLES: Final = {
     "root": Role(Keys.ROOT, timedelta(days=730)),
     "targets": Role(Keys.ROOT, timedelta(days=365)),
@@ -75,9 +75,9 @@ ROLES: Final = {
     "snapshot": Role(Keys.DUTY, timedelta(days=30)),
     "timestamp": Role(Keys.DUTY, timedelta(days=7)),
 }
-"""All roles. No role can be signed with one stolen key."""
+"""All roles. None can be signed with a single stolen key."""
 
 METADATA: Final = "metadata"
 TARGETS: Final = "targets"
 KEPT: Final = "kept.json"
-"""File in a member's cache that names the generation in use. Each new generation replaces it."""
+"""File in a member's cache that names the edition in use. Each new edition replaces it."""

@@ -1,4 +1,4 @@
-"""Verification of registry metadata in evidence: the association's signatures and the signed digests."""
+"""Verifies registry metadata in evidence: the association's signatures and the signed digests."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class VerifiedMetadata:
     """Verified registry metadata.
 
     `numbers` maps each file to the root of its entries (`number_entries`), and `sha256` maps each file to its digest.
-    `expires` is the earliest expiry of the signatures. `root_is_known` is True if the root follows from a root that the
+    `expires` is the earliest signature expiry. `root_is_known` is True if the root follows from a root that the
     verifier has.
     """
 
@@ -60,7 +60,7 @@ def verified_metadata(metadata: Mapping[str, bytes], trusted: Metadata[Root] | N
 
 
 def _check_versions(found: Mapping[str, Metadata[Any]]) -> None:
-    """Raise TrustError unless the versions of the metadata belong together."""
+    """Raise TrustError unless the metadata versions belong together."""
     snapshot = found["snapshot"].signed
     if found["timestamp"].signed.snapshot_meta.version != snapshot.version:
         raise unfit("timestamp.json")

@@ -1,4 +1,4 @@
-"""The commands `idtone lines`, for the telephone numbers that each customer line may present."""
+"""The `idtone lines` commands, for the telephone numbers that each customer line may present."""
 
 from idtone.core.terminal import command_line
 
