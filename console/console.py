@@ -59,7 +59,7 @@ class Console:
             self.office_files = OfficeFiles(DocumentDesk(console.office, RULES))
 
     def signatures_ending_soon(self, now: datetime) -> datetime | None:
-        """When the first signature expires, or None if that is unknown or not soon.
+        """Time at which the first signature expires, or None if that is unknown or not soon.
 
         On an operator's node, this is the registry's signature. Every page shows the time, and `read_ahead` updates it.
         """

@@ -79,13 +79,13 @@ class RegistryInUse:
 
     @property
     def signed_until(self) -> datetime | None:
-        """When the last registry read expires, or None if there is none or it is unsigned."""
+        """Expiry of the last registry read, or None if there is none or it is unsigned."""
         is_signed = self._read is not None and self._read.index.trust is Trust.SIGNED
         return self._read.index.expires if self._read is not None and is_signed else None
 
     @property
     def read_at(self) -> datetime | None:
-        """When the registry was last read, or None before the first read."""
+        """Time of the last read of the registry, or None before the first read."""
         return None if self._read is None else self._read.read_at
 
     async def look(self) -> ReadRegistry:

@@ -93,7 +93,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StopFacts:
-    """What is known about a suspension.
+    """Known facts about a suspension.
 
     `reached` maps the states that people have brought about to their times, or to None if the time is unknown.
     `confirmed` maps each node to the time since which it has refused the calls, or to None if it has not confirmed

@@ -47,7 +47,7 @@ def party_of(user: str | None, address: str) -> RequestingParty:
 
 
 class Requests:
-    """How many requests each party has in progress."""
+    """Number of requests that each party has in progress."""
 
     def __init__(self) -> None:
         self._counts: Counter[RequestingParty] = Counter()

@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a form was refused, with the HTTP status of the response."""
+    """Reason why a form was refused, with the HTTP status of the response."""
 
     status: HTTPStatus
     problem: Message | IdtoneError

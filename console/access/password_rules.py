@@ -28,7 +28,7 @@ def common_passwords() -> frozenset[str]:
 
 
 def objection(password: str, context: Iterable[str], common: Container[str]) -> Message | None:
-    """Why this password is refused, or None if it is acceptable.
+    """Reason to refuse this password, or None if it is acceptable.
 
     `context` contains the names of the user and the node. `common` must be in lowercase.
     """

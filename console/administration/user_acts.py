@@ -1,4 +1,4 @@
-"""What administrators can do with users: add, change roles, lock, unlock, reset, end all sessions, remove.
+"""Administrators' actions on users: add, change roles, lock, unlock, reset, end all sessions, remove.
 
 If the console has passwords, each of these requires the administrator's own password and code again.
 """

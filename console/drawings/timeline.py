@@ -108,7 +108,7 @@ def timeline(record: Record) -> Timeline:
 
 
 def _setup_ms(record: Record, zero: datetime, last: float) -> float:
-    """When the setup ends plus a margin, in milliseconds after `zero`, but at most `last`."""
+    """End of the setup plus a margin, in milliseconds after `zero`, but at most `last`."""
     times = record.times
     ends = [
         (at - zero) / timedelta(milliseconds=1)

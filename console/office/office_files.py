@@ -198,7 +198,7 @@ class OfficeFiles:
         return self._signed_stops.get()
 
     def published_at(self, role: str, version: int) -> datetime | None:
-        """When this version of the role's metadata was written, or None if the folder does not contain it."""
+        """Time at which this version of the role's metadata was written, or None if the folder does not contain it."""
         return _written(self.workspace.repository.folder / tuf_roles.METADATA / f"{version}.{role}.json")
 
     def read_ahead(self) -> None:
@@ -216,7 +216,7 @@ class OfficeFiles:
 
     @property
     def signed_until(self) -> datetime | None:
-        """When the first published signature expires, or None before the first publication.
+        """Time at which the first published signature expires, or None before the first publication.
 
         This property does not block, because it returns the value last read by `read_ahead`.
         """

@@ -68,7 +68,7 @@ SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """How many nodes have confirmed a suspension (by its reference) or its end, and which have not."""
+    """Nodes that have confirmed a suspension (by its reference) or its end, and nodes that have not."""
 
     reference: str
     confirmed: int

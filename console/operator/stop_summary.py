@@ -41,7 +41,7 @@ class StopSummary:
 
     @property
     def more(self) -> int:
-        """How many numbers and ranges are not listed."""
+        """Number of numbers and ranges that are not listed."""
         return max(0, len(self.numbers) - SHOWN)
 
     def digest(self, key: str) -> str:

@@ -53,7 +53,7 @@ class SuspensionRow:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What suspensions have done since the service started."""
+    """Effects of suspensions since the service started."""
 
     since: datetime
     ended: Mapping[str, int]

@@ -165,7 +165,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SuspendedBy:
-    """Who ordered a suspension, either the association or the node's operator.
+    """Source of a suspension, either the association or the node's operator.
 
     `own` is the id of the operator's suspension, and is empty if the association ordered it.
     """

@@ -18,11 +18,11 @@ from .private_files import replace_private
 class CheckpointFile:
     """The file with a log's latest signed checkpoint. The file need not exist.
 
-    If `keeps_earlier` is True, each earlier tree's last checkpoint is kept in a separate file.
+    Keep each earlier tree's last checkpoint in a separate file if `keeps_earlier` is True.
     """
 
     def __init__(self, path: Path, keeps_earlier: bool = False) -> None:
-        """If `keeps_earlier` is True, each earlier tree's last checkpoint is kept in a separate file."""
+        """Keep each earlier tree's last checkpoint in a separate file if `keeps_earlier` is True."""
         self.path = path
         self._keeps_earlier = keeps_earlier
 

@@ -57,7 +57,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many of a log's leaves a witness has cosigned, as far as a monitor knows.
+    """Number of a log's leaves that a witness has cosigned, as far as a monitor knows.
 
     `size` leaves are cosigned. If the log has shown more, `waiting` is their number and `since` is when they were first
     seen.

@@ -77,7 +77,7 @@ class Known:
 
     @property
     def ends_given_up(self) -> EndsGivenUp:
-        """What the log states about the ends of earlier logs."""
+        """Statements of the log about the ends of earlier logs."""
         found = EndsGivenUp()
         for act in self.gives_up:
             found.add_act(*act)

@@ -30,7 +30,7 @@ from .replica_batch import replica_position
 
 @dataclass(frozen=True, slots=True)
 class ReplicaProgress:
-    """How current a ledger's replica is.
+    """Progress of a ledger's replica.
 
     When the node last reported (`heard`), the replica lacked `lag` steps. `signed` is the signed head's number of
     leaves, or None if there is no signed head yet.

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """How far a ledger's replication to PostgreSQL has progressed, and its last failure.
+    """Progress of a ledger's replication to PostgreSQL, and its last failure.
 
     `behind` is the number of steps that the replica lacks, or None if unknown. `trouble` is the reason for a failure.
     `lost_leaves` counts leaves from damaged ledgers that never arrived.

@@ -1,4 +1,4 @@
-"""How fast a ledger grows, and how long the disk's free space will last."""
+"""Growth of a ledger, and the time for which the disk's free space will last."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

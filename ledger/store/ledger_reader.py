@@ -40,7 +40,7 @@ PAGE_ROWS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How many steps a ledger has, in total and since a given time.
+    """Number of a ledger's steps, in total and since a given time.
 
     `first_at` is the time of the first step in that period.
     """
@@ -370,7 +370,7 @@ class LedgerReader:
         return found
 
     def extent(self, since: datetime) -> Extent | None:
-        """How many steps the ledger has, in total and since a time; None if nothing was written since.
+        """Number of the ledger's steps, in total and since a time; None if nothing was written since.
 
         The numbers are derived from step ids, without counting rows.
         """

@@ -180,7 +180,7 @@ def _authorize(action: int, _one: str | None, _other: str | None, _database: str
 
 
 class WriteFailure(Enum):
-    """Why a group of steps could not be written."""
+    """Reason why a group of steps could not be written."""
 
     FULL = auto()
     """The disk is full."""

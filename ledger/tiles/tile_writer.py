@@ -44,7 +44,7 @@ FILE_MODE: Final = 0o640
 
 @dataclass
 class TilesWritten:
-    """How many leaves, files and octets `write_tiles` wrote.
+    """Numbers of leaves, files and octets that `write_tiles` wrote.
 
     `leaves` is the number of leaves in the folder's checkpoint, and `before` is the number in its previous checkpoint.
     `files` and `octets` count what was written. `cosigners` are the names in the checkpoint's other signatures, which

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class CosignedTree(Protocol):
-    """What cosigning needs from the ledger."""
+    """Interface to the ledger that cosigning needs."""
 
     @property
     def stored_checkpoint(self) -> Note | None: ...

@@ -50,7 +50,7 @@ class Timestamping:
         """Time of the newest head's last timestamp; None if there never was one."""
 
     def after_witnesses(self, witnesses: Sequence[object]) -> Timestamping:
-        """If there are witnesses, request timestamps only for cosigned heads from now on.
+        """Request timestamps only for cosigned heads from now on, if there are witnesses.
 
         Returns the same object.
         """

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class RoomLeft(StrEnum):
-    """How much room the disk has for evidence."""
+    """Room that the disk has for evidence."""
 
     AMPLE = "ample"
     LOW = "low"

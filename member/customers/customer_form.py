@@ -135,7 +135,7 @@ class IdentityDocument(Model):
 
 
 class Verification(Model):
-    """How a person's identity was verified.
+    """Verification of a person's identity.
 
     `at` is when the document was seen or received. `posted` is the day the non-forwardable letter was sent. `reference`
     identifies the verification service's transaction or the electronic signature.

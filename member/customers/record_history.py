@@ -104,7 +104,7 @@ def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
 
 
 def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
-    """Why an act at `at` cannot end a contract on this day, or None if it can.
+    """Reason why an act at `at` cannot end a contract on this day, or None if it can.
 
     This check prevents anyone from shortening a record's retention by more than 31 days.
     """
@@ -130,7 +130,7 @@ class OpeningRequest:
     opened: datetime | None = None
 
     def objection(self, now: datetime, person: Person) -> str | None:
-        """Why this person cannot use the request to open the record now, or None if they can."""
+        """Reason why this person cannot use the request to open the record now, or None if they can."""
         if self.opened:
             return Message("it was used already")
         if now >= self.until:
@@ -142,7 +142,7 @@ class OpeningRequest:
         return Message("another person has requested and approved it")
 
     def approval_objection(self, now: datetime, person: Person) -> str | None:
-        """Why this person cannot approve the request now, or None if they can."""
+        """Reason why this person cannot approve the request now, or None if they can."""
         if self.opened or self.approved_by is not None:
             return Message("it is approved already")
         if now >= self.until:

@@ -154,7 +154,7 @@ def figures_objection(
     earlier: Sequence[NodeFigures],
     now: datetime,
 ) -> Message | None:
-    """Why the figures are refused, or None if they are accepted.
+    """Reason to refuse the figures, or None if they are accepted.
 
     `earlier` contains the accepted figures signed by the same key. Raises TrustError if a cosignature is invalid.
     """

@@ -49,7 +49,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known about one member in one period.
+    """Known facts about one member in one period.
 
     `fallback` and `sent` are counted across the ledgers of all nodes. If they are unknown, they are None and `no_calls`
     says why. `stops_hours` contains one time per stopped number.

@@ -96,7 +96,7 @@ class Finding:
 
     @property
     def first(self) -> datetime:
-        """When the first call was decided, in UTC."""
+        """Time at which the first call was decided, in UTC."""
         return datetime.fromtimestamp(self.sign.calls[0].at_s, UTC)
 
     @property

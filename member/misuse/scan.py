@@ -81,7 +81,7 @@ class LedgerScan:
 
     @property
     def _compared(self) -> timedelta:
-        """How long before the first day of a scan the ledger is read for comparison."""
+        """Time before the first day of a scan for which the ledger is read for comparison."""
         surge = self._limits.licence_surge
         needed = surge.enabled and any(rule.grouping is Grouping.LICENCE for rule in self._rules)
         return timedelta(days=surge.past_days) if needed else timedelta(0)

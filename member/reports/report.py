@@ -71,7 +71,7 @@ class Reporter(Model):
 
 
 class ReportedMatter(Model):
-    """What happened, in the reporter's words (`what`), and the files that the reporter keeps."""
+    """Events in the reporter's words (`what`), and the files that the reporter keeps."""
 
     what: Annotated[str, Field(repr=False), AfterValidator(_words)]
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=ATTACHMENTS_LIMIT, repr=False)] = ()

@@ -37,7 +37,7 @@ AnyContent = TypeVar("AnyContent", bound=Model)
 
 
 class AnswerResult(StrEnum):
-    """What a member found out about a reported call."""
+    """Result of a member's search for a reported call."""
 
     NOT_OURS = "not-ours"
     UPSTREAM = "upstream"
@@ -96,7 +96,7 @@ class Requests(Model):
 
 
 class MatchingCalls(Model):
-    """What the member's ledger says about a reported call: the number of matches and the closest call."""
+    """Matches for a reported call in the member's ledger: their number and the closest call."""
 
     calls: Annotated[int, Field(ge=0)]
     call: Annotated[str | None, Field(max_length=255)] = None

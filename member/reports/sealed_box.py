@@ -29,7 +29,7 @@ _BLOCK: Final = 256
 
 
 class Purpose(StrEnum):
-    """What a box is for. A box sealed for one purpose cannot be opened for another."""
+    """Purpose of a box. A box sealed for one purpose cannot be opened for another."""
 
     REPORT = "report"
     REPORTER = "reporter"

@@ -66,7 +66,7 @@ def add_report_routes(application: web.Application, desk: DocumentDesk, public: 
         return web.json_response(await in_thread(threads, _keys, desk))
 
     async def shown() -> tuple[bool, str]:
-        """Whether the form asks for the reporter's identity, and the responsible body that it names."""
+        """True if the form asks for the reporter's identity, and the responsible body that it names."""
         officer = (await in_thread(threads, _keys, desk))["officer"]
         if not responsible:
             responsible.append(await in_thread(threads, responsible_body, desk.folder, rules))
