@@ -149,13 +149,14 @@ def _moved(one: _Move) -> Path:
     """
     owner = one.old.stat()
     draft = one.folder / _MOVING
-    with suppress(FileNotFoundError):
-        shutil.rmtree(draft)
+    _delete(draft)
     make_public_folder(one.folder.parent)  # the service's user goes through it
     one.folder.mkdir(0o700, exist_ok=True)
     os.chown(one.folder, owner.st_uid, owner.st_gid)
     draft.mkdir(0o700)
     written: list[Path] = []
+    unused: list[Path] = []
+    """Files of the copy that no service has written to yet."""
     stopped = False
     held: int | None = None
     try:
@@ -172,13 +173,14 @@ def _moved(one: _Move) -> Path:
         held = _locked(one.old)
         _copy(one, draft)
         for path in _in(draft):
-            path.rename(one.folder / path.name)
+            unused.append(path.rename(one.folder / path.name))
         draft.rmdir()
         record_identity(one.new)
         written.append(one.own_settings)
         make_public_folder(one.own_settings.parent)
         replace_durably(one.own_settings, _settings_text(one).encode())
         _check_settings(one)
+        unused.clear()
         run_program(("systemctl", "start", UNIT))
     except BaseException:
         if held is not None:
@@ -189,6 +191,9 @@ def _moved(one: _Move) -> Path:
             run_program(("systemctl", "daemon-reload"))
             if stopped:
                 run_program(("systemctl", "start", UNIT))
+        with suppress(OSError):  # what stays is named when the command is run again
+            for path in (draft, *unused):
+                _delete(path)
         raise
     with suppress(ChangeError):
         run_program(("systemctl", "try-restart", f"{UNIT}-console"))
@@ -229,12 +234,17 @@ def _renamed(one: _Move) -> Path:
     for path in one.files():
         if path == one.old:
             path.rename(kept)
-        elif path.is_dir():
-            shutil.rmtree(path)
         else:
-            path.unlink()
+            _delete(path)
     one.old.with_name(f"{one.old.name}.reserve").unlink(missing_ok=True)
     return kept
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _settings_text(one: _Move) -> str:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from idtone.core import files
 from idtone.core.errors import UsageError
 from idtone.core.files import replace_durably
 from idtone.core.settings.settings import Settings
@@ -154,12 +155,7 @@ def make_folder(settings: Settings) -> None:
     folder = settings.canary_directory()
     try:
         group = settings.sounds.directory.stat().st_gid
-        # It inherits group and set-group-ID bit of the sounds' folder: the unit may set none (RestrictSUIDSGID).
-        umask = os.umask(0o007)
-        try:
-            folder.mkdir(_FOLDER_MODE, exist_ok=True)
-        finally:
-            os.umask(umask)
+        files.make_folder(folder, _FOLDER_MODE)
         status = folder.stat()
         if (status.st_gid, status.st_mode & 0o7777) != (group, _FOLDER_MODE | 0o2000):
             os.chown(folder, -1, group)

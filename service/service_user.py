@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,7 @@ def unit_user(config: Path | None) -> ServiceUser | None:
     shown = unit_properties(UNIT, ("LoadState", "User", "Group", "ExecStart"), SYSTEMD_S)
     if shown is None or shown.get("LoadState") != "loaded" or not shown.get("User"):
         return None
-    file = (config or DEFAULT_FILE).absolute()
-    words = shown.get("ExecStart", "").split()
-    named = [words[at + 1] for at, word in enumerate(words[:-1]) if word in ("-c", "--config")]
-    if str(file) not in (named or [str(DEFAULT_FILE)]):
+    if not _uses(shown.get("ExecStart", ""), (config or DEFAULT_FILE).absolute()):
         return None
     try:
         account = pwd.getpwnam(shown["User"])
@@ -101,6 +99,13 @@ def refuse_root(config: Path | None) -> None:
             "the service runs as {user} here, and root's files would lock it out; run: systemctl start idtone",
             user=user.name,
         )
+
+
+def _uses(command: str, config: Path) -> bool:
+    """True if a unit's command uses these settings. systemd shows its words without quotes, also those with spaces."""
+    if not re.search(" (-c|--config) ", command):
+        return config == DEFAULT_FILE
+    return re.search(f" (-c|--config) {re.escape(str(config))} [-;]", command) is not None
 
 
 def _user(account: pwd.struct_passwd, group: str) -> ServiceUser | None:

@@ -457,7 +457,8 @@ def settings_files(path: Path) -> list[Path]:
     """The settings file and the files that override it, lowest priority first.
 
     Hidden files are left out, because editors and tools put temporary files there. Raises DocumentError if this user
-    cannot read the folder: the service must not run without the node's own settings.
+    cannot read the folder, or if a file's name ends with `.yml`: the service must not run without the node's own
+    settings.
     """
     folder = settings_folder(path)
     try:
@@ -469,7 +470,14 @@ def settings_files(path: Path) -> list[Path]:
         raise DocumentError(
             [Fault(str(folder), 0, 0, "", problem, Message("Check the path and its permissions"))]
         ) from error
-    return [path, *(folder / name for name in sorted(names) if name.endswith(".yaml") and name[0] != ".")]
+    shown = sorted(name for name in names if name[0] != ".")
+    if unread := [folder / name for name in shown if name.endswith(".yml")]:
+        problem = Message("is not read, because its name does not end with .yaml")
+        raise DocumentError(
+            Fault(str(file), 0, 0, "", problem, Message("Rename it to {name}", name=file.with_suffix(".yaml").name))
+            for file in unread
+        )
+    return [path, *(folder / name for name in shown if name.endswith(".yaml"))]
 
 
 def merge_trees(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,6 +95,17 @@ def test_the_files_of_the_folder_lie_on_the_file_in_their_order(tmp_path):
     assert fault.startswith(f"{folder}/50-own.yaml:4:3: ari.tranport: ")
 
 
+def test_a_file_of_the_folder_that_would_not_be_read_is_a_fault(tmp_path):
+    path, folder = tmp_path / "idtone.yaml", tmp_path / "idtone.d"
+    path.write_text("# nothing yet\n")
+    folder.mkdir()
+    (folder / "50-own.yml").write_text("node: pbx-1\n")
+    (folder / ".50-own.yml").write_text("node: of-an-editor\n")
+    (fault,) = faults(path, {})
+    assert fault.startswith(f"{folder}/50-own.yml: is not read, because its name does not end with .yaml")
+    assert "Rename it to 50-own.yaml" in fault
+
+
 @needs_root
 def test_a_folder_of_settings_that_the_service_cannot_read_is_a_fault():
     """A root with the umask 027 has made it: for root, its settings apply, and the service would have none of them."""

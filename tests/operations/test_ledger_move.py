@@ -139,6 +139,20 @@ def test_a_folder_with_a_space_is_one_word_of_the_unit(node: SimpleNamespace) ->
     assert records_of(load_settings(node.config, {}).ledger.url).keys() == {"c-1", "c-2", "c-3"}
 
 
+def test_a_move_that_failed_before_the_start_can_be_tried_again(node: SimpleNamespace) -> None:
+    later = node.place / "idtone.d" / "70-own.yaml"
+    later.parent.mkdir()
+    later.write_text(f"ledger: {{url: 'sqlite:///{node.old}/l.sqlite3'}}\n")
+    code, _, error = terminal.run("log", "move", node.new, "--yes", "-c", node.config)
+    assert code
+    assert "another file of settings" in error
+    assert list(node.new.iterdir()) == []
+    assert node.asked == ["daemon-reload", "stop idtone", "daemon-reload", "start idtone"]
+    later.unlink()
+    terminal.output("log", "move", node.new, "--yes", "-c", node.config)
+    assert records_of(load_settings(node.config, {}).ledger.url).keys() == {"c-1", "c-2", "c-3"}
+
+
 def test_a_service_that_does_not_start_there_starts_as_before(node: SimpleNamespace) -> None:
     (node.place / "broken").touch()
     code, _, error = terminal.run("log", "move", node.new, "--yes", "-c", node.config)
@@ -148,6 +162,7 @@ def test_a_service_that_does_not_start_there_starts_as_before(node: SimpleNamesp
     assert load_settings(node.config, {}).ledger.url == f"sqlite:///{node.old}/l.sqlite3"
     assert records_of(f"sqlite:///{node.old}/l.sqlite3").keys() == {"c-1", "c-2", "c-3"}
     assert not list((node.place / "units").rglob("*.conf"))
+    assert (node.new / "l.sqlite3").exists(), "the service may have written evidence there"
 
 
 def test_what_stands_in_the_way_is_said_before_anything_changes(node: SimpleNamespace) -> None:

@@ -29,18 +29,17 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
+def unit(options: str) -> dict[str, str]:
+    """What systemd shows of a unit that runs as another user. It joins the words of a command without quotes."""
+    command = f"{{ path=/usr/bin/idtone ; argv[]=/usr/bin/idtone serve{options} ; ignore_errors=no ; pid=0 }}"
+    return {"LoadState": "loaded", "User": SERVICE.pw_name, "Group": "", "ExecStart": command}
+
+
 @pytest.fixture
 def became(monkeypatch: pytest.MonkeyPatch, place: Path) -> list[str]:
     """Users that this process became, for a unit that runs as another user, with the settings in `place`."""
-    config = place / "idtone.yaml"
-    shown = {
-        "LoadState": "loaded",
-        "User": SERVICE.pw_name,
-        "Group": "",
-        "ExecStart": f"{{ path=/usr/bin/idtone ; argv[]=/usr/bin/idtone serve -c {config} ; ignore_errors=no }}",
-    }
     names: list[str] = []
-    monkeypatch.setattr(service_user, "unit_properties", lambda *_: shown)
+    monkeypatch.setattr(service_user, "unit_properties", lambda *_: unit(f" -c {place}/idtone.yaml"))
     monkeypatch.setattr(ServiceUser, "become", lambda user: names.append(user.name))
     return names
 
@@ -75,6 +74,26 @@ def test_other_settings_than_the_units_are_not_the_services(place: Path, became:
     read_as_service(place / "other.yaml")
     refuse_root(place / "other.yaml")
     assert became == []
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "is_the_units"),
+    [
+        ("", None, True),
+        ("", "/etc/idtone/other.yaml", False),
+        (" -c /srv/a.yaml", "/srv/a.yaml", True),
+        (" --config /srv/a.yaml --check", "/srv/a.yaml", True),
+        (" -c /srv/a.yaml", None, False),
+        (" -c /srv/the pbx/a.yaml", "/srv/the pbx/a.yaml", True),
+        (" -c /srv/the pbx/a.yaml", "/srv/the", False),
+        (" -c /srv/a.yaml.old", "/srv/a.yaml", False),
+    ],
+)
+def test_the_units_settings_are_known_by_their_whole_path(
+    monkeypatch: pytest.MonkeyPatch, options: str, config: str | None, is_the_units: bool
+) -> None:
+    monkeypatch.setattr(service_user, "unit_properties", lambda *_: unit(options))
+    assert (unit_user(None if config is None else Path(config)) is not None) is is_the_units
 
 
 def test_root_does_not_serve_beside_the_unit_of_another_user(place: Path, became: list[str]) -> None:
