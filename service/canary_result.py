@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from idtone.core import files
 from idtone.core.errors import UsageError
-from idtone.core.files import replace_durably
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template
 
@@ -111,7 +110,7 @@ class CanaryResult:
 def write(result: CanaryResult, path: Path) -> None:
     """Write the result durably. Raises UsageError."""
     try:
-        replace_durably(path, (json.dumps(result.to_json(), ensure_ascii=False) + "\n").encode(), _MODE)
+        files.replace_durably(path, (json.dumps(result.to_json(), ensure_ascii=False) + "\n").encode(), _MODE)
     except OSError as error:
         raise not_written(path, error) from error
 
