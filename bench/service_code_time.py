@@ -133,7 +133,7 @@ class ServiceCode:
                     took[name] += end - begin
             outside_s += _overwrite_caches() if cold else 0.0
             begin = time.thread_time()
-            written = self._intake.enter(lines)
+            written = await self._intake.enter(lines)
             took["journal"] += time.thread_time() - begin
             self._writer.hurry()
             for each in written:

@@ -1,5 +1,6 @@
 """Validates journal lines: credible lines become evidence, and others are refused."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -40,9 +41,10 @@ class JournalIntake:
     ) -> None:
         """Set the functions that access the ledger and the file of refused lines.
 
-        `times` returns the times of calls' steps in the ledger and may raise LedgerError. `keep` stores refused lines,
-        without their digits, and may raise OSError. `restore` reads calls from the ledger. A call that cannot be
-        restored gets no report.
+        The ledger's functions run in a thread, because a read waits while the ledger's disk is slow, and no call may
+        wait for that. `times` returns the times of calls' steps in the ledger and may raise LedgerError. `keep` stores
+        refused lines, without their digits, and may raise OSError. `restore` reads calls from the ledger. A call that
+        cannot be restored gets no report.
         """
         self._calls = call_control
         self._times = times
@@ -59,7 +61,7 @@ class JournalIntake:
         """Set how many seconds ago all lines were last read. New lines cannot be older."""
         self._gap = timedelta(seconds=min(seconds, 10**9))
 
-    def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
+    async def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
         """Record journal lines as evidence. Each future completes when its step is on disk.
 
         Raises JournalError and records nothing if the ledger cannot be read.
@@ -79,7 +81,7 @@ class JournalIntake:
         for octets in lines:
             find(octets.decode("ascii", "replace"))
         written: list[Future[None]] = []
-        known = self._known_before([line for _, line in found])
+        known = await self._known_before([line for _, line in found])
         for text, line in _reports_first(found):
             try:
                 written += self._accepted(line, known.get(line.call_id))
@@ -88,7 +90,7 @@ class JournalIntake:
         self._refuse(refused)
         return written
 
-    def _known_before(self, lines: Sequence[Line]) -> Mapping[str, Times]:
+    async def _known_before(self, lines: Sequence[Line]) -> Mapping[str, Times]:
         """Ledger steps of the ended calls that the lines are about.
 
         Also restores the calls that an earlier service ended before the phone's report was written.
@@ -101,11 +103,12 @@ class JournalIntake:
             if not calls.find(line.call_id) and (line.at < calls.since or isinstance(line, Decided))
         }
         try:
-            known = {call_id: kinds for call_id, kinds in self._times(asked).items() if kinds} if asked else {}
+            times = await asyncio.to_thread(self._times, asked) if asked else {}
         except LedgerError as error:
             raise JournalError(f"the ledger cannot say which calls have ended: {error}") from error
+        known = {call_id: kinds for call_id, kinds in times.items() if kinds}
         for call_id in dict.fromkeys(line.call_id for line in late if _is_report_of(known.get(line.call_id), line)):
-            self._recall(call_id)
+            await self._recall(call_id)
         return known
 
     def _may_be_late(self, line: Line) -> bool:
@@ -121,9 +124,10 @@ class JournalIntake:
             and not calls.ended.has_seen(line.call_id)
         )
 
-    def _recall(self, call_id: str) -> None:
+    async def _recall(self, call_id: str) -> None:
         try:
-            self._calls.ended.await_report(*self._restore([call_id]).values())
+            restored = await asyncio.to_thread(self._restore, [call_id])
+            self._calls.ended.await_report(*restored.values())
         except Exception as error:  # a damaged record, or one of a newer version: the other lines are entered
             why = str(error) if isinstance(error, LedgerError) else type(error).__name__
             self._unrestored.warning(f"{call_id} cannot be restored: {why}")

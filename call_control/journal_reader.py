@@ -188,7 +188,7 @@ class JournalReader:
     def __init__(
         self,
         folder: JournalFolder,
-        enter: Callable[[Sequence[bytes]], Sequence[Future[None]]],
+        enter: Callable[[Sequence[bytes]], Awaitable[Sequence[Future[None]]]],
         all_written: Callable[[], bool],
         set_gap_s: Callable[[float], None],
     ) -> None:
@@ -289,7 +289,7 @@ class JournalReader:
         while file.has_lines(until):
             found = True
             part = tuple(islice(file.lines, LINES_AT_ONCE))
-            written = self._enter(part)
+            written = await self._enter(part)
             for _ in part:
                 file.lines.popleft()
             for evidence in (file.unwritten, self._entered):
@@ -378,8 +378,8 @@ class JournalReader:
         if await self._enter_new_lines(file) or not file.settled() or not self._all_written():
             return False
         if file.rest:
-            rest, file.rest = file.rest, b""
-            file.unwritten += self._enter([rest])  # a full disk cut this line off
+            file.unwritten += await self._enter([file.rest])  # a full disk cut this line off
+            file.rest = b""
             return file.settled()
         return True
 

@@ -42,7 +42,7 @@ from idtone.ledger.disclosure.record_act import record_queued_acts
 from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.store.sqlite import BUSY_TIMEOUT_S, path_of
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.clock_status import record_clock
@@ -137,7 +137,10 @@ class Instance:
             pending = resources.enter_context(
                 PendingDecisions.open(ledger.own_url(), evidence, self._loaded.key_ring.days)
             )
-            reader = resources.enter_context(LedgerReader.open(ledger.own_url(), self._loaded.key_ring.days))
+            # Briefer than a command's: a request of a call that is older than the service waits for this reader.
+            reader = resources.enter_context(
+                LedgerReader.open(ledger.own_url(), self._loaded.key_ring.days, BUSY_TIMEOUT_S)
+            )
             counts = CallCounts(pending)
             restored = RestoredCalls.of(reader, restored)
             counts.restore(restored.read.records.values())

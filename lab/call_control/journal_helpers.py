@@ -64,7 +64,7 @@ class EnteredLines:
     late: list[Future[None]] = field(default_factory=list)
     gaps_s: list[float] = field(default_factory=list)
 
-    def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
+    async def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
         self.lines += [line.decode() for line in lines]
         written: list[Future[None]] = [Future() for _ in lines]
         if self.on_disk:

@@ -77,10 +77,11 @@ class Database:
     is_sqlite: bool = False
 
     @classmethod
-    def in_file(cls, url: str) -> Self:
+    def in_file(cls, url: str, patience_s: float = sqlite.BUSY_TIMEOUT_S) -> Self:
         """Open a node's own ledger, in an SQLite file.
 
-        Raises LedgerError if the file does not exist or cannot be read.
+        Each connection waits up to `patience_s` seconds for the writer's lock. Raises LedgerError if the file does not
+        exist or cannot be read.
         """
         path = sqlite.path_of(url)
         try:
@@ -95,7 +96,7 @@ class Database:
             ) from error
         return cls(
             str(path),
-            lambda: sqlite.connect_for_reading(path),
+            lambda: sqlite.connect_for_reading(path, patience_s),
             "BEGIN",
             sqlite.Error,
             lambda error: sqlite.explain_error(error, path),

@@ -26,6 +26,7 @@ from .database import Database, literals, placeholders
 from .meta import CHECKPOINT, facts
 from .proven_leaf import ProvenLeaf, prove
 from .schema import check_version, log_unexpected_entries
+from .sqlite import READER_PATIENCE_S
 from .step_rows import microseconds, moment, step_of
 from .stored_tree import STEP, count_leaves, read_hashes, signed_leaves
 
@@ -94,12 +95,13 @@ class LedgerReader:
             log_unexpected_entries(connection, database.name)
 
     @classmethod
-    def open(cls, url: str, days: DayKeys | None = None) -> Self:
+    def open(cls, url: str, days: DayKeys | None = None, patience_s: float = READER_PATIENCE_S) -> Self:
         """Open a node's own ledger for reading.
 
-        Raises LedgerError if the ledger does not exist, or if this version cannot read it.
+        Each read waits up to `patience_s` seconds for the writer's lock. Raises LedgerError if the ledger does not
+        exist, or if this version cannot read it.
         """
-        return cls(Database.in_file(url), days)
+        return cls(Database.in_file(url, patience_s), days)
 
     @contextmanager
     def on_one_connection(self) -> Iterator[Self]:

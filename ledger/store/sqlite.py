@@ -26,6 +26,10 @@ VALUE_LIMIT: Final = 16 * 2**20
 
 BUSY_TIMEOUT_S: Final = 5.0
 """Time in seconds that a connection waits for another connection's lock."""
+READER_PATIENCE_S: Final = 30.0
+"""Time in seconds that a command waits for the writer's lock, which the writer holds while its disk flushes a commit
+three times. On a busy disk, each flush can take seconds.
+"""
 ROOM: Final = 2**20
 """Number of free bytes with which a disk is not full, because a group of steps and its journal take less."""
 
@@ -122,17 +126,18 @@ def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlit
     return _connect(path, "rw", patience_s, durable)
 
 
-def connect_for_reading(path: Path) -> sqlite3.Connection:
+def connect_for_reading(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """Open a connection that changes neither rows nor the journal.
 
-    Any row larger than idtone's rows causes an error, so it cannot exhaust the memory.
+    It waits up to `patience_s` seconds for the writer's lock. Any row larger than idtone's rows causes an error, so it
+    cannot exhaust the memory.
     """
 
     def harmless(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA query_only=1")
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_LIMIT)
 
-    return _connect(path, "ro", BUSY_TIMEOUT_S, harmless)
+    return _connect(path, "ro", patience_s, harmless)
 
 
 @contextmanager
@@ -268,9 +273,7 @@ def explain_error(error: Exception, path: Path) -> LedgerError:
 
 
 _REMEDIES: Final = {
-    sqlite3.SQLITE_BUSY: Message(
-        "another program has held its lock for more than {limit_s:g} s; find it with `fuser`", limit_s=BUSY_TIMEOUT_S
-    ),
+    sqlite3.SQLITE_BUSY: Message("another program has held its lock for too long; find it with `fuser`"),
     sqlite3.SQLITE_FULL: Message("make room on its disk"),
     sqlite3.SQLITE_READONLY: Message("give the service's user the right to write it"),
     sqlite3.SQLITE_CANTOPEN: Message("run this as the user that `idtone serve` runs as"),

@@ -1,5 +1,7 @@
 """The lines of the journal that the service accepts. Asterisk's user and its group can write any line."""
 
+import asyncio
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -75,8 +77,8 @@ class Service:
         self.asked.append(set(call_ids))
         return self.evidence.times(self.asked[-1])
 
-    def enter(self, *lines: str) -> None:
-        for written in self.entry.enter([line.encode() for line in lines]):
+    async def enter(self, *lines: str) -> None:
+        for written in await self.entry.enter([line.encode() for line in lines]):
             assert written.done()
 
     def kinds(self, call_id: str = CALL) -> list[str]:
@@ -129,7 +131,7 @@ def emergency(at: datetime = NOW, ended: datetime = NOW, talked_s: int = 4, nonc
 
 async def test_a_call_that_the_service_decided(service):
     decides(service)
-    service.enter(*heard())
+    await service.enter(*heard())
     assert service.kinds() == HEARD
     assert not service.refused
     assert not service.asked
@@ -145,7 +147,7 @@ async def test_a_call_that_the_hook_decided(service, now_s, gap_s, at_s):
     service.start()
     service.entry.set_gap_s(gap_s)
     for number, at in enumerate(at_s):
-        service.enter(*fallback(id_of(number, after(at)), at=after(at)))
+        await service.enter(*fallback(id_of(number, after(at)), at=after(at)))
         assert service.kinds(id_of(number, after(at))) == FALLBACK
     assert not service.refused
 
@@ -154,7 +156,7 @@ async def test_a_call_that_the_hook_decided(service, now_s, gap_s, at_s):
 async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service, talked_s):
     """The line has the time of the request, which may be long before the end of the call."""
     service.now = after(talked_s + 5)
-    service.enter(*emergency(after(1), service.now, talked_s))
+    await service.enter(*emergency(after(1), service.now, talked_s))
     assert service.kinds() == ["fallback", "connected", "ended"]
     record = service.evidence.record(CALL)
     assert (record.outcome, record.complete, record.anomalies) == ("BYPASS", True, ())
@@ -166,12 +168,12 @@ async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service):
     """Any number of steps may already be on the disk. Lines of ended calls are ignored, but not refused."""
     decides(service, id_of(2))
     service.now = after(9)
-    service.enter(*heard(id_of(2)), *fallback())
+    await service.enter(*heard(id_of(2)), *fallback())
     whole = list(service.evidence.steps)
     for kept in range(len(HEARD), len(whole) + 1):
         del service.evidence.steps[kept:]
         service.again()
-        service.enter(*heard(id_of(2)), *fallback())
+        await service.enter(*heard(id_of(2)), *fallback())
         assert service.evidence.steps == whole, f"{kept} steps were on the disk"
     assert not service.refused
 
@@ -180,16 +182,16 @@ async def test_the_ledger_is_asked_once_per_read_for_all_calls(service):
     service.now = after(60)
     service.again()
     calls = {id_of(number) for number in range(50)}
-    service.enter(*(line for call_id in calls for line in fallback(call_id)))
+    await service.enter(*(line for call_id in calls for line in fallback(call_id)))
     assert service.asked == [calls]
-    service.enter(*heard())
+    await service.enter(*heard())
     assert len(service.asked) == 2
 
 
 async def test_a_line_after_one_that_was_cut_off_is_entered(service):
     """The disk was full for a moment."""
     decided, sounded, ended = fallback()
-    service.enter(decided, sounded[:70] + sounded, ended)
+    await service.enter(decided, sounded[:70] + sounded, ended)
     assert service.kinds() == FALLBACK
     (refused,) = service.refused
     assert refused.startswith("sounded,0000000000.0-0,000000000000,0000000000.000000,dial,notice,,")
@@ -197,7 +199,7 @@ async def test_a_line_after_one_that_was_cut_off_is_entered(service):
 
 async def test_rejected_calls_are_logged_once_for_all(service, caplog):
     for number in range(20):
-        service.enter(
+        await service.enter(
             hook_lines.decision_line(id_of(number), outcome="SHED", reason="overload", hears="none"),
             hook_lines.end_line(id_of(number), status="REFUSED", cause=42, reason="overload", talked_ms=""),
         )
@@ -231,12 +233,12 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(service, cap
         if restarted:
             service.again()
         for line in foreign:
-            service.enter(line)
+            await service.enter(line)
             assert service.kinds() == ["decided"], line
             assert service.control.find(CALL).decision == decision
         assert len(service.refused) == (1 + restarted) * len(foreign)
     assert "its nonce differs from that of the call's request" in caplog.text
-    service.enter(*heard())
+    await service.enter(*heard())
     record = service.evidence.record(CALL)
     assert (record.outcome, record.sent, record.status, record.anomalies) == ("PLAY", True, "CONNECTED", ())
 
@@ -244,7 +246,7 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(service, cap
 async def test_the_nonce_of_one_call_is_not_valid_for_another(service):
     for call_id, nonce in ((CALL, NONCE), (id_of(2), OTHER_NONCE)):
         decides(service, call_id, nonce)
-    service.enter(*heard(CALL, OTHER_NONCE), *heard(id_of(2), NONCE))
+    await service.enter(*heard(CALL, OTHER_NONCE), *heard(id_of(2), NONCE))
     assert service.kinds() == service.kinds(id_of(2)) == ["decided"]
     assert len(service.refused) == 4
 
@@ -269,12 +271,12 @@ ATTACKS = {
 @pytest.mark.parametrize("earlier", ["by the service", "by the hook", "interrupted"])
 async def test_an_ended_call_is_never_decided_again(service, earlier, restarted):
     if earlier == "by the hook":
-        service.enter(*fallback())
+        await service.enter(*fallback())
     else:
         call = decides(service, nonce=OTHER_NONCE)
         if earlier == "interrupted":
             service.control.close_interrupted(call)
-        service.enter(*heard(nonce=OTHER_NONCE))
+        await service.enter(*heard(nonce=OTHER_NONCE))
     before = list(service.evidence.steps)
     assert service.kinds()[-1] == ("interrupted" if earlier == "interrupted" else "ended")
     service.now = after(58)
@@ -282,7 +284,7 @@ async def test_an_ended_call_is_never_decided_again(service, earlier, restarted)
         service.again()
     service.now = after(62)
     for name, attack in ATTACKS.items():
-        service.enter(*attack)
+        await service.enter(*attack)
         assert service.evidence.steps == before, name
     assert not service.evidence.record(CALL).anomalies or earlier == "interrupted"
 
@@ -295,7 +297,7 @@ async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(servic
     service.now = NOW + timedelta(seconds=past_s)
     service.entry.set_gap_s(0.5)
     for outcome, reason, hears in (("NOTICE", "service-unavailable", "called"), ("SHED", "overload", ""), ("", "", "")):
-        service.enter(hook_lines.decision_line(outcome=outcome, reason=reason, hears=hears), *fallback()[1:])
+        await service.enter(hook_lines.decision_line(outcome=outcome, reason=reason, hears=hears), *fallback()[1:])
         assert service.kinds() == [], outcome
     assert len(service.refused) == 9
 
@@ -304,10 +306,10 @@ async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(serv
     """An emergency call may have begun long ago, but its line is written at its end."""
     service.now = after(3600)
     service.entry.set_gap_s(0.5)
-    service.enter(*emergency(after(1), after(60)))
+    await service.enter(*emergency(after(1), after(60)))
     assert "ended" not in service.kinds()
     assert len(service.refused) == 1
-    service.enter(emergency(ended=after(3600))[1])
+    await service.enter(emergency(ended=after(3600))[1])
     assert service.evidence.record(CALL).times["ended"] == after(3600)
 
 
@@ -322,7 +324,7 @@ async def test_a_new_line_has_a_maximum_age(sounds):
     }.items():
         service = Service(sounds)
         service.entry.set_gap_s(1)
-        service.enter(hook_lines.decision_line(at=NOW + at))
+        await service.enter(hook_lines.decision_line(at=NOW + at))
         assert service.kinds() == ["fallback"] * believed, at
         assert len(service.refused) == (not believed), at
 
@@ -331,7 +333,7 @@ async def test_a_new_line_whose_id_contradicts_its_time_is_refused(service):
     times = (EARLIEST + SECOND, -LATEST - SECOND, timedelta(days=400), timedelta(days=-400))
     for call_id in (id_of(at=NOW + made) for made in times):
         service.refused.clear()
-        service.enter(*fallback(call_id))
+        await service.enter(*fallback(call_id))
         assert service.kinds(call_id) == [], call_id
         assert len(service.refused) == 3
 
@@ -340,9 +342,9 @@ async def test_a_new_line_whose_id_contradicts_its_time_is_refused(service):
 async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_no_licence(service, closed):
     """A forged line can neither connect a suspended number with the licensed sound, nor have a call refused."""
     claimed = fallback(nonce=OTHER_NONCE)
-    service.enter(*claimed if closed else claimed[:1])
+    await service.enter(*claimed if closed else claimed[:1])
     assert service.control.decide(replace(REQUEST, number=SUSPENDED), Interface.ARI) is None
-    service.enter(
+    await service.enter(
         hook_lines.decision_line(number=SUSPENDED, outcome="REFUSE", reason="number-suspended", hears="none"),
         hook_lines.end_line(status="REFUSED", cause=21, reason="number-suspended"),
     )
@@ -353,7 +355,7 @@ async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_
 
 
 async def test_without_a_decision_no_line_makes_a_call_or_its_licence(service, caplog):
-    service.enter(hook_lines.decision_line(outcome="PLAY", reason="licence-valid"), *heard())
+    await service.enter(hook_lines.decision_line(outcome="PLAY", reason="licence-valid"), *heard())
     assert service.kinds() == []
     assert "no such call is in progress" in caplog.text
 
@@ -362,7 +364,9 @@ async def test_without_a_decision_no_line_makes_a_call_or_its_licence(service, c
 
 
 async def test_refused_lines_are_kept_without_their_numbers(service, caplog):
-    service.entry.enter([f"decided,{LICENSED},broken".encode(), b"\xff\x80" + LICENSED.encode(), b"9" * 10_000, b""])
+    await service.entry.enter(
+        [f"decided,{LICENSED},broken".encode(), b"\xff\x80" + LICENSED.encode(), b"9" * 10_000, b""]
+    )
     assert service.refused == ["decided,0000000000,broken", "??0000000000", "0" * 4096, ""]
     (logged,) = caplog.messages
     assert "a journal line was refused: it is not a line of the hook" in logged
@@ -371,7 +375,7 @@ async def test_refused_lines_are_kept_without_their_numbers(service, caplog):
 
 async def test_refused_lines_are_one_line_in_the_log_for_each_reason_and_the_others_are_entered(service, caplog):
     lines = fallback()
-    service.enter(*["broken"] * 100, lines[0], *[hook_lines.end_line(id_of(7))] * 100, *lines[1:])
+    await service.enter(*["broken"] * 100, lines[0], *[hook_lines.end_line(id_of(7))] * 100, *lines[1:])
     assert service.kinds() == FALLBACK
     assert len(caplog.messages) == 2
     assert len(service.refused) == 200
@@ -383,7 +387,7 @@ async def test_a_refused_line_that_cannot_be_saved_does_not_stop_the_others(serv
 
     service.evidence.slow = True
     entry = JournalIntake(service.control, service.times, keep, service.evidence.restored)
-    written = entry.enter([line.encode() for line in ("broken", *fallback())])
+    written = await entry.enter([line.encode() for line in ("broken", *fallback())])
     assert len(written) == service.evidence.late == len(FALLBACK)
     assert "it cannot be saved: No space left on device" in caplog.text
 
@@ -402,12 +406,30 @@ async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
     lines = [line.encode() for line in (*heard(id_of(2)), "broken", *fallback())]
     for _ in range(2):
         with pytest.raises(Exception, match="the ledger cannot be read"):
-            entry.enter(lines)
+            await entry.enter(lines)
         assert service.evidence.kinds() == ["decided"]
         assert not service.refused
     works.append(True)
-    entry.enter(lines)
+    await entry.enter(lines)
     assert (service.kinds(id_of(2)), service.kinds(), len(service.refused)) == (HEARD, FALLBACK, 1)
+
+
+async def test_no_call_waits_while_the_ledger_is_read(service):
+    """A read waits while another process has locked the ledger, or while its disk is slow."""
+    reads, may_end = threading.Event(), threading.Event()
+
+    def times(call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
+        reads.set()
+        assert may_end.wait(30), "the event loop waited"
+        return service.evidence.times(call_ids)
+
+    entry = JournalIntake(service.control, times, service.refused.extend, service.evidence.restored)
+    entering = asyncio.create_task(entry.enter([line.encode() for line in fallback()]))
+    await asyncio.to_thread(reads.wait, 30)
+    decides(service, id_of(2))
+    may_end.set()
+    await entering
+    assert (service.kinds(id_of(2)), service.kinds()) == (["decided"], FALLBACK)
 
 
 # -- a report that follows the end of its call -----------------------------------------------------------------------
@@ -419,20 +441,20 @@ async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(serv
     It refuses a report with another nonce, or for one of its own calls.
     """
     decides(service)
-    service.enter(*heard())
+    await service.enter(*heard())
     service.again(gap_s=0.05)
     late = hook_lines.report_line(at=ANSWERED + 5 * SECOND)
-    service.enter(hook_lines.report_line(nonce="999999999999"))
-    service.enter(late)
+    await service.enter(hook_lines.report_line(nonce="999999999999"))
+    await service.enter(late)
     assert service.kinds() == [*HEARD, "sound-reported"]
     assert service.evidence.record(CALL).delivery == {Party.CALLED: Delivery.CONFIRMED}
     service.again(gap_s=0.05)
-    service.enter(late, late)
+    await service.enter(late, late)
     assert service.kinds() == [*HEARD, "sound-reported"]
     decides(service, id_of(2))
-    service.enter(*heard(id_of(2)))
+    await service.enter(*heard(id_of(2)))
     service.asked.clear()
-    service.enter(hook_lines.report_line(id_of(2), at=ANSWERED + 5 * SECOND))
+    await service.enter(hook_lines.report_line(id_of(2), at=ANSWERED + 5 * SECOND))
     assert service.asked == [], "what this instance has ended it knows"
     assert service.kinds(id_of(2)) == [*HEARD, "sound-reported"]
 
@@ -448,29 +470,29 @@ async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(serv
 )
 async def test_a_report_at_another_time_than_its_calls_confirms_nothing(service, gap_s, at):
     decides(service)
-    service.enter(*heard())
+    await service.enter(*heard())
     service.again(gap_s=gap_s)
-    service.enter(hook_lines.report_line(at=at))
+    await service.enter(hook_lines.report_line(at=at))
     assert service.kinds() == HEARD
 
 
 async def test_a_report_that_was_read_before_confirms_nothing(service):
     """The service has read all lines of that time, so another program must have written this line."""
     decides(service)
-    service.enter(*heard())
+    await service.enter(*heard())
     service.now = after(3600)
     service.again(gap_s=1)
-    service.enter(hook_lines.report_line(at=ANSWERED + 5 * SECOND))
+    await service.enter(hook_lines.report_line(at=ANSWERED + 5 * SECOND))
     assert service.kinds() == HEARD
 
 
 async def test_a_second_report_before_the_first_is_on_the_disk_is_not_entered(service):
     decides(service)
-    service.enter(*heard())
+    await service.enter(*heard())
     service.again(gap_s=0.05)
     service.evidence.slow = True
     for seconds in (5, 6):
-        service.entry.enter([hook_lines.report_line(at=ANSWERED + seconds * SECOND).encode()])
+        await service.entry.enter([hook_lines.report_line(at=ANSWERED + seconds * SECOND).encode()])
     service.evidence.commit()
     assert service.kinds() == [*HEARD, "sound-reported"]
 
@@ -480,7 +502,7 @@ async def test_a_call_that_cannot_be_restored_keeps_no_other_line_from_the_ledge
     """The record of the call is damaged, or was written by a newer version."""
     for number in (1, 2):
         decides(service, id_of(number))
-        service.enter(*heard(id_of(number)))
+        await service.enter(*heard(id_of(number)))
     decides(service, id_of(3))
     restored = MemoryEvidence.restored
 
@@ -492,7 +514,7 @@ async def test_a_call_that_cannot_be_restored_keeps_no_other_line_from_the_ledge
 
     monkeypatch.setattr(MemoryEvidence, "restored", damaged)
     service.again(gap_s=0.05)
-    service.enter(
+    await service.enter(
         *(hook_lines.report_line(id_of(number), at=ANSWERED + 5 * SECOND) for number in (1, 2)), *heard(id_of(3))
     )
     assert [service.kinds(id_of(number)) for number in (1, 2, 3)] == [HEARD, [*HEARD, "sound-reported"], HEARD]

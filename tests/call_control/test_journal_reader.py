@@ -333,9 +333,9 @@ async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between
             turns += 1
             await asyncio.sleep(0)
 
-    def enter(lines: Sequence[bytes]) -> list[Future[None]]:
+    async def enter(lines: Sequence[bytes]) -> list[Future[None]]:
         parts.append((len(lines), turns))
-        return entered.enter(lines)
+        return await entered.enter(lines)
 
     lines = [str(number) for number in range(1000)]
     for text in (lines[:600], lines[600:]):
@@ -647,11 +647,11 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered,
     """While the ledger cannot be read, it cannot show which calls have ended."""
     tries: list[Sequence[bytes]] = []
 
-    def enter(lines: Sequence[bytes]) -> list[Future[None]]:
+    async def enter(lines: Sequence[bytes]) -> list[Future[None]]:
         tries.append(lines)
         if len(tries) < 4:
             raise JournalError("the ledger cannot say which calls have ended")
-        return entered.enter(lines)
+        return await entered.enter(lines)
 
     reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
     append_text(folder, "a\nb\nc")

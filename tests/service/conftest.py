@@ -16,6 +16,7 @@ from idtone.service.assembly import assemble, journal_of, load
 from idtone.service.call_counts import CallCounts
 from idtone.service.instance import Instance
 from idtone.service.instance_parts import InstanceParts
+from lab.call_control.journal_helpers import EnteredLines
 from lab.hook_requests import request
 from lab.ledger.sample_evidence import heard_call
 from lab.registry.examples import valid_until_2096
@@ -44,7 +45,7 @@ def parts(settings: Settings) -> Iterator[InstanceParts]:
         counts = CallCounts(opened.enter_context(PendingDecisions.open(url, evidence, loaded.key_ring.days)))
         reader = opened.enter_context(LedgerReader.open(url))
         calls, fallback, _ = assemble(settings, loaded, counts, reader)
-        journal = JournalReader(journal_of(settings), lambda _: (), lambda: True, lambda _: None)
+        journal = JournalReader(journal_of(settings), EnteredLines().enter, lambda: True, lambda _: None)
 
         for step in heard_call("1795.9-1"):
             counts.append(step)

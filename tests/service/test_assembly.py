@@ -1,5 +1,6 @@
 """Calls of an earlier service, which the next service continues at its start."""
 
+import asyncio
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,7 @@ def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
         refused: list[str] = []
         intake = JournalIntake(calls, reader.times, refused.extend, partial(restored_calls, reader))
         line = f"ended,{call_id},{NONCE},{now.timestamp():.6f},CONNECTED,16,licence-valid,ANSWER,60000"
-        for written in intake.enter([line.encode()]):
+        for written in asyncio.run(intake.enter([line.encode()])):
             written.result()
         record = reader.record(call_id)
     assert (record.status, record.complete, refused) == ("CONNECTED", True, [])

@@ -119,8 +119,7 @@ def test_an_outage_while_it_is_compared_is_no_conflict_of_evidence(node, postgre
 
 
 @pytest.mark.nightly
-def test_a_spool_that_is_locked_is_no_conflict_of_evidence(node, monkeypatch):
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
+def test_a_spool_that_is_locked_is_no_conflict_of_evidence(node):
     with (
         lock_ledger(node.settings.spool, "BEGIN EXCLUSIVE"),
         pytest.raises(LedgerError, match="another program has held its lock") as failed,

@@ -14,6 +14,7 @@ from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
+from idtone.ledger.store.sqlite import BUSY_TIMEOUT_S
 from lab.ledger.sample_evidence import (
     FORWARDING,
     NOW,
@@ -180,6 +181,19 @@ def test_reading_goes_on_while_writing_does(url):
             while not written.done():
                 assert 5 * number <= len(reader.records()) <= 5 * number + 5
             assert len(reader.records()) == 5 * number + 5
+
+
+def test_a_command_waits_until_a_slow_disk_has_written_a_commit(url, file):
+    """Meanwhile, the writer holds its lock."""
+    write(url, [decided()])
+    with lock_ledger(file, "PRAGMA journal_mode=persist", "BEGIN EXCLUSIVE") as writer, ThreadPoolExecutor(1) as pool:
+        with pytest.raises(LedgerError, match="another program has held its lock"):
+            LedgerReader.open(url, patience_s=0.01)
+        read = pool.submit(records_of, url)
+        with pytest.raises(TimeoutError):
+            read.result(BUSY_TIMEOUT_S + 1)
+        writer.execute("COMMIT")
+        assert [*read.result(30)] == ["c-1"]
 
 
 def test_a_reader_can_change_nothing(url, file, journal, tmp_path):

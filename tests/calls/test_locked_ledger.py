@@ -1,0 +1,37 @@
+"""Calls while the ledger is locked, as it is for seconds while a slow disk writes a commit."""
+
+import time
+
+from lab.asterisk import Asterisk
+from lab.dialplan_steps import HookCall, hook_calls, results
+from lab.lab import LICENSED
+from lab.ledger.sample_ledger import lock_ledger
+from lab.publication import LAB_REGISTRY
+from lab.service import Service
+
+EXTENSIONS = "\n".join(
+    [
+        "#include idtone.conf",
+        hook_calls("emergency", [HookCall(LICENSED, "110")]),
+        hook_calls("usual", [HookCall(LICENSED)]),
+    ]
+)
+
+
+def test_a_call_gets_its_verdict_after_a_call_that_the_hook_decided(installation, tmp_path):
+    """For a decision of the hook, the service asks the ledger whether it already has the call."""
+    with (
+        Asterisk(installation, tmp_path, {"extensions.conf": EXTENSIONS}) as asterisk,
+        Service(asterisk, LAB_REGISTRY) as service,
+    ):
+        # A channel of the second in which the service started may be older than the service. Only the ledger knows
+        # whether an earlier service decided it, so its verdict waits for the ledger.
+        time.sleep(1.1)
+        with lock_ledger(service.ledger, "BEGIN EXCLUSIVE"):
+            assert results(asterisk, "emergency") == ["UNAVAILABLE emergency emergency"]
+            deadline_s = time.monotonic() + 3
+            while time.monotonic() < deadline_s:
+                assert results(asterisk, "usual") == ["UNAVAILABLE licence-valid verdict"], service.log()[-3000:]
+        decided = sorted(record["reason"] for record in service.records().values())
+    assert decided[0] == "emergency"
+    assert {*decided[1:]} == {"licence-valid"}
