@@ -9,8 +9,9 @@ import asyncio
 import base64
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import quote
@@ -29,9 +30,13 @@ REQUEST_TIMEOUT_S: Final = 5.0
 OPEN_WITHIN_S: Final = 2.0
 """Time limit for opening a connection, in seconds. On a dead line, it would take forever."""
 HEARTBEAT_S: Final = 1.0
-"""Ping interval in seconds. A WebSocket counts as broken if a ping is not answered within half of this interval. The
-hook waits three seconds for a verdict; by then, a new connection serves calls that are waiting on a dead line or a
-frozen Asterisk.
+"""Time in seconds without a message after which Asterisk is pinged. A WebSocket counts as broken if nothing arrives
+within half of this time. The hook waits three seconds for a verdict; by then, a new connection serves calls that are
+waiting on a dead line or a frozen Asterisk.
+"""
+_LOOKS: Final = 5
+"""Number of looks for the answer to a ping. After the event loop has stood still, it reads what has arrived before the
+next look. aiohttp's own heartbeat looks once, and drops a good connection.
 """
 ANSWER_LIMIT: Final = 2**22
 """Maximum size of an answer and of a WebSocket message, in octets. The longest ones describe one channel, with all of
@@ -100,6 +105,8 @@ class AriConnection:
         self._over_websocket = False
         self._ids = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[AriResponse]] = {}
+        self._arrived_s = time.monotonic()
+        """Time of the latest message from Asterisk, which may be the answer to a ping."""
         self.version = ""
 
     async def open(self, transport: Transport) -> None:
@@ -138,7 +145,8 @@ class AriConnection:
             return await self._session.ws_connect(
                 f"{self._url}/events",
                 params={"app": APPLICATION},
-                heartbeat=HEARTBEAT_S,
+                autoping=False,  # so that the answers to our pings are seen
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSES_WITHIN_S),  # a dead line never answers
                 max_msg_size=ANSWER_LIMIT,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -196,8 +204,13 @@ class AriConnection:
     async def events(self) -> AsyncIterator[Event]:
         if self._socket is None:
             raise AriUnavailable(Message("the connection was never opened"))
+        watching = asyncio.create_task(self._watch(self._socket))
         try:
             async for message in self._socket:
+                self._arrived_s = time.monotonic()
+                if message.type is aiohttp.WSMsgType.PING:
+                    with suppress(ConnectionError):  # the next message says that it is closed
+                        await self._socket.pong(message.data)
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     continue
                 event = read(message.data)
@@ -208,8 +221,29 @@ class AriConnection:
                 elif event is not None:
                     yield event
         finally:
+            watching.cancel()
             self._fail_waiting()
+        await self._socket.close()
         raise AriUnavailable(Message("Asterisk closed the WebSocket (code {code})", code=self._socket.close_code))
+
+    async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Close the WebSocket if Asterisk does not answer a ping."""
+        with suppress(ConnectionError):  # the WebSocket is closed already
+            while True:
+                arrived_s = self._arrived_s
+                await asyncio.sleep(arrived_s + HEARTBEAT_S - time.monotonic())
+                if self._arrived_s != arrived_s:
+                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(HEARTBEAT_S / 2):  # a dead line's buffer may be full
+                        await socket.ping()
+                for _ in range(_LOOKS):
+                    await asyncio.sleep(HEARTBEAT_S / 2 / _LOOKS)
+                    if self._arrived_s != arrived_s:
+                        break
+                else:
+                    await socket.close()
+                    return
 
     def _fail_waiting(self) -> None:
         for waiting in self._waiting.values():

@@ -3,12 +3,13 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientWebSocketResponse, web
 
 from idtone.ari_app import connection as module
 from idtone.ari_app import events
@@ -200,6 +201,24 @@ async def test_a_server_that_closes_dies_or_freezes_ends_every_waiting_request(m
             assert "1001" in str(ended[0]) or talk is not closes
             with pytest.raises(AriUnavailable, match="closed"):
                 await connection.request("DELETE", "channels/3")
+
+
+async def test_a_good_connection_outlasts_an_event_loop_that_stands_still(pbx, monkeypatch):
+    """Each time, the answer to a ping has arrived but was not read yet."""
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.2)
+    real, pings = ClientWebSocketResponse.ping, 0
+
+    async def ping(socket: ClientWebSocketResponse) -> None:
+        nonlocal pings
+        await real(socket)
+        pings += 1
+        asyncio.get_running_loop().call_soon(time.sleep, 0.3)
+
+    monkeypatch.setattr(ClientWebSocketResponse, "ping", ping)
+    async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
+        await wait_until(lambda: pings >= 3, "some pings")
+        with pytest.raises(AriRefused):  # the connection still works
+            await connection.request("DELETE", "channels/none")
 
 
 async def test_a_server_that_does_not_say_whether_it_has_let_the_application_go():
