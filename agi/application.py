@@ -43,9 +43,9 @@ class AgiApplication:
         if self._calls.retiring:
             return {}
         try:
-            call = self._calls.decide(request, Interface.AGI)
+            call = await self._calls.decide_after_look_up(request, Interface.AGI)
         except LedgerError as error:
-            raise AgiError(f"the request cannot be decided: {error}; run `idtone dialplan export` again") from error
+            raise AgiError(f"the request cannot be decided: {error}") from error
         if call is None:
             return {}
         if call.kept:

@@ -9,7 +9,7 @@ Call control decides. Asterisk plays the sound and writes the journal.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -152,30 +152,32 @@ class AriApplication:
     # -- requests of the hook -----------------------------------------------------------------------------------
 
     def _enter(self, entered: events.Entered) -> None:
-        """Decide immediately, because the journal may report the call's end a moment later."""
-        call = None if self._calls.retiring else self._decided(entered.arguments)
-        if call is None:
-            query = _without_verdict(entered)
-        else:
-            query = _continue_at(entered, self._calls.verdict(call).extension)
-        self._spawn(self._answer(entered.channel, call, query))
-
-    def _decided(self, arguments: Sequence[str]) -> Call | None:
-        request = Request.read(arguments)
+        """Decide immediately if possible, because the journal may report the call's end a moment later."""
+        request = None if self._calls.retiring else Request.read(entered.arguments)
         if request is None:
-            log.error("the hook in the dialplan is of another version; run `idtone dialplan export` again")
-            return None
-        try:
-            return self._calls.decide(request, Interface.ARI)
-        except LedgerError as error:
-            log.error("a request cannot be decided: %s; run `idtone dialplan export` again", error)
-            return None
+            if not self._calls.retiring:
+                log.error("the hook in the dialplan is of another version; run `idtone dialplan export` again")
+            self._spawn(self._answer(entered, None))
+        elif self._calls.needs_look_up(request.call_id):
+            self._spawn(self._answer_after_look_up(entered, request))
+        else:
+            call = None
+            with _logged(request):
+                call = self._calls.decide(request, Interface.ARI)
+            self._spawn(self._answer(entered, call))
 
-    async def _answer(self, channel: str, call: Call | None, query: dict[str, str]) -> None:
+    async def _answer_after_look_up(self, entered: events.Entered, request: Request) -> None:
+        call = None
+        with _logged(request):
+            call = await self._calls.decide_after_look_up(request, Interface.ARI)
+        await self._answer(entered, call)
+
+    async def _answer(self, entered: events.Entered, call: Call | None) -> None:
         """Send the verdict once the decision is stored, because Asterisk then acts without the service."""
         if call and call.kept and not call.kept.done():
             await self._calls.wait_for(call.kept, KEPT_WITHIN_S)
-        refused = await self._ask("POST", f"{channel_path(channel)}/continue", **query)
+        query = _continue_at(entered, self._calls.verdict(call).extension) if call else _without_verdict(entered)
+        refused = await self._ask("POST", f"{channel_path(entered.channel)}/continue", **query)
         if refused and refused.status not in GONE:
             log.error("%s", refused)
 
@@ -319,6 +321,15 @@ class AriApplication:
         except AriRefused as error:
             return error
         return None
+
+
+@contextlib.contextmanager
+def _logged(request: Request) -> Iterator[None]:
+    """Log that a request cannot be decided."""
+    try:
+        yield
+    except LedgerError as error:
+        log.error("%s: the request cannot be decided: %s", request.call_id, error, extra=call_extra(request.call_id))
 
 
 def _continue_at(entered: events.Entered, extension: str) -> dict[str, str]:

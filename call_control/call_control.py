@@ -114,7 +114,7 @@ class CallControl:
         self._sounds = CallSounds(self.sounds, self.made, self.files, self.policy.notice_profile)
         self._verdicts = Verdicts(self._sounds, self.caller_hears, self.fleet)
         self.since = self.now()
-        self.ended = EndedCalls(self.since, self.recorded)
+        self.ended = EndedCalls(self.since)
         self.suspended = SuspendedCalls(
             in_progress=self._calls,
             registry=lambda: self.registry(),
@@ -143,6 +143,26 @@ class CallControl:
 
     # -- the decision -------------------------------------------------------------------------------------------
 
+    def needs_look_up(self, call_id: str) -> bool:
+        """True if only the ledger knows whether the call has ended, because its channel may be older than this process.
+
+        Then `decide_after_look_up` must be used.
+        """
+        return self.find(call_id) is None and self.ended.may_have_forgotten(call_id)
+
+    async def decide_after_look_up(self, request: Request, interface: Interface) -> Call | None:
+        """Like `decide`, but asks the ledger first if necessary, and returns None if the service is about to stop.
+
+        The look-up runs in a thread, because a locked ledger answers only after seconds. Raises LedgerError.
+        """
+        known = self.needs_look_up(request.call_id) and await asyncio.to_thread(self.recorded, request.call_id)
+        if self.retiring:
+            return None
+        if known and self.find(request.call_id) is None:  # the journal may have reported the call during the look-up
+            _log_ended(request.call_id)
+            return None
+        return self.decide(request, interface)
+
     def decide(self, request: Request, interface: Interface) -> Call | None:
         """Decide a request's call. A repeated request gets the same decision.
 
@@ -159,8 +179,8 @@ class CallControl:
                 extra=call_extra(known.id, known.decision.reason),
             )
             return None
-        if request.call_id in self.ended:
-            log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=call_extra(request.call_id))
+        if self.ended.has_seen(request.call_id):
+            _log_ended(request.call_id)
             return None
         now = self.now()
         forwarded = self._forwarded(request, now)
@@ -374,6 +394,10 @@ class CallControl:
         waiting = asyncio.wrap_future(written)
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.wait({waiting}, timeout=within_s)
+
+
+def _log_ended(call_id: str) -> None:
+    log.error("%s: this call has ended; it gets no verdict", call_id, extra=call_extra(call_id))
 
 
 def _log_failure(done: Future[None]) -> None:

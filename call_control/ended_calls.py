@@ -1,6 +1,5 @@
 """Recently ended calls, kept to reject repeated requests and to accept late reports from phones."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -19,12 +18,10 @@ CLOSED_KEPT: Final = 100_000
 class EndedCalls:
     """Ended calls, so that no call is decided twice, and calls whose phone may still report on the sound.
 
-    `recorded` looks up a call id in the ledger. It is called only for channels that may be older than the ids in
-    memory, which go back to `since`.
+    The ids in memory go back to `since`.
     """
 
-    def __init__(self, since: datetime, recorded: Callable[[str], bool]) -> None:
-        self._recorded = recorded
+    def __init__(self, since: datetime) -> None:
         self._closed: dict[str, datetime] = {}
         """When this process saw the end, by call."""
         self._forgotten = since
@@ -54,8 +51,9 @@ class EndedCalls:
         """True if this process saw the end of the call."""
         return call_id in self._closed
 
-    def __contains__(self, call_id: str) -> bool:
-        return call_id in self._closed or (_is_older(call_id, self._forgotten) and self._recorded(call_id))
+    def may_have_forgotten(self, call_id: str) -> bool:
+        """True if only the ledger knows whether the call has ended, because its channel may be older than the ids."""
+        return call_id not in self._closed and _is_older(call_id, self._forgotten)
 
 
 def _is_older(call_id: str, since: datetime) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
+from idtone.ledger.evidence.steps import is_call_id
+
 _ARGUMENTS: Final = 15
 _NONCE: Final = re.compile(r"[0-9]{12}")
 _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
@@ -15,7 +17,7 @@ _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The hook's request for a verdict. All fields are unvalidated text.
+    """The hook's request for a verdict. All fields but `call_id` and `nonce` are unvalidated text.
 
     Only the hook and the service know `nonce`. `caller` is the channel's caller id; with the operator's own Dial(), it
     is the number that the called party sees. `called` is CALLED_NUMBER. `channel` is the name of the caller's channel
@@ -56,7 +58,7 @@ class Request:
         if len(arguments) != _ARGUMENTS or arguments[0] not in ("decide", "own"):
             return None
         kind, call_id, nonce, time, *rest = arguments
-        if not _NONCE.fullmatch(nonce):
+        if not _NONCE.fullmatch(nonce) or not is_call_id(call_id):
             return None
         number, direction, called, dial_string, caller, channel, account, chain, *more = rest
         diverting, sip_call_id, chain_token = map(unquote, more)

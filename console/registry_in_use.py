@@ -112,13 +112,15 @@ class RegistryInUse:
         return self._read
 
     def _renewed(self) -> ReadRegistry:
+        seen = identity(self._witness())
         try:
-            seen = identity(self._witness())
             self._read = self._newer(self._read)
-            self._seen = seen
         except (DocumentError, TrustError) as error:
+            if identity(self._witness()) != seen:  # the file was being written, and only its beginning was read
+                return self._renewed()
             finding = faulty(error, self._settings.source)
             raise UsageError(joined(" → ", (finding.found, finding.remedy))) from error
+        self._seen = seen
         return self._read
 
     def _witness(self) -> Path:

@@ -8,7 +8,9 @@ from idtone.core.decision import Policy
 from idtone.tones.making.sound_files import Sound
 from lab.call_control.memory_evidence import MEMBER, NOW, MemoryEvidence, registry
 
-CALL, NONCE = "1795.1-1", "123456789987"
+CALL, NONCE = "1795000000.1-1", "123456789987"
+OLD_CHANNEL = "1785000000.1"
+"""A channel that is older than call control. `CALL` has a younger one."""
 REQUESTED = (
     f"{NOW.timestamp():.6f}", "%2B81%203%2D1234%2D5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk",
     "050%2D1234%2D5678", "PJSIP%2F6001%2D0000002a", "A%2D1",

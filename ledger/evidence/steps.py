@@ -127,6 +127,11 @@ _DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
 _NOTHING: Final[Mapping[str, Scalar]] = {}
 
 
+def is_call_id(text: str) -> bool:
+    """True if a step can have this call id."""
+    return 0 < len(text) <= CALL_ID_LIMIT and text.isprintable()
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One event in a call, or one act.
@@ -147,7 +152,7 @@ class Step:
     sip_call_id: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        if not (0 < len(self.call_id) <= CALL_ID_LIMIT and self.call_id.isprintable()):
+        if not is_call_id(self.call_id):
             raise LedgerError(
                 "a call id needs 1 to {call_id_limit} printable characters, not {value!r}",
                 call_id_limit=CALL_ID_LIMIT,

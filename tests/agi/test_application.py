@@ -1,6 +1,7 @@
 """Requests of the hook over AGI, and their answers, with a ledger that fails on demand."""
 
 import asyncio
+import threading
 from collections.abc import Mapping
 
 import pytest
@@ -14,7 +15,7 @@ from idtone.core.decision import Policy
 from idtone.core.errors import AgiError, LedgerError
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.call_record import record_of_steps
-from lab.ari_app.memory_call_control import CALL, NONCE, REQUESTED, call_control, end
+from lab.ari_app.memory_call_control import CALL, NONCE, OLD_CHANNEL, REQUESTED, call_control, end
 from lab.call_control.memory_evidence import MEMBER
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
@@ -34,7 +35,7 @@ def application(calls) -> AgiApplication:
 
 
 async def ask(application: AgiApplication, entry: str, *arguments: str) -> Mapping[str, str]:
-    return await application.answer(AgiRequest(entry, arguments, "1795.1"))
+    return await application.answer(AgiRequest(entry, arguments, "1795000000.1"))
 
 
 async def test_a_request_is_decided_once_and_answered_with_one_variable(application, evidence):
@@ -93,6 +94,27 @@ async def test_another_request_for_a_known_call_gets_no_verdict(application, cal
     for again in (DECIDE, other):
         assert await ask(application, "decide", *again) == {}
     assert evidence.kinds() == ["decided", "ended"]
+
+
+async def test_a_look_up_in_a_locked_ledger_delays_no_other_call(application, calls):
+    locked = threading.Event()
+    calls.recorded = lambda call_id: not locked.wait(60)
+    old = f"{OLD_CHANNEL}-1"
+    waiting = asyncio.create_task(ask(application, "decide", SECRET, "decide", old, *DECIDE[3:]))
+    await asyncio.sleep(0.05)
+    assert await ask(application, "decide", *DECIDE) == VERDICT
+    assert not waiting.done()
+    locked.set()
+    assert await waiting == VERDICT
+
+
+async def test_a_ledger_that_cannot_be_read_is_named(application, calls):
+    def fail(call_id: str) -> bool:
+        raise LedgerError("the disk is damaged")
+
+    calls.recorded = fail
+    with pytest.raises(AgiError, match="cannot be decided: the disk is damaged"):
+        await ask(application, "decide", SECRET, "decide", f"{OLD_CHANNEL}-1", *DECIDE[3:])
 
 
 async def test_the_verdict_comes_only_when_the_decision_survives_the_service(application, evidence):

@@ -1,6 +1,7 @@
 """The application's requests and all their possible ends, with a fake Asterisk that fails on demand."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -12,15 +13,15 @@ from idtone.ari_app.application import AriApplication
 from idtone.call_control.call_control import CallControl
 from idtone.core.calls import Direction, Party
 from idtone.core.decision import Policy
-from idtone.core.errors import AriRefused, AriUnavailable, JournalError
+from idtone.core.errors import AriRefused, AriUnavailable, JournalError, LedgerError
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.call_record import record_of_steps
 from lab.ari_app.fake_asterisk import FakeAsterisk
-from lab.ari_app.memory_call_control import CALL, NONCE, REQUESTED, call_control, end, no_journal
+from lab.ari_app.memory_call_control import CALL, NONCE, OLD_CHANNEL, REQUESTED, call_control, end, no_journal
 from lab.call_control.memory_evidence import MEMBER, MemoryEvidence, suspending_registry
 from lab.lab import wait_until
 
-CALLER, CALLED = "1795.1", "1795.2"
+CALLER, CALLED = "1795000000.1", "1795000000.2"
 DECIDE = ("decide", CALL, NONCE, *REQUESTED, "", "", "", "")
 OWN = ("own", f"{CALLED}-1", NONCE, *REQUESTED, "", "", "", "")
 SUSPENDED = ("decide", CALL, NONCE, REQUESTED[0], "0312345677", *REQUESTED[2:], "", "", "", "")
@@ -107,6 +108,30 @@ async def test_a_request_is_decided_once_and_answered_by_one_request(calls, aste
     assert (record.interface, record.nonce, record.profiles) == (Interface.ARI, NONCE, {"called": "sample"})
 
 
+async def test_a_look_up_in_a_locked_ledger_delays_no_other_call(calls, asterisk):
+    locked = threading.Event()
+    calls.recorded = lambda call_id: not locked.wait(60)
+    async with attended(calls, asterisk):
+        asterisk.enter(OLD_CHANNEL, "decide", f"{OLD_CHANNEL}-1", *DECIDE[2:])
+        await asyncio.sleep(0.05)
+        assert (await ask(asterisk))["extension"] == VERDICT
+        assert asterisk.continued(OLD_CHANNEL) == []
+        locked.set()
+        assert (await continued(asterisk, OLD_CHANNEL))["extension"] == VERDICT
+
+
+async def test_without_the_ledgers_answer_the_hook_uses_its_fallback(calls, asterisk, evidence, caplog):
+    def fail(call_id: str) -> bool:
+        raise LedgerError("the disk is damaged")
+
+    calls.recorded = fail
+    async with attended(calls, asterisk):
+        old = ("decide", f"{OLD_CHANNEL}-1", *DECIDE[2:])
+        assert await ask(asterisk, old, OLD_CHANNEL) == {}
+    assert f"{OLD_CHANNEL}-1: the request cannot be decided: the disk is damaged" in caplog.text
+    assert evidence.steps == []
+
+
 async def test_under_the_operators_own_dial_the_called_party_alone_hears_and_continues_inside_its_gosub(
     calls, asterisk
 ):
@@ -184,8 +209,8 @@ async def test_no_number_is_logged(calls, asterisk, evidence, caplog):
     caplog.set_level("DEBUG")
     async with attended(calls, asterisk):
         await ask(asterisk)
-        await ask(asterisk, ("decide", "1795.9-1", *SUSPENDED[2:]), "1795.9")
-        await ask(asterisk, ("ponder", *DECIDE[1:]), "1795.8")
+        await ask(asterisk, ("decide", "1795000000.9-1", *SUSPENDED[2:]), "1795000000.9")
+        await ask(asterisk, ("ponder", *DECIDE[1:]), "1795000000.8")
     for number in ("1234-5678", "312345678", "312345677", "312340000", "5012345678"):
         assert number not in caplog.text
         assert number not in repr(evidence.steps) + repr(list(calls))
@@ -299,7 +324,7 @@ async def test_a_comparison_asks_for_one_channel_after_the_other(calls, asterisk
     asterisk = Counting()
     async with attended(calls, asterisk):
         for n in range(20):
-            await ask(asterisk, ("decide", f"1795.{n}-1", *DECIDE[2:]), f"1795.{n}")
+            await ask(asterisk, ("decide", f"1795000000.{n}-1", *DECIDE[2:]), f"1795000000.{n}")
         await wait_until(
             lambda: sum(path.startswith("channels/") for method, path, _ in asterisk.requests if method == "GET") >= 20,
             "a comparison",
@@ -363,7 +388,7 @@ async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_n
 
 async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]:
     """The channels of twenty calls whose number has been suspended."""
-    channels = [f"1795.{n}" for n in range(1, 21)]
+    channels = [f"1795000000.{n}" for n in range(1, 21)]
     for channel in channels:
         await ask(asterisk, ("decide", f"{channel}-1", *DECIDE[2:]), channel)
     calls.registry = suspending_registry
@@ -410,7 +435,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
         deaf = True
 
         async def request(self, method: str, path: str, **query: str) -> None:
-            if self.deaf and (method, path) == ("DELETE", "channels/1795.1"):
+            if self.deaf and (method, path) == ("DELETE", "channels/1795000000.1"):
                 self.requests.append((method, path, query))
                 await asyncio.sleep(0.1)
                 raise failure
@@ -426,7 +451,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
 
         def is_over() -> bool:
             application.end_suspended()
-            return "1795.1" not in asterisk.channels
+            return "1795000000.1" not in asterisk.channels
 
         await wait_until(is_over, "its end")
     assert evidence.kinds().count("suspended") == calls.suspended.ended.total() == 20
@@ -596,10 +621,10 @@ async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, cal
 async def test_channels_that_enter_while_the_service_leaves_are_released(calls, evidence, monkeypatch):
     """One of the channels has hung up; this does not delay the others."""
     monkeypatch.setattr(module, "LEAVES_WITHIN_S", 0.5)
-    application, asterisk = AriApplication(calls, no_journal), FakeAsterisk({"1795.3/": 404})
+    application, asterisk = AriApplication(calls, no_journal), FakeAsterisk({"1795000000.3/": 404})
     async with attending(application, asterisk):
         pass
-    asterisk.enter("1795.3", *DECIDE)  # these events are no longer read
+    asterisk.enter("1795000000.3", *DECIDE)  # these events are no longer read
     asterisk.enter(CALLER, *DECIDE)
     asterisk.enter(CALLED, *OWN)
     asterisk.channels["1.1"] = {"app_name": "Stasis", "app_data": "another,decide,x"}

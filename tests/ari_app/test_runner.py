@@ -244,7 +244,7 @@ async def test_a_channel_that_enters_while_the_service_stops_is_released():
 
         async def leave(self) -> None:
             await super().leave()
-            self.enter("1795.2", "own", "1795.2-1")  # this event is no longer read
+            self.enter("1795000000.2", "own", "1795000000.2-1")  # this event is no longer read
 
     asterisk = Late()
     application = AriApplication(call_control({}, MemoryEvidence()), no_journal)
@@ -259,4 +259,4 @@ async def test_a_channel_that_enters_while_the_service_stops_is_released():
     stop.set()
     async with asyncio.timeout(60):
         await serving
-    assert asterisk.resumed_at("1795.2") == "v:none"
+    assert asterisk.resumed_at("1795000000.2") == "v:none"

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -89,6 +90,11 @@ def refuses(control: CallControl, *requests: Request) -> bool:
     return not any(control.decide(request, Interface.ARI) for request in requests)
 
 
+async def refuses_after_look_up(control: CallControl, *requests: Request) -> bool:
+    """True if none of these requests gets a verdict after a look-up in the ledger."""
+    return not any([await control.decide_after_look_up(request, Interface.ARI) for request in requests])
+
+
 def enter(control: CallControl, *lines: str) -> None:
     for line in lines:
         control.record_journal_line(read(line))
@@ -139,7 +145,7 @@ def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, fi
 
 
 @pytest.mark.parametrize("kind", [StepKind.ENDED, StepKind.INTERRUPTED])
-def test_an_ended_call_is_never_decided_again(control, evidence, kind):
+async def test_an_ended_call_is_never_decided_again(control, evidence, kind):
     """An ended call is not decided after a restart either. A second call on the same channel is decided."""
     call = decide(control)
     if kind is StepKind.ENDED:
@@ -151,12 +157,13 @@ def test_an_ended_call_is_never_decided_again(control, evidence, kind):
     later = again(control, evidence, ms(60_000))
     assert list(later) == []
     for each in (control, later):
-        assert refuses(each, REQUEST, replace(REQUEST, nonce=OTHER_NONCE), replace(REQUEST, number=SUSPENDED))
+        others = replace(REQUEST, nonce=OTHER_NONCE), replace(REQUEST, number=SUSPENDED)
+        assert await refuses_after_look_up(each, REQUEST, *others)
     assert evidence.kinds() == ["decided", kind]
     decide(later, replace(REQUEST, call_id=id_of(calls=2)))
 
 
-def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(sounds, evidence, monkeypatch):
+async def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(sounds, evidence, monkeypatch):
     monkeypatch.setattr(ended_calls, "CLOSED_KEPT", 2)
     clock = [NOW]
     control = made(sounds, evidence, recorded=evidence.knows, now=lambda: clock[0])
@@ -165,16 +172,35 @@ def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(sounds
     for request in calls:
         decide(control, request)
         enter(control, hook_lines.end_line(request.call_id, status="CANCEL"))
-    assert refuses(control, *calls, *(replace(request, nonce=OTHER_NONCE) for request in calls))
+    again = (replace(request, nonce=OTHER_NONCE) for request in calls)
+    assert await refuses_after_look_up(control, *calls, *again)
 
 
-def test_the_ledger_is_asked_only_about_channels_older_than_the_service(sounds, evidence):
+async def test_the_ledger_is_asked_only_about_channels_older_than_the_service(sounds, evidence):
     asked: list[str] = []
     control = made(sounds, evidence, recorded=lambda call_id: bool(asked.append(call_id)))
     young, old, strange = id_of(at=ms(1000)), id_of(at=ms(-1000), system="pbx-"), "channel-1"
-    for call_id in (young, old, strange):
-        decide(control, replace(REQUEST, call_id=call_id))
-    assert asked == [old, strange]
+    for call_id in (young, old, strange) * 2:
+        assert await control.decide_after_look_up(replace(REQUEST, call_id=call_id), Interface.ARI)
+    assert asked == [old, strange], "not about a call in progress"
+
+
+async def test_what_happens_during_a_look_up_counts(sounds, evidence):
+    def look_up(call_id: str) -> bool:
+        happens()
+        return evidence.knows(call_id)
+
+    control = made(sounds, evidence, recorded=look_up)
+    first, second, third = (replace(REQUEST, call_id=id_of(number, ms(-1000))) for number in (1, 2, 3))
+    happens = partial(enter, control, hook_lines.decision_line(first.call_id))
+    decided = await control.decide_after_look_up(first, Interface.ARI)
+    assert decided
+    assert decided.decision.reason is Reason.SERVICE_UNAVAILABLE, "the hook has acted"
+    happens = partial(enter, control, hook_lines.decision_line(second.call_id), hook_lines.end_line(second.call_id))
+    assert await refuses_after_look_up(control, second)
+    happens = partial(setattr, control, "retiring", True)
+    assert await refuses_after_look_up(control, third)
+    assert evidence.kinds(third.call_id) == []
 
 
 def test_the_dialled_user_is_the_called_number_if_none_is_given(control, evidence):

@@ -3,7 +3,7 @@
 import time
 
 from lab.asterisk import Asterisk
-from lab.dialplan_steps import HookCall, hook_calls, results
+from lab.dialplan_steps import HookCall, begin, hook_calls, results, steps
 from lab.lab import LICENSED
 from lab.ledger.sample_ledger import lock_ledger
 from lab.publication import LAB_REGISTRY
@@ -14,8 +14,17 @@ EXTENSIONS = "\n".join(
         "#include idtone.conf",
         hook_calls("emergency", [HookCall(LICENSED, "110")]),
         hook_calls("usual", [HookCall(LICENSED)]),
+        steps("older", ["Answer()", "Wait(5)", HookCall(LICENSED).action]),
     ]
 )
+
+
+def wait_until_channels_are_younger() -> None:
+    """Wait until new channels are certainly younger than the service that has just started.
+
+    Only the ledger knows whether an earlier service has decided an older one, so its verdict waits for the ledger.
+    """
+    time.sleep(1.1)
 
 
 def test_a_call_gets_its_verdict_after_a_call_that_the_hook_decided(installation, tmp_path):
@@ -24,9 +33,7 @@ def test_a_call_gets_its_verdict_after_a_call_that_the_hook_decided(installation
         Asterisk(installation, tmp_path, {"extensions.conf": EXTENSIONS}) as asterisk,
         Service(asterisk, LAB_REGISTRY) as service,
     ):
-        # A channel of the second in which the service started may be older than the service. Only the ledger knows
-        # whether an earlier service decided it, so its verdict waits for the ledger.
-        time.sleep(1.1)
+        wait_until_channels_are_younger()
         with lock_ledger(service.ledger, "BEGIN EXCLUSIVE"):
             assert results(asterisk, "emergency") == ["UNAVAILABLE emergency emergency"]
             deadline_s = time.monotonic() + 3
@@ -35,3 +42,15 @@ def test_a_call_gets_its_verdict_after_a_call_that_the_hook_decided(installation
         decided = sorted(record["reason"] for record in service.records().values())
     assert decided[0] == "emergency"
     assert {*decided[1:]} == {"licence-valid"}
+
+
+def test_a_call_gets_its_verdict_while_an_older_one_waits_for_the_ledger(installation, tmp_path):
+    with Asterisk(installation, tmp_path, {"extensions.conf": EXTENSIONS}) as asterisk:
+        begin(asterisk, "older")
+        begun_s = time.monotonic()
+        with Service(asterisk, LAB_REGISTRY) as service:
+            wait_until_channels_are_younger()
+            with lock_ledger(service.ledger, "BEGIN EXCLUSIVE"):
+                assert time.monotonic() < begun_s + 5, "the older channel asks while the ledger is locked"
+                while time.monotonic() < begun_s + 9:
+                    assert results(asterisk, "usual") == ["UNAVAILABLE licence-valid verdict"], service.log()[-3000:]

@@ -221,6 +221,23 @@ async def test_the_registry_is_read_again_only_when_it_has_changed(tmp_path):
     assert (third.header.version, third.changes) == (43, second.changes)
 
 
+async def test_a_fault_of_a_file_that_is_being_written_is_not_shown(tmp_path, monkeypatch):
+    """A visitor can wait for a read that began before the file was complete."""
+    path = tmp_path / "registry.yaml"
+    put(path, "")
+    read = registry_in_use.read_local_registry
+
+    def read_while_it_is_written(settings: RegistrySettings) -> object:
+        try:
+            return read(settings)
+        finally:
+            put(path, LAB)
+
+    monkeypatch.setattr(registry_in_use, "read_local_registry", read_while_it_is_written)
+    in_use = RegistryInUse(RegistrySettings(source=str(path), trust="unsigned"))
+    assert (await in_use.look()).header.version == 42
+
+
 async def test_a_signed_registry_is_that_which_the_service_has_kept(association: Association, machine: Machine):
     in_use = RegistryInUse(RegistrySettings(source=machine.source, trust=str(machine.trust), cache=machine.cache))
     with pytest.raises(UsageError, match="idtone registry update"):

@@ -60,14 +60,15 @@ def test_a_synthesised_sound_does_not_replace_a_master(settings, caplog, named):
     assert ("'sample' is not played: it is synthesised, but the registry names a master" in caplog.text) is named
 
 
-def test_a_call_of_an_earlier_service_is_recognised_by_its_nonce_unless_it_has_ended(settings, caplog):
+async def test_a_call_of_an_earlier_service_is_recognised_by_its_nonce_unless_it_has_ended(settings, caplog):
     going_on = steps.decided(forwarded("1795.1-1"), PLAY, datetime.now(UTC), nonce=NONCE)
     with assembled(settings, going_on, *heard_call("1795.2-1")) as calls:
         known = calls.find("1795.1-1")
         assert (known.decision.outcome, known.decision.licence) == (PLAY.outcome, PLAY.licence)
         assert [number.e164 for number in known.forwarding_numbers] == ["+81312345678"]
         requests = (request("1795.1-1"), request("1795.1-1", "999999999999"), request("1795.2-1"))
-        assert [calls.decide(each, Interface.ARI) for each in requests] == [known, None, None]
+        found = [await calls.decide_after_look_up(each, Interface.ARI) for each in requests]
+        assert found == [known, None, None]
         assert "1795.2-1: this call has ended; it gets no verdict" in caplog.text
         assert calls.decide(request("1795.3-1"), Interface.ARI)
     assert record_of(settings, "1795.2-1").anomalies == ()
