@@ -273,3 +273,11 @@ def reader_of(ledger: Path) -> LedgerReader:
     """A reader for the ledger of a service. Uses the keys beside the ledger."""
     days = DayKeys(ledger.with_name("ledger.key.days"), LedgerKey(ledger.with_name("ledger.key").read_bytes()))
     return LedgerReader.open(f"sqlite:///{ledger}", days)
+
+
+def wait_until_channels_are_younger() -> None:
+    """Wait until new channels are certainly younger than the service that has just started.
+
+    Only the ledger knows whether an earlier service has decided an older one, so its verdict waits for the ledger.
+    """
+    time.sleep(1.1)

@@ -113,9 +113,9 @@ def texts() -> Iterator[tuple[Callable[[str], None], str]]:
         yield read_channel, json.dumps(channel)
     at = "1795758888.831579"
     for line in (
-        f"decided,1795.0-1,123456789987,{at},0312345678,incoming,,PJSIP%2Fx,,,,NOTICE,service-unavailable,called,",
-        f"sounded,1795.0-1,123456789987,{at},dial,sample,,22,{at},,,",
-        f"ended,1795.0-1,123456789987,{at},CONNECTED,16,licence-valid,ANSWER,4000",
+        f"decided,1795758888.0-1,123456789987,{at},0312345678,incoming,,PJSIP%2Fx,,,,NOTICE,service-unavailable,called,",
+        f"sounded,1795758888.0-1,123456789987,{at},dial,sample,,22,{at},,,",
+        f"ended,1795758888.0-1,123456789987,{at},CONNECTED,16,licence-valid,ANSWER,4000",
     ):
         yield read_journal, line
     answer = {

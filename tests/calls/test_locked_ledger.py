@@ -7,7 +7,7 @@ from lab.dialplan_steps import HookCall, begin, hook_calls, results, steps
 from lab.lab import LICENSED
 from lab.ledger.sample_ledger import lock_ledger
 from lab.publication import LAB_REGISTRY
-from lab.service import Service
+from lab.service import Service, wait_until_channels_are_younger
 
 EXTENSIONS = "\n".join(
     [
@@ -17,14 +17,6 @@ EXTENSIONS = "\n".join(
         steps("older", ["Answer()", "Wait(5)", HookCall(LICENSED).action]),
     ]
 )
-
-
-def wait_until_channels_are_younger() -> None:
-    """Wait until new channels are certainly younger than the service that has just started.
-
-    Only the ledger knows whether an earlier service has decided an older one, so its verdict waits for the ledger.
-    """
-    time.sleep(1.1)
 
 
 def test_a_call_gets_its_verdict_after_a_call_that_the_hook_decided(installation, tmp_path):

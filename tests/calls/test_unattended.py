@@ -26,7 +26,7 @@ from lab.asterisk import MODULES, Asterisk
 from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
-from lab.service import Service
+from lab.service import Service, wait_until_channels_are_younger
 from lab.sipp import Load, called
 
 RATE, SECONDS = 20, 5.0
@@ -190,6 +190,7 @@ async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped):
 async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopped):
     before = set(stopped.records())
     with stopped:
+        wait_until_channels_are_younger()
         async with lab(pbx) as phones:
             os.kill(stopped.process.pid, signal.SIGSTOP)
             try:

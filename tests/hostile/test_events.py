@@ -36,7 +36,7 @@ VERDICTS: Final = {
     CALLED: "v:523415955871:PLAY:licence-valid:::sample::22",
 }
 NEXT: Final = (
-    "decide", "9999.0-1", "999999999999", "1795758888.831579", "0312345677", "incoming", "",
+    "decide", "9999000000.0-1", "999999999999", "1795758888.831579", "0312345677", "incoming", "",
     "PJSIP%2F0312340000%40trunk", *[""] * 7,
 )  # fmt: skip
 ARGUMENTS: Final = 15
@@ -44,7 +44,7 @@ ARGUMENTS: Final = 15
 REFUSE: Final = "v:999999999999:REFUSE:number-suspended:21::::"
 
 JUNK: Final = [
-    None, True, False, 0, -1, 1e400, 2**70, "", "x", CALLER, CALLED, "1795.0-1", "123456789987", "0312345677", "own",
+    None, True, False, 0, -1, 1e400, 2**70, "", "x", CALLER, CALLED, f"{CALLER}-1", "123456789987", "0312345677", "own",
     "decide", "\n", "x" * 300, "../../x", "Stasis", "idtone,decide", "\ud800", [], {}, [[]], {"id": []}, ["decide"],
     START["args"], OWN["args"], [1, 2],
 ]  # fmt: skip
@@ -132,23 +132,27 @@ class Told:
     async def hear(self, told: Sequence[Any]) -> None:
         """Send the conversation, and then an honest call, which must get an answer."""
         attending = asyncio.create_task(self.application.handle_events(self.asterisk))
-        await settle()
+        await self._settle()
         for message in told:
             event = events.read(json.dumps(message))
             if isinstance(event, events.Entered):
                 self.entered.append(event)
             if event is not None and not isinstance(event, events.AriResponse):
                 self.asterisk.happens(event)
-            await settle()
+            await self._settle()
             if isinstance(event, events.Replaced):
                 assert attending.done()
                 return
         assert not attending.done(), "the application gave up"
-        self.asterisk.enter("9999.0", *NEXT)
-        await settle()
-        assert self.asterisk.resumed_at("9999.0") == REFUSE
+        self.asterisk.enter("9999000000.0", *NEXT)
+        await self._settle()
+        assert self.asterisk.resumed_at("9999000000.0") == REFUSE
         attending.cancel()
         await asyncio.wait({attending})
+
+    async def _settle(self) -> None:
+        await settle()
+        await self.application.wait_for_requests()  # a channel that is older than the service is looked up in a thread
 
     def verdicts(self, channel: str) -> set[str]:
         return {query.get("extension", "") for query in self.asterisk.continued(channel)}
@@ -205,7 +209,7 @@ def test_a_damaged_call_is_no_other_call(sounds, caplog, told):
     told_of(sounds, caplog, told["events"], told["channels"])
 
 
-@pytest.mark.parametrize("call_id", ["", "1795.0\n2026-11-25 INFO forged", "x" * 300, "\ud800"], ids=ascii)
+@pytest.mark.parametrize("call_id", ["", "1795758888.0\n2026-11-25 INFO forged", "x" * 300, "\ud800"], ids=ascii)
 def test_a_call_id_that_is_none_gets_no_verdict_and_is_let_go(sounds, caplog, call_id):
     """The hook then treats the service as down, so the fallback begins at once, not after three seconds."""
     start = copy.deepcopy(START)
@@ -218,6 +222,6 @@ def test_a_channel_that_is_described_wrongly_harms_no_call(sounds, caplog):
         [{"id": CALLER}],
         [{"id": [], "dialplan": {}}],
         [{"id": CALLER, "dialplan": {"app_name": "Stasis", "app_data": "idtone"}}],
-        [{"id": CALLER, "dialplan": {"app_name": "Stasis", "app_data": "idtone,decide,1795.0-1,1,,,,,,,,"}}],
+        [{"id": CALLER, "dialplan": {"app_name": "Stasis", "app_data": "idtone,decide,1795758888.0-1,1,,,,,,,,"}}],
     ):
         told_of(sounds, caplog, [OWN], channels)

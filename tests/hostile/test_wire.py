@@ -44,7 +44,7 @@ MEBIBYTE = 2**20
 MUCH = 80
 """MiB that an attacker sends at a time. The service's memory must grow by less."""
 CHEAP_MIB = 64
-CALLER, CALL = "1795.0", "1795.0-1"
+CALLER, CALL = "1795758888.0", "1795758888.0-1"
 STASIS_START = json.dumps(json.loads((ROOT / "lab" / "hostile" / "recorded.json").read_text("utf-8"))["events"][0])
 RESUMED = {"context": "idtone-forward", "extension": "v:123456789987:PLAY:licence-valid:::sample::22", "priority": "1"}
 
