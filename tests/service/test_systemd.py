@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -125,12 +126,11 @@ def test_a_reload_has_the_time_that_the_sources_have_and_as_much_again():
 MAIN = """
 import os, signal, sys
 from idtone.service.reload_result import FAILED, HANDED_OVER, write_reload_result
-def on_reload(*_):
-    {does}
-signal.signal(signal.SIGHUP, on_reload)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
 print(flush=True)
 while True:
-    signal.pause()
+    signal.sigwait([signal.SIGHUP])  # a signal that comes before a `pause` would be lost
+    {does}
 """
 TELLS = "write_reload_result({}, os.environ)"
 
@@ -153,20 +153,22 @@ def test_a_reload_succeeds_only_if_the_next_instance_has_taken_over(tmp_path, do
     shell = shlex.split(Unit()["ExecReload"])
     environment = {"PATH": os.defpath, "RUNTIME_DIRECTORY": str(tmp_path)}
     command = [sys.executable, "-c", MAIN.format(does=does)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as main:
+    with ExitStack() as ended:
+        main = ended.enter_context(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE))
+        ended.callback(main.kill)
         assert main.stdout
         main.stdout.readline()  # from now on it answers SIGHUP as it should
         (tmp_path / "reload").write_text(before.format(pid=main.pid))
         if does is None:
             main.kill()
             main.wait(60)
-        with subprocess.Popen(shell, env=environment | {"MAINPID": str(main.pid)}, stderr=subprocess.DEVNULL) as reload:
-            if does == "sys.exit()":
-                main.wait(60)  # else it stays as a zombie, which can get signals
-            if status is None:
-                with pytest.raises(subprocess.TimeoutExpired):
-                    reload.wait(0.5)
-                reload.kill()
-            else:
-                assert reload.wait(60) == status
-        main.kill()
+        asking = environment | {"MAINPID": str(main.pid)}
+        reload = ended.enter_context(subprocess.Popen(shell, env=asking, stderr=subprocess.DEVNULL))
+        ended.callback(reload.kill)
+        if does == "sys.exit()":
+            main.wait(60)  # else it stays as a zombie, which can get signals
+        if status is None:
+            with pytest.raises(subprocess.TimeoutExpired):
+                reload.wait(0.5)
+        else:
+            assert reload.wait(60) == status
